@@ -1,0 +1,1 @@
+"""Numbers, not code: accelerators and technology tables, each number with its source."""

@@ -1,0 +1,5 @@
+"""hwsim: a network becomes integers; an accelerator runs exactly those integers; the run is counted, priced, observed and audited."""
+
+__version__ = "0.1.0"
+MODEL_VERSION = 1
+"""Raised whenever a default changes a number; part of every point's key."""

@@ -1,0 +1,1 @@
+"""The integer network: graph, file, and execution."""
