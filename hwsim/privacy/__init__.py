@@ -1,0 +1,1 @@
+"""What an adversary sees of a deployed network, and how well it tells members from non-members."""

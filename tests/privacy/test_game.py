@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.errors import BadInput
+from hwsim.privacy.game import Game, balanced_keep
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(half=st.integers(2, 20), samples=st.integers(1, 60), seed=st.integers(0, 2**40))
+def test_every_sample_is_in_exactly_half_of_the_models(half: int, samples: int, seed: int) -> None:
+    keep = balanced_keep(2 * half, samples, seed)
+    assert keep.shape == (2 * half, samples)
+    assert (keep.sum(axis=0) == half).all()
+
+
+def test_a_draw_is_fixed_by_its_seed_and_differs_between_seeds() -> None:
+    assert (balanced_keep(8, 50, 1) == balanced_keep(8, 50, 1)).all()
+    assert (balanced_keep(8, 50, 1) != balanced_keep(8, 50, 2)).any()
+
+
+def test_every_half_of_the_models_is_equally_likely() -> None:
+    keep = balanced_keep(4, 60_000, seed=3)
+    _, counts = np.unique(keep.T @ (1 << np.arange(4)), return_counts=True)
+    assert len(counts) == 6
+    assert (np.abs(counts - 10_000) < 5 * np.sqrt(10_000)).all()
+
+
+def test_the_null_game_forgets_the_membership() -> None:
+    game = Game(balanced_keep(8, 4000, seed=0), np.zeros(4000, dtype=np.int64))
+    null = game.shuffled(seed=0)
+    assert null.keep.shape == game.keep.shape
+    agreement = (null.keep == game.keep).mean()
+    assert abs(agreement - 0.5) < 0.02
+
+
+@pytest.mark.parametrize("models", [0, 2, 5])
+def test_odd_or_too_few_models_are_refused(models: int) -> None:
+    with pytest.raises(BadInput, match=r"game\.models: got \d; allowed: an even number, 4 or more"):
+        balanced_keep(models, 10, seed=0)
+
+
+def test_an_unbalanced_sample_is_named() -> None:
+    keep = balanced_keep(4, 5, seed=0)
+    keep[:, 3] = True
+    with pytest.raises(BadInput, match="sample 3 in 4 of 4 models"):
+        Game(keep, np.zeros(5, dtype=np.int64))
+
+
+@pytest.mark.parametrize("labels", [np.zeros(4, dtype=np.int64), np.zeros(5, dtype=np.int32)])
+def test_labels_must_fit(labels: np.ndarray) -> None:
+    with pytest.raises(BadInput, match=r"game\.labels"):
+        Game(balanced_keep(4, 5, seed=0), labels)
