@@ -122,11 +122,17 @@ def build(family_name: str, name: str, /, where: str | None = None, **parameters
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `over` laid on top, table by table."""
+    """`base` with `over` laid on top, table by table; a table that names another choice replaces the old one.
+
+    >>> merge({"pe": {"name": "drq", "bits": 4}, "rows": 8}, {"pe": {"name": "fixed"}})
+    {'pe': {'name': 'fixed'}, 'rows': 8}
+    """
     out = dict(base)
     for key, value in over.items():
         old = out.get(key)
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        if both and "name" in value and value["name"] != old.get("name"):  # type: ignore[union-attr]
+            both = False
         out[key] = merge(old, value) if both else value  # type: ignore[arg-type]
     return out
 

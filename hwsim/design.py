@@ -1,0 +1,267 @@
+"""Design: everything that a point of a study is made of, chosen by name and resolved to the last default."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, Field, field_validator
+
+from hwsim import MODEL_VERSION, registry
+from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.registry import Choice
+
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "dataset": "digits",
+        "model": "small_cnn",
+        "quantizer": "minmax",
+        "accelerator": "tpu_like",
+        "technology": "nangate45",
+        "game": {},
+        "channels": ["logits", "latency_cycles", "energy_pj"],
+        "attacks": ["loss", "lira"],
+        "seed": 0,
+    }
+)
+"""What an empty design resolves to, group by group."""
+
+CHOICES = ("dataset", "model", "quantizer", "accelerator", "technology")
+"""The groups that are one choice out of the registry family of the same name."""
+
+
+class Membership(Choice):
+    """The membership game that is played: how many models, over which samples.
+
+    Every sample of the pool is in the training set of exactly half of the models.
+    """
+
+    models: int = Field(16, ge=4, le=4096, description="models trained; each is the target in turn; even")
+    samples: int | None = Field(None, ge=8, description="size of the pool; the whole data set when not given")
+    calibration: int = Field(128, ge=1, description="samples that a quantizer may look at")
+
+    @field_validator("models")
+    @classmethod
+    def _even(cls, models: int) -> int:
+        if models % 2:
+            raise ValueError("an even number, so that every sample is in exactly half of the models")
+        return models
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """One resolved design: the chosen objects, their names, and the key of their result.
+
+    Made by `Design.resolve` (from a mapping) or `load_design` (from a TOML file). `names` maps each
+    group of `CHOICES` to the registry name that was chosen there. Two designs with the same `key`
+    have the same result.
+
+    >>> design = Design.resolve({"quantizer": {"name": "minmax", "w_bits": 4}})
+    >>> design.names["quantizer"], design.settings["quantizer"]["w_bits"], design.game.models
+    ('minmax', 4, 16)
+    """
+
+    dataset: Any
+    model: Any
+    quantizer: Any
+    accelerator: Any
+    technology: Any
+    game: Membership
+    channels: tuple[str, ...]
+    attacks: tuple[Any, ...]
+    seed: int
+    names: Mapping[str, str]
+    attack_names: tuple[str, ...]
+
+    @classmethod
+    def resolve(cls, mapping: Mapping[str, Any]) -> Design:
+        """Build every choice of `mapping`, filling each gap with its default.
+
+        A choice is a table `{name = "...", parameters ...}` or only its name. Raises HwsimError with
+        the dotted path of what is wrong, for instance `quantizer.w_bits`.
+        """
+        for group in mapping:
+            if group not in DEFAULTS:
+                raise UnknownName("design", group, DEFAULTS)
+        chosen = {group: _choose(group, mapping.get(group, DEFAULTS[group])) for group in CHOICES}
+        attacks = _attacks(mapping.get("attacks", DEFAULTS["attacks"]))
+        channels = _channels(mapping.get("channels", DEFAULTS["channels"]))
+        for _, attack in attacks:
+            for need in attack.needs:
+                if need not in channels:
+                    raise BadInput("channels", list(channels), f"a list that holds {need}, which {attack.label} needs")
+        return cls(
+            **{group: made for group, (_, made) in chosen.items()},
+            game=registry.validate(Membership, _table("game", mapping.get("game", {})), "game"),
+            channels=channels,
+            attacks=tuple(attack for _, attack in attacks),
+            seed=_seed(mapping.get("seed", DEFAULTS["seed"])),
+            names=MappingProxyType({group: name for group, (name, _) in chosen.items()}),
+            attack_names=tuple(name for name, _ in attacks),
+        )
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every setting with all defaults filled in: plain JSON data; `resolve` takes it back."""
+        choices = {group: _plain(self.names[group], getattr(self, group)) for group in CHOICES}
+        return choices | {
+            "game": self.game.model_dump(mode="json"),
+            "channels": list(self.channels),
+            "attacks": [_plain(n, a) for n, a in zip(self.attack_names, self.attacks, strict=True)],
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 (hex) of all that affects the result: the settings and the model version."""
+        return content_key({"model_version": MODEL_VERSION, "settings": self.settings})
+
+
+def content_key(content: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of plain data as canonical JSON: sorted keys, shortest floats.
+
+    >>> content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+    True
+    """
+    try:
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise HwsimError("design: nan and inf are not allowed as settings") from None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(name: str, choice: BaseModel) -> dict[str, Any]:
+    return {**choice.model_dump(mode="json"), "name": name}
+
+
+def _choose(family: str, given: Any, where: str | None = None) -> tuple[str, Any]:
+    where = where or family
+    table = _table(where, given)
+    name = table.pop("name", DEFAULTS.get(where))
+    if not isinstance(name, str):
+        given = "nothing" if name is None else name
+        raise BadInput(f"{where}.name", given, "a name in quotes; `hwsim list` shows them")
+    record = registry.find(family, name, f"{where}.name")
+    return name, registry.validate(record.make, registry.merge(record.defaults, table), where)
+
+
+def _table(where: str, given: Any) -> dict[str, Any]:
+    if isinstance(given, str):
+        return {"name": given}
+    if not isinstance(given, Mapping):
+        raise BadInput(where, given, "a name in quotes, or a table of settings")
+    return dict(given)
+
+
+def _list(where: str, given: Any) -> list[Any]:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise BadInput(where, given, 'a list, such as ["loss", "lira"]' if where == "attacks" else "a list of names")
+    return list(given)
+
+
+def _channels(given: Any) -> tuple[str, ...]:
+    names = _list("channels", given)
+    for name in names:
+        registry.find("channel", str(name), "channels")
+    return tuple(sorted(set(names)))  # an adversary sees a set: the order must not change the key
+
+
+def _attacks(given: Any) -> list[tuple[str, Any]]:
+    attacks = [_choose("attack", one, f"attacks[{i}]") for i, one in enumerate(_list("attacks", given))]
+    labels = [attack.label for _, attack in attacks]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BadInput("attacks", labels, f"each attack once; {label} stands here twice")
+    return attacks
+
+
+def _seed(given: Any) -> int:
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**63:
+        raise BadInput("seed", given, "a whole number from 0 to 2^63 - 1")
+    return given
+
+
+def override(mapping: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`mapping` (an unresolved design) with each dotted path of `changes` set to its value.
+
+    Whole groups are replaced first, then names, then single parameters, whatever their order. A new
+    `X.name` drops the old parameters of X, for they belong to the old choice.
+
+    >>> override({"quantizer": "lsq"}, {"quantizer.w_bits": 4})
+    {'quantizer': {'name': 'lsq', 'w_bits': 4}}
+    >>> override({"quantizer": {"name": "lsq", "w_bits": 4}}, {"quantizer.name": "minmax"})
+    {'quantizer': {'name': 'minmax'}}
+    """
+    out: dict[str, Any] = dict(mapping)
+    for path in sorted(changes, key=lambda p: (p.count(".") > 0, p.count("."), not p.endswith(".name"))):
+        out = _set(out, path.split("."), changes[path], path)
+    return out
+
+
+def _set(table: Mapping[str, Any], parts: Sequence[str], value: Any, path: str) -> dict[str, Any]:
+    head, rest = parts[0], parts[1:]
+    if not head:
+        raise BadInput("override", path, "a dotted path, such as quantizer.w_bits")
+    if not rest:
+        if head == "name" and table.get("name") != value:
+            return {"name": value}
+        return {**table, head: value}
+    old = table.get(head, {})
+    inner = {"name": old} if isinstance(old, str) else old
+    if not isinstance(inner, Mapping):
+        place = path.removesuffix("." + ".".join(rest))
+        raise BadInput(path, value, f"{place} is no table; set it as a whole: {place}=...")
+    return {**table, head: _set(inner, rest, value, path)}
+
+
+_WORD = re.compile(r"[A-Za-z_][\w\-]*")
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split `path=value`; the value is TOML, and a bare word is a string.
+
+    >>> parse_override("quantizer.w_bits=4"), parse_override('quantizer={name="lsq", w_bits=4}')
+    (('quantizer.w_bits', 4), ('quantizer', {'name': 'lsq', 'w_bits': 4}))
+    >>> parse_override("quantizer=lsq")
+    ('quantizer', 'lsq')
+    """
+    path, equals, value = text.partition("=")
+    path, value = path.strip(), value.strip()
+    if not equals or not path or not value:
+        raise BadInput("--set", text, "path=value, such as quantizer.w_bits=4")
+    try:
+        (parsed,) = tomllib.loads(f"value = {value}").values()
+        return path, parsed
+    except (tomllib.TOMLDecodeError, ValueError):
+        if _WORD.fullmatch(value):
+            return path, value
+        raise BadInput("--set", text, 'a value as in TOML: 4, 0.5, true, "text", [1, 2] or {name = "lsq"}') from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file; raises HwsimError naming the file, and the line of a syntax error."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise HwsimError(f"{path}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise HwsimError(f"{path}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise HwsimError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def load_design(path: Path, changes: Mapping[str, Any] | None = None) -> Design:
+    """The design that a TOML file describes, with the overrides `changes` on top."""
+    mapping = read_toml(path)
+    try:
+        return Design.resolve(override(mapping, changes or {}))
+    except HwsimError as error:
+        raise HwsimError(f"{path}: {error}") from None

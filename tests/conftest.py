@@ -1,0 +1,23 @@
+"""Fixtures for all tests; its place also lets tests import the shared modules beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hwsim import registry
+
+
+@pytest.fixture
+def fake_choices() -> Iterator[None]:
+    """A registry that holds the stand-ins of `fakes` only, for the length of one test."""
+    import fakes
+
+    records, loaded = dict(registry._records), set(registry._loaded)
+    fakes.install()
+    yield
+    registry._records.clear()
+    registry._records.update(records)
+    registry._loaded.clear()
+    registry._loaded.update(loaded)

@@ -1,0 +1,89 @@
+"""Small stand-ins for everything a design chooses, so that the study can be tested without training anything."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from hwsim import registry
+from hwsim.registry import Choice, Record
+
+
+class FakeData(Choice):
+    noise: float = 0.0
+
+
+class FakeModel(Choice):
+    width: int = Field(8, ge=1)
+
+
+class FakeQuantizer(Choice):
+    w_bits: int = Field(8, ge=1, le=8)
+    a_bits: int = Field(8, ge=1, le=8)
+
+
+class OtherQuantizer(Choice):
+    steps: int = 10
+
+
+class FakePE(Choice):
+    name: str = "fixed"
+    max_bits: int = 8
+
+
+class FakeAccelerator(Choice):
+    rows: int = Field(16, ge=1)
+    cols: int = Field(16, ge=1)
+    pe: FakePE = FakePE()
+
+
+class FakeTechnology(Choice):
+    vdd_v: float = 1.1
+
+
+class FakeChannel(Choice):
+    pass
+
+
+class FakeAttack(Choice):
+    needs: ClassVar[tuple[str, ...]] = ("logits",)
+    label: ClassVar[str] = "fake_loss"
+
+
+class FakeLatencyAttack(Choice):
+    needs: ClassVar[tuple[str, ...]] = ("latency_cycles",)
+    label: ClassVar[str] = "fake_latency"
+
+
+RECORDS = [
+    ("dataset", "fake_data", FakeData, {}),
+    ("model", "fake_model", FakeModel, {}),
+    ("quantizer", "fake_quantizer", FakeQuantizer, {}),
+    ("quantizer", "other_quantizer", OtherQuantizer, {}),
+    ("accelerator", "fake_array", FakeAccelerator, {"rows": 16, "pe": {"name": "fixed", "max_bits": 8}}),
+    ("accelerator", "wide_array", FakeAccelerator, {"rows": 16, "cols": 32}),
+    ("technology", "fake_node", FakeTechnology, {}),
+    ("channel", "logits", FakeChannel, {}),
+    ("channel", "latency_cycles", FakeChannel, {}),
+    ("attack", "fake_loss", FakeAttack, {}),
+    ("attack", "fake_latency", FakeLatencyAttack, {}),
+]
+
+BASE = {
+    "dataset": "fake_data",
+    "model": "fake_model",
+    "quantizer": "fake_quantizer",
+    "accelerator": "fake_array",
+    "technology": "fake_node",
+    "channels": ["logits"],
+    "attacks": ["fake_loss"],
+}
+
+
+def install() -> None:
+    """Make the registry hold the fakes and nothing else."""
+    registry._records.clear()
+    for family, name, make, defaults in RECORDS:
+        registry.add(Record(family, name, f"A stand-in for a {family}.\n\nMore.", "nobody, 2026", make, defaults))
+    registry._loaded.update(registry.FAMILIES)
