@@ -1,0 +1,25 @@
+"""The loss attack: a small loss means member."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.privacy.attacks.base import Attack, Observed, logsumexp, true_logit
+from hwsim.registry import register
+
+
+@register("attack", "loss", citation="S. Yeom et al., Privacy Risk in Machine Learning, CSF 2018")
+class Loss(Attack):
+    """The negated cross-entropy of the label: one threshold for all samples, no shadow models."""
+
+    name = "loss"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The logits."""
+        return ("logits",)
+
+    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See Attack."""
+        return np.stack([true_logit(logits, labels) - logsumexp(logits) for logits in observed["logits"]])
