@@ -1,4 +1,4 @@
-"""hwsim: a network becomes integers; an accelerator runs exactly those integers; the run is counted, priced, observed and audited."""
+"""hwsim: a network becomes integers, an accelerator runs exactly those integers, and the run is counted and audited."""
 
 __version__ = "0.1.0"
 MODEL_VERSION = 1

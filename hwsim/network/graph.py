@@ -82,6 +82,13 @@ class Geometry:
         return h, w
 
 
+INT32 = Accumulator()
+"""The 32-bit accumulator that wraps: sums do not depend on their order, hence not on the dataflow."""
+
+POINTWISE = Geometry()
+"""The geometry of layers that have no window."""
+
+
 @dataclass(frozen=True, eq=False)
 class Requantizer:
     """y = clip(((acc * multiplier + 2^(shift-1)) >> shift) + zero point, low, high).
@@ -109,8 +116,10 @@ class Region:
     A `height` x `width` region of the input map is sensitive when, summed over it and over all
     channels, `2^FRACTION_BITS * sum(codes) >= threshold * number of codes`. Sensitive codes meet the
     layer's weights at full width. Others are rounded to `low_bits`
-    (`min((code + half) >> drop, 2^low_bits - 1)` with `drop = bits - low_bits`), meet `low_weight`,
-    and the product is shifted left by `2 * drop` into the same accumulator.
+    (`min((code + half) >> drop, 2^low_bits - 1)` with `drop = input bits - low_bits`), meet
+    `low_weight`, and the product is shifted left by `drop + weight bits - low_bits` into the same
+    accumulator. The region that counts is that of the *input* pixel of each kernel tap; padding is
+    zero and belongs to no region. Regions at the right and lower edge may be smaller.
     """
 
     height: int
@@ -132,9 +141,9 @@ class Layer:
     weight: QTensor | None = None
     bias: NDArray[np.int64] | None = None
     requantizer: Requantizer | None = None
-    geometry: Geometry = Geometry()
+    geometry: Geometry = POINTWISE
     region: Region | None = None
-    accumulator: Accumulator = Accumulator()
+    accumulator: Accumulator = INT32
 
     @property
     def has_macs(self) -> bool:
@@ -164,7 +173,8 @@ class Network:
         if values.shape[1:] != self.input_shape:
             raise BadInput("inputs", f"shape {values.shape}", f"[samples, {', '.join(map(str, self.input_shape))}]")
         codes = np.floor(values.astype(np.float64) / self.input_scale + 0.5) + self.input.zero_point
-        return np.clip(codes, self.input.qmin, self.input.qmax).astype(np.int16)
+        clipped: NDArray[np.int16] = np.clip(codes, self.input.qmin, self.input.qmax).astype(np.int16)
+        return clipped
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:

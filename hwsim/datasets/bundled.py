@@ -1,0 +1,44 @@
+"""Real data that comes with scikit-learn, so that demo and tests need no download."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.datasets.base import Dataset
+from hwsim.registry import register
+
+
+@register(
+    "dataset",
+    "digits",
+    citation="Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI 1998; bundled with "
+    "scikit-learn (BSD-3-Clause)",
+)
+class Digits(Dataset):
+    """Handwritten digits: 1,797 grey images of 8 x 8 pixels in 10 classes, bundled with scikit-learn."""
+
+    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Images float32 [1797, 1, 8, 8] in 0..1 (sixteenths) and labels 0..9."""
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        return (bunch.images[:, None] / 16).astype(np.float32), bunch.target.astype(np.int64)
+
+
+@register(
+    "dataset",
+    "breast_cancer",
+    citation="Wolberg, Mangasarian, Street and Street, Breast Cancer Wisconsin (Diagnostic), UCI 1995; "
+    "bundled with scikit-learn",
+)
+class BreastCancer(Dataset):
+    """Breast cancer diagnosis: 569 records of 30 features in 2 classes, bundled with scikit-learn."""
+
+    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Features float32 [569, 30], each scaled to 0..1 by its range over the whole set, and labels 0..1."""
+        from sklearn.datasets import load_breast_cancer
+
+        bunch = load_breast_cancer()
+        low, high = bunch.data.min(axis=0), bunch.data.max(axis=0)
+        return ((bunch.data - low) / (high - low)).astype(np.float32), bunch.target.astype(np.int64)

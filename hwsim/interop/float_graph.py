@@ -1,0 +1,144 @@
+"""A trained network before quantization: a graph in the words of the integer network, with real weights.
+
+Weights are stacked: [model, ...]. One graph runs many models of one shape as one grouped
+computation, which is how an ensemble trains, and a single model is a stack of one. Activations are
+[sample, model * channel, row, column] or [sample, model * feature].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hwsim.errors import HwsimError
+from hwsim.network.graph import INPUT, POINTWISE, Geometry, Op, Shape
+
+Weights = dict[str, Tensor]
+"""Parameter name ("conv1.weight", "conv1.bias") -> tensor [model, ...]."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer with its ReLU, if any, fused to it; the fields mean what they mean in `Layer`."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    relu: bool = False
+    geometry: Geometry = POINTWISE
+
+    @property
+    def has_macs(self) -> bool:
+        """True for convolutions and linear layers."""
+        return self.op in (Op.CONV, Op.LINEAR)
+
+
+@dataclass(frozen=True)
+class FloatGraph:
+    """Nodes in topological order; the last one emits the logits."""
+
+    input_shape: Shape
+    nodes: tuple[Node, ...]
+
+    @property
+    def output(self) -> Node:
+        """The node that emits the logits."""
+        return self.nodes[-1]
+
+
+class Arithmetic(Protocol):
+    """What stands between the layers: nothing (float) or the quantizer's rounding (fake quantization)."""
+
+    def input(self, x: Tensor) -> Tensor:
+        """The network's input."""
+
+    def product(self, node: Node, x: Tensor, weights: Weights) -> Tensor:
+        """Convolution or linear layer with bias, before its ReLU."""
+
+    def output(self, node: Node, y: Tensor) -> Tensor:
+        """What a node hands on, its ReLU included."""
+
+
+class FloatArithmetic:
+    """Plain real arithmetic."""
+
+    def input(self, x: Tensor) -> Tensor:
+        """The input as it is."""
+        return x
+
+    def product(self, node: Node, x: Tensor, weights: Weights) -> Tensor:
+        """The layer's sum of products and bias."""
+        return multiply(node, x, weights[f"{node.name}.weight"], weights[f"{node.name}.bias"])
+
+    def output(self, node: Node, y: Tensor) -> Tensor:
+        """The ReLU, where there is one."""
+        return torch.relu(y) if node.relu else y
+
+
+def forward(graph: FloatGraph, weights: Weights, x: Tensor, arithmetic: Arithmetic) -> dict[str, Tensor]:
+    """Every node's output, by name, for inputs [sample, model * channel, ...]."""
+    values: dict[str, Tensor] = {INPUT: arithmetic.input(x)}
+    for node in graph.nodes:
+        values[node.name] = node_output(node, values, weights, arithmetic)
+    return values
+
+
+def node_output(node: Node, values: Mapping[str, Tensor], weights: Weights, arithmetic: Arithmetic) -> Tensor:
+    """What one node hands on, from the values of its inputs."""
+    source = values[node.inputs[0]]
+    match node.op:
+        case Op.CONV | Op.LINEAR:
+            y = arithmetic.product(node, source, weights)
+        case Op.MAX_POOL:
+            y = F.max_pool2d(source, node.geometry.kernel, node.geometry.stride, node.geometry.padding)
+        case Op.AVG_POOL:
+            y = F.avg_pool2d(source, node.geometry.kernel, node.geometry.stride, node.geometry.padding)
+        case Op.GLOBAL_AVG_POOL:
+            y = source.mean(dim=(2, 3), keepdim=True)
+        case Op.ADD:
+            y = source + values[node.inputs[1]]
+        case Op.FLATTEN:
+            y = source.flatten(1)
+    return arithmetic.output(node, y)
+
+
+def logits(graph: FloatGraph, weights: Weights, x: Tensor, arithmetic: Arithmetic) -> Tensor:
+    """Logits [model, sample, class] for inputs [sample, model * channel, ...]."""
+    out = forward(graph, weights, x, arithmetic)[graph.output.name]
+    return out.reshape(out.shape[0], models_in(weights), -1).transpose(0, 1)
+
+
+def multiply(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution or linear layer of many models at once: weights [model, output, ...]."""
+    models = weight.shape[0]
+    flat_bias = None if bias is None else bias.reshape(-1)
+    if node.op is Op.CONV:
+        g = node.geometry
+        return F.conv2d(x, weight.flatten(0, 1), flat_bias, g.stride, g.padding, groups=models * g.groups)
+    samples = x.shape[0]
+    y = torch.matmul(x.reshape(samples, models, -1).transpose(0, 1), weight.transpose(1, 2)).transpose(0, 1)
+    y = y.reshape(samples, -1)
+    return y if flat_bias is None else y + flat_bias
+
+
+def repeat_input(x: Tensor, models: int) -> Tensor:
+    """The same inputs [sample, channel, ...] for every model: [sample, model * channel, ...]."""
+    return x.repeat(1, models, *([1] * (x.ndim - 2)))
+
+
+def models_in(weights: Mapping[str, Tensor]) -> int:
+    """How many models are stacked."""
+    sizes = {t.shape[0] for t in weights.values()}
+    if len(sizes) != 1:
+        raise HwsimError(f"weights: stacks of different numbers of models: {sorted(sizes)}")
+    return sizes.pop()
+
+
+def model_slice(weights: Mapping[str, Tensor], start: int, stop: int) -> Weights:
+    """The weights of models `start` to `stop - 1`."""
+    return {name: tensor[start:stop] for name, tensor in weights.items()}

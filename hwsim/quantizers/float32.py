@@ -1,0 +1,13 @@
+"""No quantization: the reference that the others are compared with."""
+
+from __future__ import annotations
+
+from hwsim.registry import Choice, register
+
+
+@register("quantizer", "float32", citation="none: the trained network as torch computes it")
+class Float32(Choice):
+    """The trained network itself, in 32-bit floating point: a reference for accuracy and leakage.
+
+    It is no integer network, so it runs on no accelerator and has no cycles or energy.
+    """

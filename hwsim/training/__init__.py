@@ -1,0 +1,1 @@
+"""Training: models by name, and many of them at once."""

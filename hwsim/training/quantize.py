@@ -1,0 +1,54 @@
+"""The verb quantize: a trained torch module becomes an integer network."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from hwsim.errors import BadInput, HwsimError
+from hwsim.interop.torch_module import import_module
+from hwsim.network.graph import Network
+from hwsim.quantizers.base import Quantizer
+from hwsim.quantizers.build import build_network
+from hwsim.training.ensemble import fine_tune
+
+BATCH = 64
+
+
+def quantize(
+    model: nn.Module,
+    quantizer: Quantizer,
+    calibration: NDArray[np.float32],
+    labels: ArrayLike | None = None,
+    seed: int = 0,
+) -> Network:
+    """The integer network of a trained torch module.
+
+    `calibration` float32 [sample, *shape] sets the ranges; use data that is not audited for
+    membership. A quantizer that trains (lsq) needs `labels` int64 [sample] too and fine-tunes on
+    this data. Raises HwsimError when the module has a layer without an integer counterpart.
+
+    >>> from hwsim.registry import build
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> network = quantize(net, build("quantizer", "minmax"), np.ones((8, 4), dtype=np.float32))
+    >>> [layer.op.value for layer in network.layers]
+    ['linear', 'linear']
+    """
+    x = np.ascontiguousarray(calibration, dtype=np.float32)
+    if len(x) == 0 or not np.isfinite(x).all():
+        raise BadInput("calibration", f"{len(x)} samples", "at least one, all finite")
+    graph, weights = import_module(model, x.shape[1:])
+    if not quantizer.trains:
+        return build_network(graph, weights, quantizer.scheme(graph, weights, torch.from_numpy(x)))
+    if labels is None:
+        raise HwsimError(
+            f"quantizer {type(quantizer).__name__} fine-tunes the network: give labels for the calibration data"
+        )
+    targets = np.asarray(labels, dtype=np.int64)
+    if targets.shape != (len(x),):
+        raise BadInput("labels", f"shape {targets.shape}", f"({len(x)},), one per calibration sample")
+    everything = np.ones((1, len(x)), dtype=np.bool_)
+    weights, scheme = fine_tune(graph, weights, quantizer, x, x, targets, everything, 0, seed, BATCH, lambda done: None)
+    return build_network(graph, weights, scheme)
