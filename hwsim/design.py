@@ -104,7 +104,7 @@ class Design:
             channels=channels,
             attacks=tuple(attack for _, attack in attacks),
             seed=_seed(mapping.get("seed", DEFAULTS["seed"])),
-            names=MappingProxyType({group: name for group, (name, _) in chosen.items()}),
+            names={group: name for group, (name, _) in chosen.items()},
             attack_names=tuple(name for name, _ in attacks),
         )
 

@@ -1,4 +1,4 @@
-"""Fixtures for all tests; its place also lets tests import the shared modules beside it."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
