@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
@@ -11,6 +13,12 @@ from hwsim.network.graph import INPUT, Layer, Network, Op
 MAX_CODE_BITS = 8
 """Widest weight and activation codes that run today."""
 
+MAX_ELEMENTS = 1 << 28
+"""Most codes of one sample's map, padding included: sizes are checked before memory is taken."""
+
+MAX_GEOMETRY = 1 << 15
+"""Largest kernel, stride, padding or group count."""
+
 _REQUANTIZED = {Op.CONV, Op.LINEAR, Op.AVG_POOL, Op.GLOBAL_AVG_POOL, Op.ADD}
 
 
@@ -18,6 +26,9 @@ def check_network(network: Network) -> None:
     """Raise HwsimError unless names, shapes, formats and policies of all layers fit together."""
     if not network.layers:
         raise HwsimError("network: it has no layers")
+    if min(network.input_shape, default=0) < 1:
+        raise BadInput("network input shape", network.input_shape, "sizes from 1")
+    _check_scale(network.input_scale, "network input")
     if network.input.bits > MAX_CODE_BITS:
         raise BadInput("network input", network.input, f"at most {MAX_CODE_BITS} bits")
     known = {INPUT}
@@ -32,7 +43,7 @@ def check_network(network: Network) -> None:
     for layer in network.layers:  # shapes after names: a missing name would hide behind a KeyError
         _check_region(layer, network)
         _check_kept_format(layer, network)
-    _ = network.shapes
+    _check_sizes(network)
 
 
 def _check_layer(layer: Layer, last: bool) -> None:
@@ -54,23 +65,47 @@ def _check_layer(layer: Layer, last: bool) -> None:
         raise BadInput(f"{place} geometry", layer.geometry, "kernel and stride from 1, padding from 0")
     if layer.geometry.groups < 1:
         raise BadInput(f"{place} groups", layer.geometry.groups, "1 or more")
+    largest = max(layer.geometry.kernel + layer.geometry.stride + layer.geometry.padding + (layer.geometry.groups,))
+    if largest > MAX_GEOMETRY:
+        raise BadInput(f"{place} geometry", largest, f"at most {MAX_GEOMETRY}")
+    _check_scale(layer.scale, place)
     _check_weight(layer, place)
     _check_requantizer(layer, place)
+
+
+def _check_scale(scale: float, place: str) -> None:
+    if not (scale > 0 and math.isfinite(scale)):
+        raise BadInput(f"{place} scale", scale, "a positive number")
+
+
+def _check_sizes(network: Network) -> None:
+    shapes = network.shapes
+    for layer in network.layers:
+        shape = shapes[layer.inputs[0]]
+        if layer.op in (Op.CONV, Op.MAX_POOL, Op.AVG_POOL):
+            padding = layer.geometry.padding
+            shape = (shape[0], shape[1] + 2 * padding[0], shape[2] + 2 * padding[1])
+        for what, sizes in (("input", shape), ("output", shapes[layer.name])):
+            if min(sizes) < 1 or math.prod(sizes) > MAX_ELEMENTS:
+                raise BadInput(f"layer {layer.name!r} {what}", sizes, f"sizes from 1, at most {MAX_ELEMENTS} codes")
 
 
 def _check_weight(layer: Layer, place: str) -> None:
     if layer.weight is None or layer.bias is None:
         return
     if layer.weight.codes.ndim != (4 if layer.op is Op.CONV else 2):
-        raise BadInput(f"{place} weight", f"{layer.weight.codes.ndim} axes", "4 for a convolution, 2 for a linear layer")
+        raise BadInput(
+            f"{place} weight", f"{layer.weight.codes.ndim} axes", "4 for a convolution, 2 for a linear layer"
+        )
     if layer.weight.format.bits > MAX_CODE_BITS or layer.weight.format.zero_point:
         raise BadInput(f"{place} weight", layer.weight.format, f"at most {MAX_CODE_BITS} bits, zero point 0")
     if layer.op is Op.CONV and layer.weight.codes.shape[2:] != layer.geometry.kernel:
         raise BadInput(f"{place} weight", f"kernel {layer.weight.codes.shape[2:]}", f"{layer.geometry.kernel}")
     if layer.bias.shape != layer.weight.codes.shape[:1] or layer.bias.dtype != np.int64:
         raise BadInput(f"{place} bias", f"{layer.bias.dtype} {layer.bias.shape}", "int64, one per output channel")
-    if np.any(np.abs(layer.bias) >= 2**31):
-        raise BadInput(f"{place} bias", int(np.abs(layer.bias).argmax()), "32-bit integers (the channel is given)")
+    wide = (layer.bias >= 2**31) | (layer.bias <= -(2**31))
+    if wide.any():
+        raise BadInput(f"{place} bias", int(layer.bias[wide.argmax()]), "32-bit integers")
 
 
 def _check_requantizer(layer: Layer, place: str) -> None:
@@ -101,13 +136,19 @@ def _check_region(layer: Layer, network: Network) -> None:
     if source.signed or source.zero_point:
         raise BadInput(f"{place} input", source, "unsigned codes with zero point 0, else the correction needs the mask")
     if min(region.height, region.width) < 1 or region.threshold < 0:
-        raise BadInput(place, f"{region.height}x{region.width}, threshold {region.threshold}", "size from 1, threshold from 0")
+        raise BadInput(
+            place, f"{region.height}x{region.width}, threshold {region.threshold}", "size from 1, threshold from 0"
+        )
     if not 1 <= region.low_bits < min(source.bits, layer.weight.format.bits + 1):
         raise BadInput(f"{place} low_bits", region.low_bits, f"1 to {min(source.bits - 1, layer.weight.format.bits)}")
+    if max(region.height, region.width, region.threshold) >= 2**31:
+        raise BadInput(place, max(region.height, region.width, region.threshold), "sizes and threshold below 2^31")
     half = 1 << (region.low_bits - 1)
     low = region.low_weight
     if low.shape != layer.weight.codes.shape or np.any(low < -half) or np.any(low >= half):
-        raise BadInput(f"{place} low_weight", f"shape {low.shape}", f"{layer.weight.codes.shape}, codes {-half} to {half - 1}")
+        raise BadInput(
+            f"{place} low_weight", f"shape {low.shape}", f"{layer.weight.codes.shape}, codes {-half} to {half - 1}"
+        )
 
 
 def _check_kept_format(layer: Layer, network: Network) -> None:

@@ -1,0 +1,296 @@
+"""One file per network: a zip of a JSON header and one plain .npy file per integer array.
+
+The header mirrors the dataclasses of `hwsim.network.graph` field by field: enums by value, integer
+arrays by dtype and shape (their codes are in the entry of the same place), real scales as numbers.
+Nothing in a file is executed, and every size is checked before memory is taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import struct
+import sys
+import types
+import typing
+import zipfile
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.network.graph import VERSION, Network
+
+HEADER = "network.json"
+SIZE_LIMIT = 1 << 31
+"""Largest file, in bytes, that `load` reads."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # one timestamp for all entries: equal networks make equal files
+_INTEGERS: dict[str, type[np.signedinteger]] = {"|i1": np.int8, "<i2": np.int16, "<i4": np.int32, "<i8": np.int64}
+_NPY = re.compile(rb"\{'descr': '([|<]i[1248])', 'fortran_order': False, 'shape': \(([0-9, ]*)\), \} *\n")
+
+Arrays = dict[str, NDArray[np.signedinteger]]
+
+
+def save(network: Network, path: str | Path) -> None:
+    """Write `network` to `path`, whole or not at all; equal networks give equal bytes.
+
+    >>> save(network, "net.npz")  # doctest: +SKIP
+    """
+    path = Path(path)
+    header, arrays = _pack(network)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as stream:
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+                _write_entry(archive, HEADER, header)
+                for place, array in arrays.items():
+                    buffer = io.BytesIO()
+                    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+                    _write_entry(archive, f"{place}.npy", buffer.getvalue())
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise HwsimError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: str | Path) -> Network:
+    """Read a network that `save` wrote; its codes may have a narrower dtype, their values are equal.
+
+    Raises HwsimError, naming the file and the place in it, for anything that is not such a file.
+    """
+    return _Reader(str(path), _read_entries(Path(path))).network()
+
+
+def digest(network: Network) -> str:
+    """SHA-256 of all that a network is, in hexadecimal; equal before saving and after loading."""
+    header, arrays = _pack(network)
+    state = hashlib.sha256(header)
+    for array in arrays.values():
+        state.update(array.tobytes())
+    return state.hexdigest()
+
+
+def _write_entry(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.create_system = 3
+    info.external_attr = 0o644 << 16
+    archive.writestr(info, data)
+
+
+# From a network to a header and arrays.
+
+
+def _pack(network: Network) -> tuple[bytes, Arrays]:
+    arrays: Arrays = {}
+    header = {"version": VERSION, "network": _encode(Network, network, "network", arrays)}
+    return json.dumps(header, indent=1, allow_nan=False).encode(), arrays
+
+
+def _encode(hint: Any, value: Any, place: str, arrays: Arrays) -> Any:
+    """JSON for `value`; integer arrays go to `arrays` under their place, in the narrowest dtype."""
+    if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.integer):
+        arrays[place] = narrow = _narrowest(value)
+        return {"dtype": narrow.dtype.str, "shape": list(narrow.shape)}
+    if isinstance(value, np.ndarray):
+        return [float(x) for x in value.ravel()]
+    if dataclasses.is_dataclass(value):
+        hints = typing.get_type_hints(type(value))
+        fields = dataclasses.fields(value)
+        return {f.name: _encode(hints[f.name], getattr(value, f.name), f"{place}/{f.name}", arrays) for f in fields}
+    if isinstance(value, tuple):
+        inner = _item_hints(hint, len(value))
+        return [_encode(h, v, f"{place}/{i}", arrays) for i, (h, v) in enumerate(zip(inner, value, strict=True))]
+    if value is None or isinstance(value, str):
+        return value
+    if float in _alternatives(hint):
+        return float(value)
+    return bool(value) if hint is bool else int(value)
+
+
+def _narrowest(array: NDArray[np.integer]) -> NDArray[np.signedinteger]:
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    dtype = next(d for d in _INTEGERS.values() if np.iinfo(d).min <= low and high <= np.iinfo(d).max)
+    return np.array(array, dtype=np.dtype(dtype).newbyteorder("<"), order="C")
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the hint itself."""
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:
+    """The types of the items of a tuple type; shorter or longer than `count` when that does not fit."""
+    items = typing.get_args(hint)
+    return items[:1] * count if items[-1] is Ellipsis else items
+
+
+# From a header and arrays to a network.
+
+
+def _read_entries(path: Path) -> dict[str, bytes]:
+    """All entries of the zip, by name, after their sizes were checked against the file's."""
+    try:
+        size = path.stat().st_size
+        if size > SIZE_LIMIT:
+            raise BadInput(str(path), f"{size} bytes", f"at most {SIZE_LIMIT} bytes")
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            if len({info.filename for info in infos}) != len(infos):
+                raise HwsimError(f"{path}: two entries have one name")
+            for info in infos:
+                if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+                    raise BadInput(f"{path} {info.filename}", "a compressed or encrypted entry", "stored entries")
+            total = sum(info.file_size for info in infos)
+            if total > size:
+                raise BadInput(str(path), f"entries of {total} bytes in a file of {size}", "entries that fit the file")
+            return {info.filename: archive.read(info) for info in infos}
+    except OSError as error:
+        raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, struct.error) as error:
+        raise HwsimError(f"{path}: not a whole zip file ({error})") from None
+
+
+class _Reader:
+    """Makes a network of the entries of one file, refusing whatever the header's types do not foresee."""
+
+    def __init__(self, file: str, entries: dict[str, bytes]) -> None:
+        self.file, self.entries = file, entries
+
+    def network(self) -> Network:
+        header = self._header()
+        keys = self._keys(header, ("version", "network"), "header")
+        if keys["version"] != VERSION:
+            raise BadInput(f"{self.file} version", keys["version"], VERSION)
+        network: Network = self._decode(Network, keys["network"], "network")
+        if self.entries:
+            raise BadInput(f"{self.file}", f"unused entry {min(self.entries)}", "only entries that the header names")
+        return network
+
+    def _take(self, name: str) -> bytes:
+        if name not in self.entries:
+            raise BadInput(f"{self.file} {name}", "no such entry", "one entry per array, and the header")
+        return self.entries.pop(name)
+
+    def _header(self) -> Any:
+        def refuse(word: str) -> None:
+            raise BadInput(f"{self.file} {HEADER}", word, "finite numbers")
+
+        def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            table = dict(pairs)
+            if len(table) != len(pairs):
+                raise BadInput(f"{self.file} {HEADER}", "a key twice", "each key once")
+            return table
+
+        try:
+            return json.loads(self._take(HEADER), parse_constant=refuse, object_pairs_hook=unique)
+        except (ValueError, RecursionError) as error:
+            raise HwsimError(f"{self.file} {HEADER}: not JSON: {error}") from None
+
+    def _keys(self, data: Any, names: tuple[str, ...], place: str) -> dict[str, Any]:
+        """`data` as a table with exactly these keys."""
+        if not isinstance(data, dict):
+            raise BadInput(f"{self.file} {place}", _kind(data), "a table")
+        for key in data:
+            if key not in names:
+                raise UnknownName(f"{self.file} {place}", key, names)
+        for name in names:
+            if name not in data:
+                raise BadInput(f"{self.file} {place}/{name}", "nothing", "a value is required here")
+        return data
+
+    def _decode(self, hint: Any, data: Any, place: str) -> Any:
+        """The value of type `hint` that `data` stands for."""
+        if data is None and types.NoneType in _alternatives(hint):
+            return None
+        options = [h for h in _alternatives(hint) if h is not types.NoneType]
+        if len(options) > 1:  # real or array of reals
+            options = [h for h in options if (h is float) != isinstance(data, list)]
+        hint = options[0]
+        if dataclasses.is_dataclass(hint):
+            return self._decode_dataclass(hint, data, place)
+        if typing.get_origin(hint) is tuple:
+            return tuple(self._decode(h, v, f"{place}/{i}") for i, (h, v) in enumerate(self._items(hint, data, place)))
+        if typing.get_origin(hint) is np.ndarray:
+            (scalar,) = typing.get_args(typing.get_args(hint)[1])
+            return self._reals(data, place) if scalar is np.float64 else self._integers(scalar, data, place)
+        return self._decode_plain(hint, data, place)
+
+    def _decode_dataclass(self, cls: Any, data: Any, place: str) -> Any:
+        hints = typing.get_type_hints(cls)
+        names = tuple(f.name for f in dataclasses.fields(cls))
+        table = self._keys(data, names, place)
+        values = {name: self._decode(hints[name], table[name], f"{place}/{name}") for name in names}
+        try:
+            return cls(**values)
+        except HwsimError as error:
+            raise HwsimError(f"{self.file} {place}: {error}") from None
+
+    def _items(self, hint: Any, data: Any, place: str) -> Iterator[tuple[Any, Any]]:
+        if not isinstance(data, list):
+            raise BadInput(f"{self.file} {place}", _kind(data), "a list")
+        hints = _item_hints(hint, len(data))
+        if len(hints) != len(data):
+            raise BadInput(f"{self.file} {place}", f"{len(data)} items", f"{len(hints)}")
+        return zip(hints, data, strict=True)
+
+    def _decode_plain(self, hint: Any, data: Any, place: str) -> Any:
+        """A word, a number or a truth value."""
+        where = f"{self.file} {place}"
+        if issubclass(hint, StrEnum):
+            words = {str(member): member for member in hint}
+            if not isinstance(data, str) or data not in words:
+                raise UnknownName(where, data if isinstance(data, str) else _kind(data), words)
+            return words[data]
+        if hint is float and type(data) in (int, float):
+            if not abs(data) <= sys.float_info.max:
+                raise BadInput(where, data, "a finite number")
+            return float(data)
+        if type(data) is not hint:
+            raise BadInput(where, _kind(data), f"a value of type {hint.__name__}")
+        if hint is int and abs(data) >= 2**63:
+            raise BadInput(where, "a larger number", "64-bit integers")
+        return data
+
+    def _reals(self, data: Any, place: str) -> NDArray[np.float64]:
+        values = [self._decode_plain(float, x, f"{place}/{i}") for i, x in enumerate(data)]
+        return np.array(values, dtype=np.float64)
+
+    def _integers(self, scalar: Any, data: Any, place: str) -> NDArray[np.signedinteger]:
+        """The array in the entry of this place, as int64 where the field wants that, else as stored."""
+        where = f"{self.file} {place}.npy"
+        keys = self._keys(data, ("dtype", "shape"), place)
+        if keys["dtype"] not in tuple(_INTEGERS):
+            raise UnknownName(f"{where} dtype", keys["dtype"], _INTEGERS)
+        dtype = np.dtype(keys["dtype"])
+        shape = self._decode(tuple[int, ...], keys["shape"], f"{place}/shape")
+        entry = self._take(f"{place}.npy")
+        if entry[:8] != b"\x93NUMPY\x01\x00" or len(entry) < 10:
+            raise BadInput(where, "another kind of file", "a .npy file of version 1.0")
+        start = 10 + int.from_bytes(entry[8:10], "little")
+        match = _NPY.fullmatch(entry[10:start])
+        if match is None:
+            raise BadInput(where, "another .npy header", "little-endian signed integers in C order")
+        found = (match[1].decode(), tuple(int(n) for n in match[2].decode().split(",") if n.strip()))
+        if found != (keys["dtype"], shape):
+            raise BadInput(where, f"{found[0]} {found[1]}", f"{keys['dtype']} {shape}, as the header says")
+        if len(entry) - start != math.prod(shape) * dtype.itemsize:
+            raise BadInput(where, f"{len(entry) - start} bytes of data", f"{math.prod(shape) * dtype.itemsize}")
+        stored = np.frombuffer(entry, dtype=dtype, offset=start).reshape(shape)
+        return stored.astype(np.int64 if scalar is np.int64 else dtype.newbyteorder("="))
+
+
+def _kind(data: Any) -> str:
+    return {dict: "a table", list: "a list", str: "a word", type(None): "nothing"}.get(type(data), repr(data)[:40])

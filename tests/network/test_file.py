@@ -1,0 +1,294 @@
+"""Network files: round trips are exact, and no damaged or hostile file does anything but raise HwsimError."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.formats import LOGITS, Format, QTensor
+from hwsim.network.execute import execute
+from hwsim.network.file import HEADER, digest, load, save
+from hwsim.network.graph import Geometry, Layer, Network, Op, Region
+from hwsim.network.requantize import requantizer
+from tests.networks import networks_with_inputs
+
+U8, S4 = Format(8), Format(4, signed=True)
+
+
+def small_network() -> Network:
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-8, 8, (2, 1, 3, 3)).astype(np.int8)
+    region = Region(2, 2, 700, np.clip(weight, -2, 1), low_bits=2)
+    scales = np.array([0.1, 1 / 3])
+    dense = QTensor(rng.integers(-8, 8, (3, 32)), S4)
+    layers = (
+        Layer("conv", Op.CONV, ("input",), U8, 0.02, QTensor(weight, S4, scales), np.array([5, -70_000]),
+              requantizer([0.01, 0.003], U8, relu=True), Geometry((3, 3), (1, 1), (1, 1)), region),
+        Layer("flat", Op.FLATTEN, ("conv",), U8, 0.02),
+        Layer("out", Op.LINEAR, ("flat",), LOGITS, 1e-3, dense, np.zeros(3, np.int64)),
+    )  # fmt: skip
+    return Network(U8, (1, 4, 4), 1 / 255, layers)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "net.npz"
+    save(small_network(), path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def saved(tmp_path, whole):
+    path = tmp_path / "net.npz"
+    path.write_bytes(whole)
+    return path
+
+
+def entries(path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write(path, contents: dict[str, bytes], compression=zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+
+
+def edit_header(path, change) -> None:
+    """Rewrite the file with `change` applied to its parsed header."""
+    contents = entries(path)
+    header = json.loads(contents[HEADER])
+    change(header)
+    write(path, contents | {HEADER: json.dumps(header).encode()})
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(networks_with_inputs())
+def test_a_loaded_network_computes_the_same(tmp_path_factory, case):
+    network, codes = case
+    path = tmp_path_factory.mktemp("net") / "net.npz"
+    save(network, path)
+    again = load(path)
+    assert digest(again) == digest(network)
+    np.testing.assert_array_equal(execute(again, codes).outputs, execute(network, codes).outputs)
+
+
+def test_every_field_survives(saved):
+    old, new = small_network(), load(saved)
+    assert (new.input, new.input_shape, new.input_scale) == (old.input, old.input_shape, old.input_scale)
+    for a, b in zip(old.layers, new.layers, strict=True):
+        assert (a.name, a.op, a.inputs, a.output, a.scale, a.geometry, a.accumulator) == (
+            b.name, b.op, b.inputs, b.output, b.scale, b.geometry, b.accumulator)  # fmt: skip
+    a, b = old["conv"], new["conv"]
+    assert a.weight.format == b.weight.format
+    assert a.region.threshold == b.region.threshold and a.region.low_bits == b.region.low_bits
+    for x, y in (
+        (a.weight.codes, b.weight.codes), (a.weight.scale, b.weight.scale), (a.bias, b.bias),
+        (a.requantizer.multiplier, b.requantizer.multiplier), (a.region.low_weight, b.region.low_weight),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(x, y)
+    assert b.bias.dtype == np.int64 and new["out"].weight.scale == 1.0
+
+
+def test_files_are_byte_stable_and_plain_npz(saved, tmp_path):
+    save(load(saved), tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == saved.read_bytes()
+    with np.load(saved, allow_pickle=False) as plain:
+        np.testing.assert_array_equal(plain["network/layers/0/bias"], [5, -70_000])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again.npz", "net.npz"]
+
+
+def test_digest_sees_every_change():
+    network = small_network()
+    first = network.layers[0]
+    other = Layer(**{**vars(first), "bias": first.bias + 1})
+    assert digest(Network(U8, (1, 4, 4), 1 / 255, (other, *network.layers[1:]))) != digest(network)
+    assert digest(Network(U8, (1, 4, 4), 1 / 254, network.layers)) != digest(network)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(HwsimError, match="cannot be written"):
+        save(small_network(), tmp_path / "missing" / "net.npz")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(HwsimError, match="cannot be written"):
+        save(small_network(), tmp_path / "taken")
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(HwsimError, match="cannot be read"):
+        load(tmp_path / "nothing.npz")
+
+
+def test_truncated_files(saved, whole):
+    for length in [*range(0, len(whole), 29), len(whole) - 1]:
+        saved.write_bytes(whole[:length])
+        with pytest.raises(HwsimError, match=r"net\.npz"):
+            load(saved)
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_flipped_bits_raise_hwsim_errors_only(tmp_path_factory, whole, position, bit):
+    path = tmp_path_factory.getbasetemp() / "flipped.npz"
+    data = bytearray(whole)
+    data[int(position * len(data))] ^= 1 << bit
+    path.write_bytes(data)
+    try:
+        network = load(path)
+    except HwsimError:
+        return
+    assert digest(network) == digest(small_network())  # the flip hit a field of the zip that carries no content
+
+
+def test_every_byte_of_the_zip_directory_may_be_wrong(saved, whole):
+    start = whole.index(b"PK\x01\x02")
+    for position in range(start, len(whole)):
+        for value in (0x00, 0xFF):
+            saved.write_bytes(whole[:position] + bytes([value]) + whole[position + 1 :])
+            try:
+                network = load(saved)
+            except HwsimError:
+                continue
+            assert digest(network) == digest(small_network())
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_json_in_any_field_is_refused_or_valid(tmp_path_factory, whole, data):
+    path = tmp_path_factory.getbasetemp() / "fuzzed.npz"
+    path.write_bytes(whole)
+    junk = st.sampled_from(
+        [None, True, -1, 0, 2**31, 2**63, 10**400, 1.5, -1.0, "", "conv", "input"]
+        + [[], [1], [[]], {}, {"bits": 1}, [0, 0]]
+    )
+
+    def change(header):
+        node = header
+        for _ in range(data.draw(st.integers(1, 7))):
+            keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+            if not keys:
+                break
+            key = data.draw(st.sampled_from(keys))
+            if not isinstance(node[key], (dict, list)):
+                break
+            parent, node = node, node[key]
+            if data.draw(st.integers(0, 5)) == 0:
+                parent[key] = data.draw(junk)
+                return
+        if isinstance(node, dict) and node:
+            node[data.draw(st.sampled_from(list(node)))] = data.draw(junk)
+        elif isinstance(node, list) and node:
+            node[data.draw(st.integers(0, len(node) - 1))] = data.draw(junk)
+
+    edit_header(path, change)
+    try:
+        load(path)
+    except HwsimError as error:
+        assert "fuzzed.npz" in str(error)
+
+
+def layer0(header):
+    return header["network"]["layers"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda h: h.update(version="HQ9"), BadInput, "version: got HQ9; allowed: HQ1"),
+        (lambda h: layer0(h).update(op="covn"), UnknownName, "network/layers/0/op: got covn.*Did you mean 'conv'"),
+        (lambda h: layer0(h).update(opp="conv"), UnknownName, "network/layers/0: got opp.*Did you mean 'op'"),
+        (lambda h: layer0(h).pop("op"), BadInput, "network/layers/0/op: got nothing"),
+        (lambda h: layer0(h).update(scale=float("nan")), BadInput, "NaN; allowed: finite numbers"),
+        (lambda h: layer0(h).update(scale=-1.0), HwsimError, "scale: got -1.0; allowed: a positive number"),
+        (lambda h: layer0(h)["weight"].update(scale=[0.1, None]), BadInput, "weight/scale/1: got nothing"),
+        (lambda h: layer0(h)["requantizer"].update(rounding="half_dwon"), UnknownName, "Did you mean 'half_up'"),
+        (lambda h: layer0(h)["geometry"].update(stride=[1]), BadInput, "geometry/stride: got 1 items; allowed: 2"),
+        (lambda h: layer0(h)["geometry"].update(stride=[1, True]), BadInput, "stride/1: got True"),
+        (lambda h: layer0(h)["geometry"].update(padding=[2**15, 2**16]), HwsimError, "layer 'conv' geometry"),
+        (lambda h: layer0(h)["bias"].update(dtype="|O"), UnknownName, r"got \|O"),
+        (lambda h: layer0(h)["bias"].update(dtype="<i8"), BadInput, "as the header says"),
+        (lambda h: layer0(h)["bias"].update(shape=[3]), BadInput, "as the header says"),
+        (lambda h: h["network"].update(input_shape=[2**20, 2**20, 2**20]), HwsimError, "net.npz"),
+        (lambda h: h["network"].update(layers=h["network"]["layers"] * 2), HwsimError, "net.npz"),
+    ],
+)
+def test_headers_that_are_refused(saved, change, error, words):
+    edit_header(saved, change)
+    with pytest.raises(error, match=r"net\.npz") as caught:
+        load(saved)
+    assert re.search(words, str(caught.value)), caught.value
+    assert "\n" not in str(caught.value)
+
+
+BIAS = "network/layers/0/bias.npy"
+
+
+def npy(array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=True)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({BIAS: npy(np.array([print, len], dtype=object))}, "another .npy header"),
+        ({BIAS: npy(np.array([1.0, 2.0]))}, "another .npy header"),
+        ({BIAS: npy(np.array([1, 2], dtype=">i4"))}, "another .npy header"),
+        ({BIAS: npy(np.zeros((2, 2), dtype="<i4", order="F"))}, "another .npy header"),
+        ({BIAS: npy(np.zeros(2, dtype="<i4"))[:-1]}, "7 bytes of data"),
+        ({BIAS: npy(np.zeros(2, dtype="<i4")) + b"x"}, "9 bytes of data"),
+        ({BIAS: b"\x93NUMPY\x03\x00"}, "another kind of file"),
+        ({BIAS: b""}, "another kind of file"),
+        ({BIAS: None}, "no such entry"),
+        ({"extra.npy": b"1"}, "unused entry extra.npy"),
+        ({HEADER: b"[" * 100_000}, "not JSON"),
+        ({HEADER: b"\xff"}, "not JSON"),
+        ({HEADER: b'{"version": "HQ1", "version": "HQ1"}'}, "a key twice"),
+        ({HEADER: b"[]"}, "got a list; allowed: a table"),
+        ({HEADER: None}, "no such entry"),
+    ],
+)
+def test_entries_that_are_refused(saved, changes, words):
+    contents = {name: data for name, data in (entries(saved) | changes).items() if data is not None}
+    write(saved, contents)
+    with pytest.raises(HwsimError, match=r"net\.npz") as caught:
+        load(saved)
+    assert words in str(caught.value)
+
+
+def test_compressed_entries_are_refused_before_they_are_read(saved):
+    bomb = entries(saved) | {BIAS: bytes(50_000_000)}
+    write(saved, bomb, zipfile.ZIP_DEFLATED)
+    with pytest.raises(HwsimError, match="compressed"):
+        load(saved)
+
+
+def test_a_doubled_entry_is_refused(saved):
+    with zipfile.ZipFile(saved, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(HEADER, "{}")
+    with pytest.raises(HwsimError, match="two entries"):
+        load(saved)
+
+
+def test_a_file_over_the_limit_is_refused_unread(saved, monkeypatch):
+    monkeypatch.setattr("hwsim.network.file.SIZE_LIMIT", 100)
+    with pytest.raises(BadInput, match="at most 100 bytes"):
+        load(saved)
+
+
+def test_nothing_else_is_a_network(tmp_path):
+    for name, data in (("text", b"hello"), ("empty", b""), ("zip", b"PK\x05\x06" + bytes(18))):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(HwsimError, match=name):
+            load(tmp_path / name)
