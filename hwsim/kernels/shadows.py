@@ -36,21 +36,20 @@ def side_moments(
             sizes[target, s] = size
             if size == 0:
                 continue
-            origin = values[s, (target + 1) % models]  # keeps the differences small, and exact for equal values
             for side in range(2):
                 total, met = 0.0, 0
                 for step in range(1, models):
                     m = (target + step) % models
                     if np.int64(keep[s, m]) == side and met < size:
-                        total += values[s, m] - origin
+                        total += values[s, m]
                         met += 1
                 mean = total / size
                 square, met = 0.0, 0
                 for step in range(1, models):
                     m = (target + step) % models
                     if np.int64(keep[s, m]) == side and met < size:
-                        square += (values[s, m] - origin - mean) ** 2
+                        square += (values[s, m] - mean) ** 2
                         met += 1
-                means[side, target, s] = origin + mean
+                means[side, target, s] = mean
                 squares[side, target, s] = square
     return means, squares, sizes

@@ -57,24 +57,13 @@ def log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[
     >>> log_odds(np.array([[120.0, 0.0, 0.0]]), np.array([0])).round(1).tolist()
     [119.3]
     """
-    own = true_logit(logits, labels)
-    if logits.shape[-1] < 2:
-        raise BadInput("logits", f"{logits.shape[-1]} class", "two classes or more")
-    others = np.where(np.arange(logits.shape[-1]) == labels[:, None], -np.inf, logits)
-    return own - logsumexp(others)
-
-
-def true_logit(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The logit of each sample's label, [..., sample]; raises BadInput for a label that is no class."""
     classes = logits.shape[-1]
+    if classes < 2:
+        raise BadInput("logits", f"{classes} class", "two classes or more")
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise BadInput("labels", f"{labels.min()} to {labels.max()}", f"0 to {classes - 1}, the classes of the logits")
-    own: NDArray[np.float64] = logits[..., np.arange(len(labels)), labels]
-    return own
-
-
-def logsumexp(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log(sum(exp(values))) over the last axis, shifted by the largest value; needs one finite value."""
-    top = values.max(axis=-1)
-    total: NDArray[np.float64] = top + np.log(np.exp(values - top[..., None]).sum(axis=-1))
-    return total
+    own = logits[..., np.arange(len(labels)), labels]
+    others = np.where(np.arange(classes) == labels[:, None], -np.inf, logits)
+    top = others.max(axis=-1)
+    odds: NDArray[np.float64] = own - (top + np.log(np.exp(others - top[..., None]).sum(axis=-1)))
+    return odds

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attacks.base import Attack, Observed, logsumexp, true_logit
+from hwsim.privacy.attacks.base import Attack, Observed, log_odds
 from hwsim.registry import register
 
 
 @register("attack", "loss", citation="S. Yeom et al., Privacy Risk in Machine Learning, CSF 2018")
 class Loss(Attack):
-    """The negated cross-entropy of the label: one threshold for all samples, no shadow models."""
+    """The negated cross-entropy of the label: one threshold for all samples, no shadow models.
+
+    Computed through the log-odds, so that losses of sure answers do not all round to zero.
+    """
 
     name = "loss"
 
@@ -22,4 +25,4 @@ class Loss(Attack):
 
     def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """See Attack."""
-        return np.stack([true_logit(logits, labels) - logsumexp(logits) for logits in observed["logits"]])
+        return np.stack([-np.logaddexp(0.0, -log_odds(logits, labels)) for logits in observed["logits"]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attacks.base import Attack, Observed, log_odds, logsumexp, true_logit
+from hwsim.privacy.attacks.base import Attack, Observed, log_odds
 from hwsim.registry import register
 
 
@@ -34,11 +34,9 @@ class ModifiedEntropy(Attack):
 
 
 def _negated(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    total = logsumexp(logits)
-    score = -np.expm1(true_logit(logits, labels) - total) * (true_logit(logits, labels) - total)
+    score = np.zeros(len(labels))
     for k in range(logits.shape[-1]):
-        this_class = np.full_like(labels, k)
-        p_k = np.exp(logits[:, k] - total)
-        log_not_k = -np.logaddexp(0.0, log_odds(logits, this_class))
-        score += np.where(labels == k, 0.0, p_k * log_not_k)
+        phi = log_odds(logits, np.full_like(labels, k))
+        log_p, log_not_p = -np.logaddexp(0.0, -phi), -np.logaddexp(0.0, phi)
+        score += np.where(labels == k, np.exp(log_not_p) * log_p, np.exp(log_p) * log_not_p)
     return score

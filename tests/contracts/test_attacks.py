@@ -1,0 +1,97 @@
+"""What every attack in the registry promises."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from planted import planted
+
+from hwsim.privacy import audit, audit_null
+from hwsim.privacy.attacks import Attack
+from hwsim.privacy.observe import stack
+from hwsim.registry import build, family
+
+NAMES = sorted(family("attack"))
+
+
+@pytest.fixture(params=NAMES)
+def attack(request: pytest.FixtureRequest) -> Attack:
+    made = build("attack", request.param)
+    assert isinstance(made, Attack)
+    return made
+
+
+def test_it_is_known_by_the_name_in_the_registry(attack: Attack) -> None:
+    assert build("attack", attack.name) == attack
+    assert attack.label == attack.name
+
+
+def test_its_label_fits_a_column(attack: Attack) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", attack.label)
+
+
+def test_it_needs_channels_that_exist(attack: Attack) -> None:
+    assert attack.needs
+    assert set(attack.needs) <= set(family("channel"))
+
+
+def test_it_reads_no_channel_that_it_does_not_name(attack: Attack) -> None:
+    game, observations = planted(6, 40, seed=0, leak=1.0)
+    needed = {name: values for name, values in stack(observations).items() if name in attack.needs}
+    scores = attack.scores(needed, game.keep, game.labels)
+    assert scores.shape == (6, 40)
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+
+
+def test_it_never_reads_the_membership_of_its_target(attack: Attack) -> None:
+    game, observations = planted(8, 40, seed=1, leak=1.0)
+    observed = stack(observations)
+    scores = attack.scores(observed, game.keep, game.labels)
+    for target in range(game.models):
+        keep = game.keep.copy()
+        keep[target] = ~keep[target]
+        np.testing.assert_array_equal(attack.scores(observed, keep, game.labels)[target], scores[target])
+
+
+def test_the_order_of_the_samples_moves_the_scores_along(attack: Attack) -> None:
+    game, observations = planted(8, 61, seed=2, leak=1.0)
+    observed = stack(observations)
+    scores = attack.scores(observed, game.keep, game.labels)
+    order = np.random.default_rng(0).permutation(61)
+    moved = attack.scores(
+        {name: values[:, order] for name, values in observed.items()}, game.keep[:, order], game.labels[order]
+    )
+    np.testing.assert_array_equal(moved, scores[:, order])
+
+
+def test_it_finds_a_planted_leak(attack: Attack) -> None:
+    game, observations = planted(16, 400, seed=3, leak=1.5)
+    result = audit(observations, game, [attack], seed=0, resamples=100).results[0]
+    assert result.auc.over_points.low > 0.53
+    assert result.auc.over_targets.low > 0.53
+
+
+NULL_GAMES, MUST_HOLD = 20, 15
+"""A 95 % interval misses one time in twenty; more than five misses in twenty have a chance of 0.03 %."""
+
+
+@pytest.mark.parametrize("leak", [0.0, 1.5])
+def test_it_finds_nothing_in_a_null_game(attack: Attack, leak: float) -> None:
+    held = 0
+    for seed in range(NULL_GAMES):
+        game, observations = planted(8, 200, seed, leak)
+        interval = audit_null(observations, game, [attack], seed, resamples=100).results[0].auc.over_points
+        held += interval.low <= 0.5 <= interval.high
+    assert held >= MUST_HOLD
+
+
+def test_it_finds_nothing_where_nothing_leaks(attack: Attack) -> None:
+    held = 0
+    for seed in range(NULL_GAMES):
+        game, observations = planted(6, 200, seed, leak=0.0)
+        interval = audit(observations, game, [attack], seed, resamples=100).results[0].auc.over_points
+        held += interval.low <= 0.5 <= interval.high
+    assert held >= MUST_HOLD
