@@ -1,0 +1,170 @@
+"""The figures of a study: each function draws rows of its table on matplotlib Axes and returns them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+from hwsim.study.study import RESULT_COLUMNS
+from hwsim.study.table import Row
+
+CYCLES = {name: name.removeprefix("cycles_") for name in RESULT_COLUMNS if name.startswith("cycles_")}
+ENERGY = {name: name.removeprefix("energy_").removesuffix("_pj") for name in RESULT_COLUMNS if name[-3:] == "_pj"}
+del ENERGY["energy_pj"]  # the total
+
+MOST_BARS = 24
+MARKERS = "osD^vP"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Figures that are drawn and saved inside look like the rest of the report."""
+    with as_file(files("hwsim.report") / "hwsim.mplstyle") as path, matplotlib.style.context(["default", str(path)]):
+        yield
+
+
+def figure(draw: Callable[[Axes], Axes], size: tuple[float, float] = (7.2, 4.0)) -> Figure:
+    """A new figure of `size` inches with one Axes, drawn on by `draw`; call inside `style()`."""
+    made = Figure(figsize=size, layout="constrained")
+    draw(made.add_subplot())
+    return made
+
+
+def to_svg(made: Figure) -> str:
+    """The figure as SVG text, the same bytes for the same figure; call inside `style()`."""
+    out = io.StringIO()
+    made.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return out.getvalue()
+
+
+def save(made: Figure, folder: Path, name: str) -> None:
+    """Write `name`.svg and `name`.png, byte-stable; call inside `style()`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.svg").write_text(to_svg(made), encoding="utf-8")
+    made.savefig(folder / f"{name}.png", metadata={"Software": None})
+
+
+def pareto(axes: Axes, table: Sequence[Row], front: NDArray[np.bool_], leakage: str | None) -> Axes:
+    """Accuracy against energy per inference; colour is the column `leakage`, rings mark the front.
+
+    Rows without an energy, such as full precision, appear as a level line.
+    """
+    priced = [i for i, row in enumerate(table) if row["energy_pj"] is not None and row["accuracy"] is not None]
+    energy_nj = np.array([table[i]["energy_pj"] for i in priced], dtype=np.float64) / 1e3
+    accuracy = np.array([table[i]["accuracy"] for i in priced], dtype=np.float64)
+    chosen = np.array([front[i] for i in priced], dtype=bool)
+    order = np.argsort(energy_nj[chosen], kind="stable")
+    axes.plot(energy_nj[chosen][order], accuracy[chosen][order], color="#999999", linewidth=1, linestyle=":", zorder=1)
+    axes.scatter(
+        energy_nj[chosen],
+        accuracy[chosen],
+        s=130,
+        facecolors="none",
+        edgecolors="#222222",
+        label="Pareto front",
+        zorder=2,
+    )
+    if leakage and all(table[i].get(leakage) is not None for i in priced) and priced:
+        colours = np.array([table[i][leakage] for i in priced], dtype=np.float64)
+        dots = axes.scatter(energy_nj, accuracy, c=colours, s=46, zorder=3, linewidths=0.5, edgecolors="white")
+        bar = axes.figure.colorbar(dots, ax=axes, pad=0.02, aspect=28)
+        bar.set_label(f"leakage: {_words(leakage)} (0.5 = none)")
+        bar.outline.set_visible(False)
+    else:
+        axes.scatter(energy_nj, accuracy, s=46, zorder=3)
+    free = [row["accuracy"] for row in table if row["energy_pj"] is None and row["accuracy"] is not None]
+    for level in sorted(set(free)):
+        axes.axhline(level, color="#AA3377", linestyle="--", linewidth=1, zorder=0)
+        text = "full precision"
+        axes.annotate(text, (1, level), xycoords=("axes fraction", "data"), xytext=(-3, 3), textcoords="offset points",
+                      ha="right", color="#AA3377", fontsize=8)  # fmt: skip
+    if len(energy_nj) and energy_nj.max() > 20 * energy_nj.min() > 0:
+        axes.set_xscale("log")
+    axes.set(xlabel="energy per inference (nJ)", ylabel="accuracy", title="Accuracy against energy")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
+    if chosen.any():
+        axes.legend(loc="lower right")
+    return axes
+
+
+def leakage(axes: Axes, table: Sequence[Row], names: Sequence[str], attacks: Sequence[str]) -> Axes:
+    """AUC of each attack per network, with its interval over samples; `names` [row] says which network a row runs.
+
+    Rows of the same network and the same value are drawn once: accelerators change no logits.
+    """
+    networks = list(dict.fromkeys(name for name, row in zip(names, table, strict=True) if row["status"] == "done"))
+    for number, attack in enumerate(attacks):
+        seen: dict[tuple[int, float], Row] = {}
+        for name, row in zip(names, table, strict=True):
+            if row.get(f"{attack}_auc") is not None:
+                seen.setdefault((networks.index(name), row[f"{attack}_auc"]), row)
+        shift = 0.16 * (number - (len(attacks) - 1) / 2)
+        x = np.array([place for place, _ in seen], dtype=np.float64) + shift
+        y = np.array([auc for _, auc in seen], dtype=np.float64)
+        reach = [[row.get(f"{attack}_auc_{side}") for row in seen.values()] for side in ("low", "high")]
+        low, high = (np.array([auc if v is None else v for v, auc in zip(side, y, strict=True)]) for side in reach)
+        bars = np.maximum(0.0, np.array([y - low, high - y], dtype=np.float64).reshape(2, len(y)))
+        marker = MARKERS[number % len(MARKERS)]
+        axes.errorbar(x, y, bars, fmt=marker, markersize=4.5, capsize=2.5, elinewidth=1.1, label=_words(attack))
+    axes.axhline(0.5, color="#888888", linestyle="--", linewidth=1)
+    axes.annotate("guessing", (0, 0.5), xycoords=("axes fraction", "data"), xytext=(3, 3), textcoords="offset points",
+                  color="#777777", fontsize=8)  # fmt: skip
+    axes.set_xticks(range(len(networks)), networks, rotation=30 if len(networks) > 5 else 0,
+                    ha="right" if len(networks) > 5 else "center", rotation_mode="anchor")  # fmt: skip
+    axes.set_xlim(-0.6, max(len(networks) - 0.4, 0.6))
+    axes.grid(False, axis="x")
+    axes.set(ylabel="membership AUC", title="Leakage of each network, with 95 % intervals over samples")
+    if attacks:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return axes
+
+
+def cycles(axes: Axes, table: Sequence[Row], names: Sequence[str]) -> Axes:
+    """Cycles per inference by cause, one stacked bar per row that has them; `names` [row] label the bars."""
+    labels = {column: _words(cause) for column, cause in CYCLES.items()}
+    _stack(axes, table, names, labels, 1.0)
+    axes.set(xlabel="cycles per inference", title="Where the cycles go")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    return axes
+
+
+def energy(axes: Axes, table: Sequence[Row], names: Sequence[str]) -> Axes:
+    """Energy per inference by component, one stacked bar per row that has it; `names` [row] label the bars."""
+    labels = {column: {"pe": "PE", "dram": "DRAM"}.get(part, part) for column, part in ENERGY.items()}
+    _stack(axes, table, names, labels, 1e-3)
+    axes.set(xlabel="energy per inference (nJ)", title="Where the energy goes")
+    return axes
+
+
+def bars(table: Sequence[Row]) -> int:
+    """How many bars `cycles` and `energy` draw for this table."""
+    return min(MOST_BARS, sum(row["latency_cycles"] is not None for row in table))
+
+
+def _stack(axes: Axes, table: Sequence[Row], names: Sequence[str], labels: Mapping[str, str], unit: float) -> None:
+    shown = [(name, row) for name, row in zip(names, table, strict=True) if row["latency_cycles"] is not None]
+    shown = shown[:MOST_BARS]
+    left = np.zeros(len(shown))
+    for column, label in labels.items():
+        width = np.array([row.get(column) or 0.0 for _, row in shown], dtype=np.float64) * unit
+        axes.barh(range(len(shown)), width, left=left, label=label, height=0.72)
+        left += width
+    axes.set_yticks(range(len(shown)), [name for name, _ in shown])
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _words(name: str) -> str:
+    return name.replace("_auc", " AUC").replace("_", " ")

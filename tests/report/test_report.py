@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from fake_stages import STUDY, result
+
+from hwsim.errors import HwsimError
+from hwsim.report import figures, html
+from hwsim.report.text import aligned
+from hwsim.study.store import write_store
+from hwsim.study.study import Study
+
+pytestmark = pytest.mark.usefixtures("fake_choices")
+
+
+def fill(folder, mapping=STUDY, drop=()):
+    study = Study.from_mapping(mapping)
+    with write_store(folder, study.mapping) as store:
+        for i, point in enumerate(study.points()):
+            if point.design.accelerator.rows == 3:
+                row = {"status": "infeasible", "reason": "layer <conv1>: 3 rows & too few"}
+            else:
+                row = {k: v for k, v in result(point.design).items() if not (i == 0 and k.startswith(drop))}
+            if i != 5:
+                store.add(point.design.key, point.design.settings, row)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return fill(tmp_path / "study")
+
+
+def test_the_same_study_gives_the_same_bytes(folder, tmp_path):
+    html.write(folder)
+    other = fill(tmp_path / "other")
+    html.write(other)
+    names = [
+        "report.html",
+        *(f"figures/{n}.{e}" for n in ("pareto", "leakage", "cycles", "energy") for e in ("svg", "png")),
+    ]
+    for name in names:
+        first = (folder / name).read_bytes()
+        assert len(first) > 1000
+        assert first == (other / name).read_bytes(), name
+
+
+def test_the_page_needs_nothing_but_itself(folder):
+    page = html.write(folder).read_text()
+    assert all(target.startswith("#") for target in re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)""", page))
+    assert not re.search(r"@import|url\((?!#)|<script|<link|<iframe", page)
+    assert set(re.findall(r"https?://[^\s\"'<]+", page)) <= {
+        "http://www.w3.org/1999/xlink",
+        "http://www.w3.org/2000/svg",
+    }
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(folder):
+    page = html.write(folder).read_text()
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    used = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page))
+    assert len(ids) == len(set(ids))
+    assert used
+    assert used <= set(ids)
+
+
+def test_the_page_tells_question_counts_provenance_flags_and_failures(folder):
+    page = html.write(folder).read_text()
+    for text in (
+        "Does anything get lost?",
+        "5 infeasible, 1 pending",
+        "model version",
+        "members 450; non-members 449; targets 16",
+        "few non-members for TPR at FPR 0.001",
+        "layer &lt;conv1&gt;: 3 rows &amp; too few",
+        "accuracy (max), energy in pJ (min), fake loss AUC (min)",
+    ):
+        assert text in page, text
+
+
+def test_text_from_a_study_is_escaped(tmp_path):
+    mapping = STUDY | {"study": {"name": "<b>x</b>", "question": '<script src="http://x">'}}
+    page = html.write(fill(tmp_path, mapping)).read_text()
+    assert "<script" not in page
+    assert "&lt;b&gt;x&lt;/b&gt;" in page
+
+
+def test_a_row_without_cost_is_a_level_line(tmp_path):
+    content = html.read(fill(tmp_path, drop=("energy", "cycles", "latency", "area")))
+    assert content.table[0]["energy_pj"] is None
+    assert not content.front[0]
+    with figures.style():
+        made = figures.figure(lambda axes: figures.pareto(axes, content.table, content.front, "fake_loss_auc"))
+    axes = made.axes[0]
+    assert "full precision" in [text.get_text() for text in axes.texts]
+    assert len(axes.collections[-1].get_offsets()) == 11
+
+
+def test_the_figures_draw_the_numbers_of_the_table(folder):
+    content = html.read(folder)
+    names = content.names()
+    done = [row for row in content.table if row["status"] == "done"]
+    with figures.style():
+        axes = figures.figure(lambda axes: figures.cycles(axes, content.table, names)).axes[0]
+        widths = np.array([bar.get_width() for bar in axes.patches]).reshape(5, len(done))
+        assert widths.sum(axis=0).tolist() == [row["latency_cycles"] for row in done]
+        axes = figures.figure(lambda axes: figures.energy(axes, content.table, names)).axes[0]
+        assert axes.patches[0].get_width() == pytest.approx(done[0]["energy_pe_pj"] / 1000)
+        networks = content.names(("quantizer",))
+        axes = figures.figure(lambda axes: figures.leakage(axes, content.table, networks, content.attacks)).axes[0]
+        assert [text.get_text() for text in axes.get_xticklabels()] == [
+            "fake_quantizer w8",
+            "fake_quantizer w4",
+            "other_quantizer",
+        ]
+
+
+def test_a_study_without_finished_points_has_no_report(tmp_path):
+    with write_store(tmp_path, STUDY):
+        pass
+    with pytest.raises(HwsimError, match="no finished point to report"):
+        html.write(tmp_path)
+
+
+def test_one_design_without_attacks_has_a_report(tmp_path):
+    mapping = {"study": {"name": "one"}, "base": STUDY["base"] | {"attacks": []}}
+    study = Study.from_mapping(mapping)
+    row = {k: v for k, v in result(study.points()[0].design).items() if not k.startswith("fake_")}
+    with write_store(tmp_path, study.mapping) as store:
+        store.add(study.points()[0].design.key, {}, row)
+    assert "the design" in html.write(tmp_path).read_text()
+    assert not (tmp_path / "figures" / "leakage.svg").exists()
+
+
+def test_columns_are_aligned_and_numbers_flush_right():
+    table = [{"a": "x", "b": 1.5, "c": None}, {"a": "longer", "b": 12345.6, "c": 3}]
+    assert aligned(table, ["a", "b", "c"]) == "a            b  c\nx          1.5  -\nlonger  12,346  3"
