@@ -1,5 +1,67 @@
-"""hwsim: a network becomes integers, an accelerator runs exactly those integers, and the run is counted and audited."""
+"""hwsim: a network becomes integers, an accelerator runs exactly those integers, and the run is counted and audited.
+
+The public names load their modules when they are first used, so that importing hwsim costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 MODEL_VERSION = 1
 """Raised whenever a default changes a number; part of every point's key."""
+
+_PUBLIC = {
+    "build": "hwsim.registry",
+    "family": "hwsim.registry",
+    "Format": "hwsim.formats",
+    "QTensor": "hwsim.formats",
+    "Network": "hwsim.network.graph",
+    "Layer": "hwsim.network.graph",
+    "execute": "hwsim.network.execute",
+    "save": "hwsim.network.file",
+    "load": "hwsim.network.file",
+    "Members": "hwsim.training.ensemble",
+    "Ensemble": "hwsim.training.ensemble",
+    "train": "hwsim.training.ensemble",
+    "quantize": "hwsim.training.quantize",
+    "quantize_ensemble": "hwsim.training.quantize",
+    "simulate": "hwsim.machine",
+    "estimate": "hwsim.machine",
+    "observe": "hwsim.privacy",
+    "audit": "hwsim.privacy",
+    "Game": "hwsim.privacy",
+    "balanced_keep": "hwsim.privacy",
+    "Design": "hwsim.design",
+    "load_design": "hwsim.design",
+    "Study": "hwsim.study.study",
+    "load_study": "hwsim.study.study",
+    "run_study": "hwsim.study.engine",
+}
+
+__all__ = ["MODEL_VERSION", "__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from hwsim.design import Design, load_design
+    from hwsim.formats import Format, QTensor
+    from hwsim.machine import estimate, simulate
+    from hwsim.network.execute import execute
+    from hwsim.network.file import load, save
+    from hwsim.network.graph import Layer, Network
+    from hwsim.privacy import Game, audit, balanced_keep, observe
+    from hwsim.registry import build, family
+    from hwsim.study.engine import run_study
+    from hwsim.study.study import Study, load_study
+    from hwsim.training.ensemble import Ensemble, Members, train
+    from hwsim.training.quantize import quantize, quantize_ensemble
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -36,7 +36,8 @@ class MinMaxRule:
 @register(
     "quantizer",
     "minmax",
-    citation="Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, CVPR 2018",
+    citation="Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only "
+    "Inference, CVPR 2018",
 )
 class MinMax(UniformBits):
     """Post-training: each range is what calibration saw, weights per output channel.

@@ -1,4 +1,4 @@
-"""The verb quantize: a trained torch module becomes an integer network."""
+"""The verb quantize: a trained torch module, or a whole ensemble, becomes integer networks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from hwsim.interop.torch_module import import_module
 from hwsim.network.graph import Network
 from hwsim.quantizers.base import Quantizer
 from hwsim.quantizers.build import build_network
-from hwsim.training.ensemble import fine_tune
-
-BATCH = 64
+from hwsim.quantizers.grid import Scheme
+from hwsim.training.ensemble import Ensemble, Members, fine_tune
 
 
 def quantize(
@@ -39,16 +38,31 @@ def quantize(
     x = np.ascontiguousarray(calibration, dtype=np.float32)
     if len(x) == 0 or not np.isfinite(x).all():
         raise BadInput("calibration", f"{len(x)} samples", "at least one, all finite")
-    graph, weights = import_module(model, x.shape[1:])
+    ensemble = Ensemble(*import_module(model, x.shape[1:]))
     if not quantizer.trains:
-        return build_network(graph, weights, quantizer.scheme(graph, weights, torch.from_numpy(x)))
+        return quantize_ensemble(ensemble, quantizer, x)[0]
     if labels is None:
         raise HwsimError(
             f"quantizer {type(quantizer).__name__} fine-tunes the network: give labels for the calibration data"
         )
     targets = np.asarray(labels, dtype=np.int64)
-    if targets.shape != (len(x),):
-        raise BadInput("labels", f"shape {targets.shape}", f"({len(x)},), one per calibration sample")
     everything = np.ones((1, len(x)), dtype=np.bool_)
-    weights, scheme = fine_tune(graph, weights, quantizer, x, x, targets, everything, 0, seed, BATCH, lambda done: None)
-    return build_network(graph, weights, scheme)
+    return quantize_ensemble(ensemble, quantizer, x, Members(x, targets, everything, seed=seed))[0]
+
+
+def quantize_ensemble(
+    ensemble: Ensemble, quantizer: Quantizer, calibration: NDArray[np.float32], members: Members | None = None
+) -> list[Network]:
+    """The integer network of every model; a quantizer that trains fine-tunes each on its own `members`."""
+    if not quantizer.trains:
+        scheme = quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(calibration))
+    elif members is None:
+        raise HwsimError(f"quantizer {type(quantizer).__name__} fine-tunes the networks: give their members")
+    else:
+        ensemble, scheme = fine_tune(ensemble, quantizer, calibration, members)
+    return build_networks(ensemble, scheme)
+
+
+def build_networks(ensemble: Ensemble, scheme: Scheme) -> list[Network]:
+    """The integer network of every model of an ensemble under a scheme."""
+    return [build_network(ensemble.graph, ensemble.weights, scheme, model) for model in range(ensemble.models)]

@@ -1,0 +1,221 @@
+"""What a point costs: train the ensemble, quantize it, run it, price it, audit it.
+
+Everything here is a function of the design, so it can run in any worker process. Trained weights are
+stored once, as artifacts named by the key of all that affects them; designs that differ only in the
+accelerator, the technology or the attacks share networks and integer outputs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hwsim import MODEL_VERSION, registry
+from hwsim.datasets import Data
+from hwsim.design import Design, content_key
+from hwsim.errors import BadInput, HwsimError, Infeasible
+from hwsim.interop.float_graph import FloatGraph, Weights, model_slice
+from hwsim.interop.torch_module import import_module
+from hwsim.network.execute import Execution, execute
+from hwsim.network.graph import Network
+from hwsim.privacy.game import Game, balanced_keep
+from hwsim.quantizers import Quantizer
+from hwsim.rng import derive_seed, stream
+from hwsim.study.result import float_result, hardware_result
+from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
+from hwsim.training.quantize import build_networks, quantize_ensemble
+
+Tick = Callable[[float], None]
+
+CHUNK = 8
+"""Models trained in one task. A constant, so that results do not depend on the number of workers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arena:
+    """The data of a membership game: the audited pool, the calibration samples, and who is a member where."""
+
+    data: Data
+    pool: NDArray[np.int64]
+    calibration: NDArray[np.float32]
+    game: Game
+
+    @property
+    def x(self) -> NDArray[np.float32]:
+        """Audited inputs float32 [sample, *shape]."""
+        return self.data.x[self.pool]
+
+    @property
+    def clean_labels(self) -> NDArray[np.int64]:
+        """Labels of the audited samples before label noise."""
+        return self.data.clean_labels[self.pool]
+
+
+def prepare(design: Design) -> Arena:
+    """Load the data of a design and draw pool, calibration samples and members from its seed.
+
+    Calibration samples are members of no model, so that quantizing reveals nothing about members.
+    """
+    data: Data = design.dataset.load(design.seed)
+    free = len(data.labels) - design.game.calibration
+    samples = free if design.game.samples is None else design.game.samples
+    if not 8 <= samples <= free:
+        raise BadInput(
+            "game.samples",
+            samples,
+            f"8 to {free}: {design.names['dataset']} has {len(data.labels)} samples, "
+            f"{design.game.calibration} are for calibration",
+        )
+    order = stream(design.seed, "pool").permutation(len(data.labels))
+    calibration, pool = order[: design.game.calibration], order[design.game.calibration :][:samples]
+    keep = balanced_keep(design.game.models, samples, derive_seed(design.seed, "members"))
+    return Arena(data, pool, data.x[calibration], Game(keep, data.labels[pool]))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of training whose artifact `models/<key>.npz` many points may share."""
+
+    key: str
+    label: str
+    needs: tuple[str, ...]
+    weight: float
+    design: Design
+    first: int
+
+    def run(self, models: Path, tick: Tick) -> None:
+        """Train (or fine-tune) models `first` to `first + CHUNK - 1` and store them; `tick` gets 0 to 1."""
+        design, arena = self.design, prepare(self.design)
+        keep = arena.game.keep[self.first : self.first + CHUNK]
+        members = Members(arena.x, arena.game.labels, keep, self.first, derive_seed(design.seed, "training"))
+        if not self.needs:
+            artifact = train(design.model, members, tick).weights
+        else:
+            start = Ensemble(_graph(design, arena), _load(models / f"{self.needs[0]}.npz"))
+            ensemble, scheme = fine_tune(start, design.quantizer, arena.calibration, members, design.model.batch, tick)
+            artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.steps().items()}
+        _store(models / f"{self.key}.npz", artifact)
+
+
+def training_tasks(designs: Sequence[Design]) -> list[Task]:
+    """Every training task that the designs need, each once, a task after those that it needs."""
+    tasks: dict[str, Task] = {}
+    for design in designs:
+        for first in range(0, design.game.models, CHUNK):
+            last = min(first + CHUNK, design.game.models) - 1
+            base = _training_key(design, first)
+            label = f"train {design.names['model']} on {design.names['dataset']}, models {first}-{last}"
+            tasks.setdefault(base, Task(base, label, (), float(design.model.epochs), design, first))
+            if _trains(design):
+                key, quantizer = _training_key(design, first, tuned=True), design.quantizer
+                bits = f"w{quantizer.w_bits}a{quantizer.a_bits}"
+                label = f"fine-tune {design.names['quantizer']} {bits}, models {first}-{last}"
+                tasks.setdefault(key, Task(key, label, (base,), 2.0 * quantizer.epochs, design, first))
+    return list(tasks.values())
+
+
+def network_key(design: Design) -> str:
+    """Key of the networks and their outputs: designs with equal keys share them."""
+    return _training_key(design, first=0, tuned=True)
+
+
+def evaluate(designs: Sequence[Design], models: Path, tick: Tick) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Results of designs that share their networks: (design key, flat result) as each ends.
+
+    A design that cannot run gives `{"status": "infeasible", "reason": ...}`.
+    """
+    lead = designs[0]
+    arena = prepare(lead)
+    ensemble = Ensemble(_graph(lead, arena), _trained(lead, models, tuned=False))
+    if not isinstance(lead.quantizer, Quantizer):
+        logits = ensemble.logits(arena.x)
+        for number, design in enumerate(designs, start=1):
+            yield design.key, float_result(design, arena.game, arena.clean_labels, logits)
+            tick(number / len(designs))
+        return
+    networks = _networks(lead, arena, ensemble, models)
+    baseline = _baseline(ensemble, arena)
+    codes = networks[0].encode(arena.x)
+    executions = []
+    for network in networks:
+        shared = network.input == networks[0].input and network.input_scale == networks[0].input_scale
+        executions.append(execute(network, codes if shared else network.encode(arena.x)))
+        tick(0.5 * len(executions) / len(networks))
+    for number, design in enumerate(designs, start=1):
+        yield design.key, _one(design, arena, networks, executions, baseline)
+        tick(0.5 + 0.5 * number / len(designs))
+
+
+def _one(
+    design: Design, arena: Arena, networks: Sequence[Network], executions: Sequence[Execution], baseline: Network
+) -> dict[str, Any]:
+    try:
+        return hardware_result(design, arena.game, arena.clean_labels, networks, executions, baseline)
+    except Infeasible as error:
+        return {"status": "infeasible", "reason": str(error)}
+
+
+def _networks(design: Design, arena: Arena, ensemble: Ensemble, models: Path) -> list[Network]:
+    """The integer network of every model; one scheme's grids, and where they were trained, the trained steps."""
+    scheme = design.quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(arena.calibration))
+    if _trains(design):
+        tuned = _trained(design, models, tuned=True)
+        scheme = scheme.with_steps({name: tuned.pop(f"step {name}") for name in scheme.grids})
+        ensemble = Ensemble(ensemble.graph, tuned)
+    return build_networks(ensemble, scheme)
+
+
+def _baseline(ensemble: Ensemble, arena: Arena) -> Network:
+    """The 8-bit network that energies are relative to."""
+    one = Ensemble(ensemble.graph, model_slice(ensemble.weights, 0, 1))
+    return quantize_ensemble(one, registry.build("quantizer", "minmax"), arena.calibration)[0]
+
+
+def _trains(design: Design) -> bool:
+    return isinstance(design.quantizer, Quantizer) and design.quantizer.trains
+
+
+def _training_key(design: Design, first: int, tuned: bool = False) -> str:
+    """`tuned` adds the quantizer: the key of fine-tuned weights, or of networks and their outputs."""
+    groups = ["dataset", "model", "game", "seed", *(["quantizer"] if tuned else [])]
+    content = {group: design.settings[group] for group in groups}
+    return content_key({"model_version": MODEL_VERSION, "first": first, "chunk": CHUNK, **content})
+
+
+def _graph(design: Design, arena: Arena) -> FloatGraph:
+    classes = int(arena.game.labels.max()) + 1
+    return import_module(design.model.module(arena.data.shape, classes), arena.data.shape)[0]
+
+
+def _trained(design: Design, models: Path, tuned: bool) -> Weights:
+    firsts = range(0, design.game.models, CHUNK)
+    chunks = [_load(models / f"{_training_key(design, first, tuned)}.npz") for first in firsts]
+    return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _store(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """Write atomically: a kill leaves either no file or a whole one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        np.savez(file, **{name: tensor.numpy() for name, tensor in weights.items()})  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _load(path: Path) -> Weights:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: torch.from_numpy(file[name]) for name in file.files}
+    except (OSError, ValueError, KeyError) as error:
+        raise HwsimError(
+            f"{path}: not a file of trained weights ({error}); delete it and run again to train anew"
+        ) from None
