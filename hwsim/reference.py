@@ -6,6 +6,8 @@ layer; the second walks operands through the registers of a PE array, one cycle 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -34,7 +36,7 @@ def compute(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
     x, x_format = operands[0], formats[0]
     match layer.op:
         case Op.FLATTEN:
-            return x.reshape(len(x), -1)
+            return x.reshape(len(x), math.prod(x.shape[1:]))
         case Op.MAX_POOL:
             largest: Ints = windows(x, layer.geometry, fill=x_format.qmin).max(axis=(-2, -1))
             return largest

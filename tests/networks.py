@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hwsim.formats import LOGITS, Format, Kind, QTensor
-from hwsim.network.graph import INPUT, Geometry, Layer, Network, Op, Region, Requantizer, Shape
+from hwsim.network.graph import INPUT, Geometry, Layer, Network, Op, Region, Requantizer, Shape, output_shape
 
 Draw = st.DrawFn
 INT32_MAX = 2**31 - 1
@@ -37,8 +37,9 @@ def geometries(draw: Draw, shape: Shape, groups: int = 1) -> Geometry:
     """A window that fits a map of `shape`, padding included."""
     _, height, width = shape
     padding = (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
-    kernel = tuple(draw(st.integers(1, min(4, size + 2 * pad))) for size, pad in zip((height, width), padding, strict=True))
-    return Geometry((kernel[0], kernel[1]), (draw(st.integers(1, 3)), draw(st.integers(1, 3))), padding, groups)
+    kernel_h = draw(st.integers(1, min(4, height + 2 * padding[0])))
+    kernel_w = draw(st.integers(1, min(4, width + 2 * padding[1])))
+    return Geometry((kernel_h, kernel_w), (draw(st.integers(1, 3)), draw(st.integers(1, 3))), padding, groups)
 
 
 def codes_of(draw: Draw, format: Format, shape: Shape) -> np.ndarray:
@@ -51,7 +52,7 @@ def codes_of(draw: Draw, format: Format, shape: Shape) -> np.ndarray:
 
 @st.composite
 def requantizers(draw: Draw, output: Format, count: int, largest: int, common_shift: bool = False) -> Requantizer:
-    """Multipliers and shifts that bring sums up to `largest` near the output's range; also powers of two and shift 0."""
+    """Multipliers and shifts that bring sums up to `largest` near the output's range; also exact ties and shift 0."""
     shifts = 1 if common_shift else count
     if draw(st.integers(0, 5)) == 0:
         multiplier, shift = draw(st.sampled_from((0, 1, 3))), draw(st.integers(0, 3))
@@ -130,7 +131,8 @@ def networks(draw: Draw) -> Network:
         else:
             geometry = draw(geometries(shape)) if op is Op.AVG_POOL else Geometry()
             area = math.prod(geometry.kernel) if op is Op.AVG_POOL else math.prod(shape[1:])
-            layer = Layer(name, op, (source,), output, requantizer=draw(requantizers(output, 1, area * x.max_magnitude)), geometry=geometry)
+            r = draw(requantizers(output, 1, area * x.max_magnitude))
+            layer = Layer(name, op, (source,), output, requantizer=r, geometry=geometry)
         layers.append(layer)
         shape, x = _shape_after(name, layers, input_shape, network_input), layer.output
     if x.kind is Kind.UNIFORM and draw(st.booleans()):
@@ -142,8 +144,6 @@ def networks(draw: Draw) -> Network:
 
 
 def _shape_after(name: str, layers: list[Layer], input_shape: Shape, x: Format) -> Shape:
-    from hwsim.network.graph import output_shape
-
     shapes = {INPUT: input_shape}
     for layer in layers:
         shapes[layer.name] = output_shape(layer, [shapes[source] for source in layer.inputs])

@@ -139,7 +139,7 @@ def _execute_chunk(
             mask, groups = masks[layer.name], layer.geometry.groups
             operands = [regions.split(operands[0], mask, r.height, r.width, r.low_bits, drop, groups)]
         alive[layer.name] = _compute(plan, operands)
-    return alive[network.layers[-1].name].reshape(len(codes), -1), masks  # type: ignore[return-value]
+    return _flat(alive[network.layers[-1].name]), masks  # type: ignore[return-value]
 
 
 def _compute(plan: _Plan, operands: list[Array]) -> Array:
@@ -147,7 +147,7 @@ def _compute(plan: _Plan, operands: list[Array]) -> Array:
     layer, x, zero, g = plan.layer, operands[0], plan.zeros[0], plan.layer.geometry
     match layer.op:
         case Op.FLATTEN:
-            return x.reshape(len(x), -1)
+            return _flat(x)
         case Op.MAX_POOL:
             return elementwise.max_pool(x, plan.source.qmin, g.kernel, g.stride, g.padding)  # type: ignore[no-any-return]
         case Op.ADD:
@@ -174,13 +174,15 @@ def _requantize(plan: _Plan, sums: NDArray[np.int32]) -> Array:
 def _add(plan: _Plan, a: Array, b: Array) -> Array:
     r = plan.layer.requantizer
     assert r is not None
-    flat_a, flat_b = (x.reshape(len(x), math.prod(x.shape[1:])) for x in (a, b))
     zero_a, zero_b = plan.zeros
-    out = plan.layer.output
-    codes = elementwise.add(
-        flat_a, zero_a, flat_b, zero_b, plan.multiplier, plan.shift[0], out.zero_point, r.low, r.high
-    )
+    zero = plan.layer.output.zero_point
+    codes = elementwise.add(_flat(a), zero_a, _flat(b), zero_b, plan.multiplier, plan.shift[0], zero, r.low, r.high)
     return codes.reshape(a.shape)  # type: ignore[no-any-return]
+
+
+def _flat(x: Array) -> Array:
+    """[sample, everything else], also for no samples at all."""
+    return x.reshape(len(x), math.prod(x.shape[1:]))
 
 
 def _chunk(network: Network) -> int:
