@@ -30,7 +30,7 @@ def check_network(network: Network) -> None:
         raise BadInput("network input shape", network.input_shape, "sizes from 1")
     _check_scale(network.input_scale, "network input")
     if network.input.bits > MAX_CODE_BITS:
-        raise BadInput("network input", network.input, f"at most {MAX_CODE_BITS} bits")
+        raise BadInput("network input", str(network.input), f"at most {MAX_CODE_BITS} bits")
     known = {INPUT}
     for layer in network.layers:
         if layer.name in known:
@@ -54,12 +54,12 @@ def _check_layer(layer: Layer, last: bool) -> None:
     if last and not (layer.has_macs and layer.requantizer is None and layer.output == LOGITS):
         raise HwsimError(f"{place}: the last layer must be a convolution or linear layer that emits raw int32 logits")
     if not last and layer.output.bits > MAX_CODE_BITS:
-        raise BadInput(f"{place} output", layer.output, f"at most {MAX_CODE_BITS} bits")
+        raise BadInput(f"{place} output", str(layer.output), f"at most {MAX_CODE_BITS} bits")
     if not last and layer.output.kind is not Kind.UNIFORM:
-        raise BadInput(f"{place} output", layer.output, "uniform codes")
+        raise BadInput(f"{place} output", str(layer.output), "uniform codes")
     if (layer.requantizer is not None) != (layer.op in _REQUANTIZED and not last):
         raise HwsimError(f"{place}: {layer.op} {'needs a' if layer.requantizer is None else 'takes no'} requantizer")
-    if layer.has_macs != (layer.weight is not None and layer.bias is not None):
+    if {layer.weight is not None, layer.bias is not None} != {layer.has_macs}:
         raise HwsimError(f"{place}: weights and bias belong to convolution and linear layers, and to no other")
     if min(layer.geometry.kernel + layer.geometry.stride) < 1 or min(layer.geometry.padding) < 0:
         raise BadInput(f"{place} geometry", layer.geometry, "kernel and stride from 1, padding from 0")
@@ -98,7 +98,7 @@ def _check_weight(layer: Layer, place: str) -> None:
             f"{place} weight", f"{layer.weight.codes.ndim} axes", "4 for a convolution, 2 for a linear layer"
         )
     if layer.weight.format.bits > MAX_CODE_BITS or layer.weight.format.zero_point:
-        raise BadInput(f"{place} weight", layer.weight.format, f"at most {MAX_CODE_BITS} bits, zero point 0")
+        raise BadInput(f"{place} weight", str(layer.weight.format), f"at most {MAX_CODE_BITS} bits, zero point 0")
     if layer.op is Op.CONV and layer.weight.codes.shape[2:] != layer.geometry.kernel:
         raise BadInput(f"{place} weight", f"kernel {layer.weight.codes.shape[2:]}", f"{layer.geometry.kernel}")
     if layer.bias.shape != layer.weight.codes.shape[:1] or layer.bias.dtype != np.int64:
@@ -134,7 +134,9 @@ def _check_region(layer: Layer, network: Network) -> None:
     if layer.op is not Op.CONV or layer.weight is None or layer.weight.format.kind is not Kind.UNIFORM:
         raise HwsimError(f"{place}: only convolutions with uniform weights have region precision")
     if source.signed or source.zero_point:
-        raise BadInput(f"{place} input", source, "unsigned codes with zero point 0, else the correction needs the mask")
+        raise BadInput(
+            f"{place} input", str(source), "unsigned codes with zero point 0, else the correction needs the mask"
+        )
     if min(region.height, region.width) < 1 or region.threshold < 0:
         raise BadInput(
             place, f"{region.height}x{region.width}, threshold {region.threshold}", "size from 1, threshold from 0"
