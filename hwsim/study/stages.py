@@ -8,6 +8,7 @@ accelerator, the technology or the attacks share networks and integer outputs.
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,9 +214,9 @@ def _store(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
 
 def _load(path: Path) -> Weights:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: torch.from_numpy(file[name]) for name in file.files}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise HwsimError(
             f"{path}: not a file of trained weights ({error}); delete it and run again to train anew"
         ) from None
