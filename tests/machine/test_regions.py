@@ -1,0 +1,122 @@
+"""Region precision on a lock-step array: exact counts from the masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim import reference
+from hwsim.formats import LOGITS, Format, QTensor
+from hwsim.machine import simulate
+from hwsim.machine.run import Run
+from hwsim.network.graph import INPUT, Geometry, Layer, Network, Op, Region
+from hwsim.registry import build
+
+
+def region_network(channels: int, size: tuple[int, int], region: Region, geometry: Geometry, filters: int) -> Network:
+    weight = QTensor(np.ones((filters, channels // geometry.groups, *geometry.kernel), np.int8), Format(8, signed=True))
+    bias = np.zeros(filters, np.int64)
+    layer = Layer("conv", Op.CONV, (INPUT,), LOGITS, 1.0, weight, bias, geometry=geometry, region=region)
+    return Network(Format(8), (channels, *size), 1.0, (layer,))
+
+
+def expected(network: Network, run: Run, rows: int, dataflow: str, cols: int, sample: int) -> tuple[int, int]:
+    """Compute cycles and full MACs, tap by tap, from the definition."""
+    layer = network.layers[0]
+    assert layer.region is not None and layer.weight is not None
+    shape = (1, *network.input_shape)
+    pixels = reference.spread(run.masks["conv"][sample : sample + 1], layer.region, shape).astype(np.int64)
+    windows = reference.windows(pixels, layer.geometry, 0)[0, 0]  # [out row, out column, kernel row, kernel column]
+    channels = layer.weight.codes.shape[1]
+    hot = windows.reshape(windows.shape[0] * windows.shape[1], -1).repeat(channels, axis=1).astype(bool)
+    filters = layer.weight.codes.shape[0] // layer.geometry.groups
+    repeats = -(-filters // cols) * layer.geometry.groups
+    total = 0
+    if dataflow == "ws":
+        for first in range(0, hot.shape[1], rows):
+            total += sum(4 if wavefront.any() else 1 for wavefront in hot[:, first : first + rows])
+    else:
+        for first in range(0, hot.shape[0], rows):
+            total += sum(4 if step.any() else 1 for step in hot[first : first + rows].T)
+    return total * repeats, int(hot.sum()) * filters * layer.geometry.groups
+
+
+def run_on(network: Network, codes: np.ndarray, rows: int, cols: int, dataflow: str) -> Run:
+    accelerator = build("accelerator", "drq_like", array={"rows": rows, "cols": cols}, dataflow=dataflow)
+    return simulate(network, accelerator, codes)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.integers(1, 4),
+    st.tuples(st.integers(3, 9), st.integers(3, 9)),
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.integers(1, 2),
+    st.integers(0, 2),
+    st.booleans(),
+    st.sampled_from([1, 3, 4, 16]),
+    st.sampled_from(["ws", "os"]),
+    st.integers(0, 2**32),
+)
+def test_counts_equal_the_definition(
+    channels: int,
+    size: tuple[int, int],
+    region: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: int,
+    padding: int,
+    grouped: bool,
+    rows: int,
+    dataflow: str,
+    seed: int,
+) -> None:
+    groups = channels if grouped else 1
+    geometry = Geometry(kernel, (stride, stride), (padding, padding), groups)
+    low = np.zeros((3 * groups, channels // groups, *kernel), np.int8)
+    network = region_network(channels, size, Region(*region, 1600, low), geometry, 3 * groups)
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 256, (3, channels, *size)) * (rng.random((3, 1, *size)) < 0.7)
+    run = run_on(network, codes, rows, 2, dataflow)
+    for sample in range(3):
+        compute, macs_full = expected(network, run, rows, dataflow, 2, sample)
+        assert run.cause("compute")[sample, 0] == compute
+        assert run.event("macs_full")[sample, 0] == macs_full
+        assert run.event("macs_low")[sample, 0] >= 0
+
+
+def one_tap_network(channels: int) -> Network:
+    low = np.zeros((4, channels, 1, 1), np.int8)
+    return region_network(channels, (8, 8), Region(2, 2, 1600, low), Geometry((1, 1)), 4)
+
+
+@pytest.mark.parametrize("dataflow", ["ws", "os"])
+def test_shared_masks_reach_the_bound_of_1_plus_3p(dataflow: str) -> None:
+    rng = np.random.default_rng(0)
+    hot = rng.random((5, 1, 4, 4)) < 0.3
+    codes = np.where(hot.repeat(2, axis=2).repeat(2, axis=3), 255, 0) * np.ones((1, 8, 1, 1), np.int64)
+    network = one_tap_network(8)
+    rows = 4 if dataflow == "ws" else 1  # one tap per fold; one pixel per block
+    run = run_on(network, codes, rows, 4, dataflow)
+    p64 = hot.reshape(5, -1).sum(axis=1) * 4  # sensitive pixels of 64
+    folds = 2 if dataflow == "ws" else 8
+    np.testing.assert_array_equal(run.cause("compute")[:, 0], folds * (64 + 3 * p64))
+
+
+@pytest.mark.parametrize(("code", "steps"), [(255, 4), (0, 1)])
+def test_all_or_nothing_sensitive(code: int, steps: int) -> None:
+    network = one_tap_network(8)
+    run = run_on(network, np.full((2, 8, 8, 8), code), 4, 4, "ws")
+    assert run.cause("compute")[:, 0].tolist() == [2 * 64 * steps] * 2
+    assert run.event("macs_full" if code else "macs_low")[:, 0].tolist() == [64 * 8 * 4] * 2
+
+
+def test_mixed_folds_pay_for_their_worst_tap() -> None:
+    low = np.zeros((1, 1, 1, 2), np.int8)
+    network = region_network(1, (1, 3), Region(1, 1, 1600, low), Geometry((1, 2)), 1)
+    codes = np.array([[[[255, 0, 0]]]])  # windows: (hot, cold) and (cold, cold)
+    assert run_on(network, codes, 2, 1, "ws").cause("compute")[0, 0] == 4 + 1
+    assert run_on(network, codes, 1, 1, "ws").cause("compute")[0, 0] == (4 + 1) + (1 + 1)
+    assert run_on(network, codes, 2, 1, "os").cause("compute")[0, 0] == 4 + 1
