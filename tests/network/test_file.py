@@ -273,6 +273,15 @@ def test_compressed_entries_are_refused_before_they_are_read(saved):
         load(saved)
 
 
+def test_an_entry_that_claims_more_than_the_file_holds_is_refused_unread(saved, whole):
+    directory = whole.index(b"PK\x01\x02")
+    sizes = slice(directory + 20, directory + 28)  # compressed and real size of the first entry
+    claim = (2**31 - 1).to_bytes(4, "little") * 2
+    saved.write_bytes(whole[: sizes.start] + claim + whole[sizes.stop :])
+    with pytest.raises(BadInput, match="entries that fit the file"):
+        load(saved)
+
+
 def test_a_doubled_entry_is_refused(saved):
     with zipfile.ZipFile(saved, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr(HEADER, "{}")
