@@ -63,8 +63,6 @@ def pareto(axes: Axes, table: Sequence[Row], front: NDArray[np.bool_], leakage: 
     energy_nj = np.array([table[i]["energy_pj"] for i in priced], dtype=np.float64) / 1e3
     accuracy = np.array([table[i]["accuracy"] for i in priced], dtype=np.float64)
     chosen = np.array([front[i] for i in priced], dtype=bool)
-    order = np.argsort(energy_nj[chosen], kind="stable")
-    axes.plot(energy_nj[chosen][order], accuracy[chosen][order], color="#999999", linewidth=1, linestyle=":", zorder=1)
     axes.scatter(
         energy_nj[chosen],
         accuracy[chosen],

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from hwsim.design import Design
+from hwsim.registry import Record
+from hwsim.study.store import Stored
+from hwsim.study.study import ATTACK_COLUMNS, RESULT_COLUMNS, describe
 from hwsim.study.table import Row
 
 
@@ -39,3 +47,40 @@ def aligned(table: Sequence[Row], columns: Sequence[str]) -> str:
         for line in cells
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def summary(design: Design, stored: Stored) -> str:
+    """The result of one design for a person: what it is, then its numbers by subject."""
+    lines = [f"{group:<12} {describe(design.settings[group])}" for group in ("dataset", "model", "quantizer")]
+    lines += [f"{group:<12} {design.names[group]}" for group in ("accelerator", "technology")]
+    lines.append(f"{'status':<12} {stored.status}")
+    if stored.status != "done":
+        return "\n".join([*lines, f"{'reason':<12} {stored.result.get('reason', '')}"])
+    plain = [name for name in RESULT_COLUMNS if name in stored.result]
+    lines += ["", *(f"{name:<22} {short(stored.result[name]):>12}" for name in plain)]
+    lines += ["", "attack              AUC  over samples      over targets      TPR at FPR 0.01"]
+    for attack in design.attacks:
+        found = {name: stored.result.get(f"{attack.label}_{name}") for name in ATTACK_COLUMNS}
+        spans = (_span(found["auc_low"], found["auc_high"]), _span(found["auc_target_low"], found["auc_target_high"]))
+        tpr = short(found["tpr_at_fpr_0.01"])
+        lines.append(f"{attack.label:<16} {short(found['auc']):>6}  {spans[0]:<17} {spans[1]:<17} {tpr}")
+    if stored.result.get("flags"):
+        lines += ["", f"flags: {stored.result['flags']}"]
+    return "\n".join(lines)
+
+
+def explain(record: Record) -> str:
+    """Everything about one entry of the registry: help, parameters with defaults, citation."""
+    lines = [f"{record.family} {record.name}", "", inspect.cleandoc(record.help), "", "parameters:"]
+    fields = record.make.model_fields
+    for name, field in fields.items():
+        default = record.defaults.get(name, field.get_default(call_default_factory=True))
+        shown = "required" if default is PydanticUndefined else json.dumps(to_jsonable_python(default))
+        lines.append(f"  {name} = {shown}" + (f"   {field.description}" if field.description else ""))
+    if not fields:
+        lines.append("  none")
+    return "\n".join([*lines, "", f"cite: {record.citation}"])
+
+
+def _span(low: Any, high: Any) -> str:
+    return "-" if low is None or high is None else f"[{short(low)}, {short(high)}]"

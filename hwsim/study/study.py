@@ -34,16 +34,15 @@ RESULT_COLUMNS = (
 )
 """The columns of a result that do not depend on the attacks, in the order in which they are shown."""
 
-ATTACK_COLUMNS = (
-    "auc",
-    "auc_low",
-    "auc_high",
-    "auc_target_low",
-    "auc_target_high",
-    "tpr_at_fpr_0.01",
-    "balanced_accuracy",
+ATTACK_COLUMNS = tuple(
+    f"{statistic}{end}"
+    for statistic in ("auc", "tpr_at_fpr_0.01", "balanced_accuracy")
+    for end in ("", "_low", "_high", "_target_low", "_target_high")
 )
-"""The columns of one attack; each is prefixed with the attack's label and an underscore."""
+"""The columns of one attack; each is prefixed with the attack's label and an underscore.
+
+low and high bound the interval over samples; target_low and target_high that over target models.
+"""
 
 MOST_POINTS = 100_000
 SECTIONS = ("study", "base", "axes", "objectives")

@@ -47,6 +47,8 @@ class Event:
 class JobFailed(HwsimError):
     """A job that ended with an error that is no HwsimError; `details` is its traceback."""
 
+    exit_code = 1
+
     def __init__(self, text: str, details: str) -> None:
         super().__init__(text)
         self.details = details

@@ -1,0 +1,298 @@
+"""The command line: parses, calls, prints. Data goes to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+import hwsim
+from hwsim.errors import HwsimError
+
+if TYPE_CHECKING:
+    from hwsim.study.study import Study
+
+# Everything else is imported inside the commands, so that --help answers at once.
+
+app = typer.Typer(
+    help="From a network to integers, cycles, energy and what they leak.",
+    epilog="Start with: hwsim demo",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+"""click's ClickException, which typer carries under different names in its versions."""
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.", show_default=False)]
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where results and trained models go.")]
+Jobs = Annotated[
+    int | None, typer.Option("-j", "--jobs", metavar="N", help="Worker processes; one per core when not given.")
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Where data sets lie (else HWSIM_DATA).", exists=True, file_okay=False),
+]
+RUNS = Path(".hwsim")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 found a problem, 2 bad input, 130 interrupted."""
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(
+            args=None if arguments is None else list(arguments), prog_name="hwsim", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except HwsimError as error:
+        _say(f"hwsim: {error}")
+        return error.exit_code
+    except _USAGE_ERROR as error:
+        _say(f"hwsim: {error.format_message()}")  # type: ignore[attr-defined]
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str) -> None:
+    print(" ".join(text.split("\n")), file=sys.stderr, flush=True)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hwsim {hwsim.__version__} (model version {hwsim.MODEL_VERSION})")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def demo(output: Output = Path("hwsim-demo"), jobs: Jobs = None) -> None:
+    """Run the main job on bundled data, a few minutes on two cores, and write a report.
+
+    Example: hwsim demo -o hwsim-demo
+    """
+    from importlib.resources import as_file, files
+
+    from hwsim.report import html
+    from hwsim.study.study import load_study
+
+    with as_file(files("hwsim.study") / "demo.toml") as path:
+        study = load_study(path)
+    _run_study(study, output, jobs)
+    _print_front(output)
+    _say(f"report: {html.write(output)}")
+
+
+@app.command()
+def run(
+    design: Annotated[Path, typer.Argument(metavar="DESIGN.toml", help="A design; an empty file is the default one.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a setting, as quantizer.w_bits=4.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    output: Output = RUNS,
+    jobs: Jobs = None,
+    data: DataFolder = None,
+) -> None:
+    """Evaluate one design; a design that was evaluated before is only looked up.
+
+    Example: hwsim run design.toml --set quantizer.w_bits=4
+    """
+    import json
+
+    from hwsim.design import override, parse_override, read_toml
+    from hwsim.study.store import read_store
+    from hwsim.study.study import Study
+
+    _set_data(data)
+    changes = dict(parse_override(text) for text in settings or [])
+    mapping = override(read_toml(design), changes)
+    try:
+        study = Study.from_mapping({"study": {"name": "single runs"}, "base": mapping})
+    except HwsimError as error:
+        raise HwsimError(f"{design}: {error}") from None
+    _run_study(study, output, jobs)
+    (point,) = study.points()
+    with read_store(output) as store:
+        stored = store.results()[point.design.key]
+    if as_json:
+        result = {"key": point.design.key, "status": stored.status, "settings": point.design.settings}
+        print(json.dumps(result | {"result": dict(stored.result)}, indent=2))
+    else:
+        from hwsim.report.text import summary
+
+        print(summary(point.design, stored))
+    if stored.status != "done":
+        raise typer.Exit(1)
+
+
+@app.command()
+def sweep(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study: base design, axes, objectives.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where results and models go.")],
+    jobs: Jobs = None,
+    data: DataFolder = None,
+) -> None:
+    """Evaluate every point of a study. Stop it at any moment and run it again: it resumes.
+
+    Example: hwsim sweep study.toml -o results
+    """
+    from hwsim.study.study import load_study
+
+    _set_data(data)
+    _run_study(load_study(study), output, jobs)
+    _say(f"table: {output / 'points.csv'}; next: hwsim pareto {output}, hwsim report {output}")
+
+
+@app.command()
+def pareto(folder: Folder) -> None:
+    """Print the points of a study that no other point beats in every objective.
+
+    Example: hwsim pareto hwsim-demo
+    """
+    _print_front(folder)
+
+
+@app.command()
+def report(folder: Folder) -> None:
+    """Write report.html and the figures of a study, and print the path of the page.
+
+    Example: hwsim report hwsim-demo
+    """
+    from hwsim.report import html
+
+    print(html.write(folder))
+
+
+@app.command()
+def table(
+    folder: Folder,
+    form: Annotated[Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="What to print.")] = "csv",
+) -> None:
+    """Print every point of a study with all its columns.
+
+    Example: hwsim table hwsim-demo --format csv > points.csv
+    """
+    from hwsim.study.table import rows, to_csv, to_jsonl, to_parquet
+
+    study, results = _read(folder)
+    content = rows(study.points(), results)
+    if form == "parquet":
+        if sys.stdout.isatty():
+            raise HwsimError(f"parquet is not for a terminal: hwsim table {folder} --format parquet > points.parquet")
+        sys.stdout.buffer.write(to_parquet(content))
+    else:
+        sys.stdout.write(to_csv(content) if form == "csv" else to_jsonl(content))
+
+
+@app.command("list")
+def list_choices(
+    family: Annotated[
+        str | None, typer.Argument(metavar="[FAMILY]", help="One family only.", show_default=False)
+    ] = None,
+) -> None:
+    """List what can be chosen by name, family by family.
+
+    Example: hwsim list quantizer
+    """
+    from hwsim import registry
+    from hwsim.report.text import aligned
+
+    rows = [
+        {"family": one, "name": name, "what it is": record.headline}
+        for one in ([family] if family else registry.FAMILIES)
+        for name, record in registry.family(one).items()
+    ]
+    print(aligned(rows, ["family", "name", "what it is"]))
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `hwsim list`.")]) -> None:
+    """Explain one choice: what it is, its parameters with their defaults, and whom to cite.
+
+    Example: hwsim show lira
+    """
+    from hwsim import registry
+    from hwsim.errors import UnknownName
+    from hwsim.report.text import explain
+
+    records = [record for family in registry.FAMILIES for record in registry.family(family).values()]
+    found = [record for record in records if record.name == name]
+    if not found:
+        raise UnknownName("show", name, {record.name for record in records})
+    print("\n\n".join(explain(record) for record in found))
+
+
+def _set_data(folder: Path | None) -> None:
+    """Worker processes inherit the variable; where the data lies is no part of a design."""
+    if folder is not None:
+        os.environ["HWSIM_DATA"] = str(folder.absolute())
+
+
+def _run_study(study: Study, folder: Path, jobs: int | None) -> None:
+    from hwsim.study.engine import run_study
+    from hwsim.study.progress import reporter
+    from hwsim.study.workers import JobFailed
+
+    try:
+        run_study(study, folder, jobs, reporter(sys.stderr))
+    except JobFailed as error:
+        (folder / "failure.txt").write_text(error.details, encoding="utf-8")
+        raise JobFailed(
+            f"{error}. Finished points are kept; details: {folder / 'failure.txt'}", error.details
+        ) from None
+    except KeyboardInterrupt:
+        _say("hwsim: stopped. What was finished is kept: run the same command again to go on.")
+        raise typer.Exit(130) from None
+    except OSError as error:
+        raise HwsimError(f"{error.filename or folder}: {error.strerror or error}") from None
+
+
+def _read(folder: Path) -> tuple[Study, Any]:
+    from hwsim.study.store import read_store
+    from hwsim.study.study import Study
+
+    with read_store(folder) as store:
+        return Study.from_mapping(store.study), store.results()
+
+
+def _print_front(folder: Path) -> None:
+    from hwsim.report.text import aligned
+    from hwsim.study.table import front_of, rows
+
+    study, results = _read(folder)
+    content = rows(study.points(), results)
+    front = [row for row, chosen in zip(content, front_of(content, study.objectives), strict=True) if chosen]
+    if not front:
+        _say(f"hwsim: {folder}: no finished point has all of {', '.join(study.objectives)}")
+        raise typer.Exit(1)
+    print(aligned(front, [*study.axes, *study.objectives]))
+    senses = ", ".join(f"{name} ({sense})" for name, sense in study.objectives.items())
+    _say(f"{len(front)} of {len(content)} points are on the front of {senses}")
+
+
+if __name__ == "__main__":
+    main()
