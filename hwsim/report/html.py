@@ -91,8 +91,10 @@ def page(content: Content, drawn: Mapping[str, tuple[str, str]]) -> str:
         f'<header><p class="kicker">hwsim study</p><h1>{escape(study.name)}</h1>',
         f'<p class="question">{escape(study.question)}</p></header>',
         _facts(content),
-        *(_figure(name, svg, caption) for name, (svg, caption) in drawn.items()),
+        *(_figure(name, *drawn[name]) for name in drawn if name == "pareto"),
         _front(content),
+        "<h2>What leaks, and where cycles and energy go</h2>",
+        *(_figure(name, *drawn[name]) for name in drawn if name != "pareto"),
         _all(content),
         _infeasible(content),
         _how_to_read(content),
@@ -120,7 +122,7 @@ def _figures(content: Content) -> dict[str, tuple[Any, str]]:
             "How well each attack tells members of the training set from non-members: 0.5 is guessing, 1 is certainty. "
             "Bars are intervals over samples.",
         )
-    size = (7.2, 1.3 + 0.27 * count)
+    size = (7.2, 1.3 + 0.22 * count)
     cut = f" The first {count} designs that run." if count == figures.MOST_BARS else ""
     if count:
         out["cycles"] = (
