@@ -75,8 +75,8 @@ def _product_layer(
     macs: Entries = {"macs_full": product.macs}
     busy: int | Ints = _passes(product, mapping) * mapping.rate.steps
     if product.low_bits is not None:
-        shapes = network.shapes[layer.inputs[0]][1:], network.shapes[layer.name][1:]
-        region = region_counts(accelerator, product, mapping, layer, masks[layer.name], shapes)
+        height, width = network.shapes[layer.inputs[0]][1:]
+        region = region_counts(accelerator, product, mapping, layer, masks[layer.name], (height, width))
         low_steps = accelerator.pe.rate(product.low_bits, product.low_bits).steps
         compute, macs_low = region.compute, product.macs - region.macs_full
         macs = {"macs_full": region.macs_full, "macs_low": macs_low}

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,10 @@ from numpy.typing import NDArray
 from hwsim.kernels import region_timing
 from hwsim.machine.accelerator import Accelerator
 from hwsim.machine.mapping import Mapping, Product
-from hwsim.network.graph import Layer, Region
+from hwsim.network.graph import Layer
 
 Ints = NDArray[np.int64]
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -71,38 +71,57 @@ class RegionCounts:
 
 
 def region_counts(
-    accelerator: Accelerator, product: Product, mapping: Mapping, layer: Layer, masks: NDArray[np.bool_], shapes: Any
+    accelerator: Accelerator, product: Product, mapping: Mapping, layer: Layer, masks: NDArray[np.bool_], size: Size
 ) -> RegionCounts:
     """Cycles of a layer with region precision on an array that moves in lock-step.
 
     A wavefront (one output pixel in ws; one step of one pixel block in os) costs the full steps as
     soon as one of its operand pairs comes from a sensitive *input* pixel, else the low steps. The
     reduction runs over (kernel row, kernel column, channel), so that the rows of a fold cover
-    consecutive taps. `shapes` are the sizes (rows, columns) of the input and the output map.
+    consecutive taps. `masks` is [sample, region row, region column], `size` the rows and columns of
+    the input map.
     """
-    assert layer.region is not None and product.low_bits is not None
-    size, out = shapes
-    window = _window(layer.region, layer, size, out)
-    taps = layer.geometry.kernel[0] * layer.geometry.kernel[1]
-    channels = product.reduction // taps
+    assert product.low_bits is not None
+    where = region_of_tap(layer, size)
+    padding = np.zeros((len(masks), 1), dtype=np.bool_)
+    flat = np.concatenate([masks.reshape(len(masks), -1), padding], axis=1)
+    channels = product.reduction // where.shape[1]
     full, low = mapping.rate.steps, accelerator.pe.rate(product.low_bits, product.low_bits).steps
-    masks = np.ascontiguousarray(masks)
     if accelerator.dataflow == "ws":
-        ranges, times = _tap_ranges(product.reduction, channels, accelerator.array.rows * mapping.rate.lanes)
-        hot = region_timing.hot_wavefronts(masks, ranges, *window) @ times
+        ranges, times = _tap_ranges(product.reduction, channels, accelerator.array.rows)
+        hot = region_timing.hot_wavefronts(flat, where, ranges) @ times
         wavefronts = product.pixels * mapping.k_folds
-        repeats = mapping.n_folds * product.groups
     else:
-        hot = region_timing.hot_steps(masks, accelerator.array.rows, *window) * channels
-        wavefronts = mapping.m_folds * product.reduction
-        repeats = mapping.n_folds * product.groups
-    macs_full = region_timing.sensitive_taps(masks, *window) * (channels * product.filters * product.groups)
-    return RegionCounts((hot * full + (wavefronts - hot) * low) * repeats, macs_full)
+        hot = region_timing.hot_steps(flat, where, accelerator.array.rows) * channels
+        wavefronts = product.reduction * mapping.m_folds
+    compute = (hot * full + (wavefronts - hot) * low) * (mapping.n_folds * product.groups)
+    macs_full = region_timing.sensitive_taps(flat, where) * (channels * product.filters * product.groups)
+    return RegionCounts(compute, macs_full)
 
 
-def _window(region: Region, layer: Layer, size: tuple[int, int], out: tuple[int, int]) -> Any:
-    geometry = layer.geometry
-    return size, (region.height, region.width), geometry.kernel, geometry.stride, geometry.padding, out
+def region_of_tap(layer: Layer, size: Size) -> NDArray[np.int32]:
+    """The region, counted row by row, of the input pixel that each tap reads: int32 [output pixel, kernel tap].
+
+    Taps on padding get the number of regions, one past the last.
+
+    >>> from hwsim.formats import LOGITS
+    >>> from hwsim.network.graph import Geometry, Op, Region
+    >>> region = Region(1, 2, threshold=0, low_weight=np.zeros((1, 1, 1, 3)))
+    >>> layer = Layer("c", Op.CONV, (), LOGITS, geometry=Geometry((1, 3), padding=(0, 1)), region=region)
+    >>> region_of_tap(layer, (1, 4)).tolist()
+    [[2, 0, 0], [0, 0, 1], [0, 1, 1], [1, 1, 2]]
+    """
+    region, geometry = layer.region, layer.geometry
+    assert region is not None
+    coordinates = []
+    for axis, step in ((0, region.height), (1, region.width)):
+        first = np.arange(geometry.output_size(*size)[axis]) * geometry.stride[axis] - geometry.padding[axis]
+        pixel = first[:, None] + np.arange(geometry.kernel[axis])  # [output, tap] along this axis
+        coordinates.append(np.where((pixel >= 0) & (pixel < size[axis]), pixel // step, -1))
+    y, x = coordinates[0][:, None, :, None], coordinates[1][None, :, None, :]
+    columns, regions = -(-size[1] // region.width), -(-size[0] // region.height) * -(-size[1] // region.width)
+    where = np.where((y >= 0) & (x >= 0), y * columns + x, regions)
+    return where.reshape(where.shape[0] * where.shape[1], -1).astype(np.int32)
 
 
 def _tap_ranges(reduction: int, channels: int, depth: int) -> tuple[Ints, Ints]:

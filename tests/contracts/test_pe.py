@@ -89,5 +89,8 @@ def test_measured_energies() -> None:
     assert build("pe", "fixed").mac_fj(8, 8) == pytest.approx((1538.0 + 1715.47) / 2 - 346.75)
     assert build("pe", "fused").mac_fj(2, 2) == pytest.approx((208.14 + 234.23) / 2 - 52.01)
     assert build("pe", "drq").mac_fj(8, 8) == pytest.approx((4811.26 + 5858.1) / 2 - 2219.2)
+    assert build("pe", "drq").mac_fj(8, 4) == pytest.approx(
+        build("pe", "drq").mac_fj(4, 4) + build("pe", "drq").mac_fj(8, 8) / 4
+    )
     halfway = (build("pe", "fused").mac_fj(8, 8) + 4 * build("pe", "fused").mac_fj(4, 4)) / 2
     assert 2 * build("pe", "fused").mac_fj(8, 4) == pytest.approx(halfway)

@@ -51,6 +51,15 @@ def test_the_operand_that_does_not_fit_is_fetched_again() -> None:
     assert (mapping.dram_ifmap_bits, mapping.dram_weight_bits) == (4 * 4096 * 8, 64 * 64 * 8)
 
 
+def test_many_filters_and_a_map_of_two_pieces_go_pixels_outer() -> None:
+    tiny = build("accelerator", "tiny")
+    product = Product(pixels=16, reduction=64, filters=128, ifmap_elements=2000)
+    mapping = derive_mapping(tiny, product)
+    # 32 blocks, 4 at a time: the map 8 times (193536 bits with the weights); or the weights twice (147072)
+    assert mapping.order is LoopOrder.PIXELS_OUTER
+    assert (mapping.dram_ifmap_bits, mapping.dram_weight_bits) == (2000 * 8, 2 * 64 * 128 * 8)
+
+
 PRODUCTS = st.builds(
     Product,
     pixels=st.integers(1, 400),
