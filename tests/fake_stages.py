@@ -45,6 +45,7 @@ class Task:
     weight: float
 
     def run(self, models: Path, tick) -> None:
+        (models / f"{os.getpid()}.pid").touch()
         for step in range(3):
             pause()
             tick((step + 1) / 3)
@@ -78,7 +79,6 @@ def evaluate(designs, models: Path, tick):
             with np.load(models / f"{task.key}.npz", allow_pickle=False) as artifact:
                 assert bytes(artifact["key"]).decode() == task.key
         pause()
-        (models / f"{os.getpid()}.pid").touch()
         tick((i + 1) / len(designs))
         if design.accelerator.rows == 3:
             raise Infeasible(f"layer conv1: {design.accelerator.rows} rows are too few")

@@ -27,6 +27,7 @@ FLOORS = [
     ["study"],
     ["report"],
     ["cli"],
+    ["__main__"],
 ]
 """A room may import from lower floors and from itself."""
 

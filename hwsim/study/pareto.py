@@ -28,5 +28,5 @@ def front(values: NDArray[np.float64], senses: Sequence[str]) -> NDArray[np.bool
     for i in np.flatnonzero(valid):
         no_worse = (cost <= cost[i]).all(axis=1)
         better = (cost < cost[i]).any(axis=1)
-        mask[i] = not (no_worse & better & valid).any()
+        mask[i] = not (no_worse & better).any()
     return mask

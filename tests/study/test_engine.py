@@ -115,18 +115,21 @@ def test_ten_kills_at_random_moments_change_nothing(command, tmp_path):
     assert (tmp_path / "killed" / "points.csv").read_bytes() == (tmp_path / "calm" / "points.csv").read_bytes()
 
 
-def test_workers_end_with_their_parent(command, tmp_path):
-    process = start(command, tmp_path, seconds="0.3")
-    assert "point 1" in next(line for line in process.stderr if "point" in line)
+def test_workers_end_with_their_parent_even_amid_a_long_step(command, tmp_path):
+    process = start(command, tmp_path, seconds="60")
+    pids = wait_for(lambda: [int(path.stem) for path in (tmp_path / "models").glob("*.pid")])
     process.kill()
-    process.communicate()
-    pids = [int(path.stem) for path in (tmp_path / "models").glob("*.pid")]
-    assert pids
-    for _ in range(200):
-        if not any(_alive(pid) for pid in pids):
-            return
+    process.wait()
+    process.stderr.close()  # not read to its end: the workers hold it open too
+    assert wait_for(lambda: not any(_alive(pid) for pid in pids))
+
+
+def wait_for(condition):
+    for _ in range(400):
+        if found := condition():
+            return found
         time.sleep(0.05)
-    raise AssertionError("a worker outlived its parent")
+    raise AssertionError("waited in vain")
 
 
 def _alive(pid):
