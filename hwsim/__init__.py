@@ -45,7 +45,8 @@ __all__ = ["MODEL_VERSION", "__version__", *_PUBLIC]
 if TYPE_CHECKING:
     from hwsim.design import Design, load_design
     from hwsim.formats import Format, QTensor
-    from hwsim.machine import estimate, simulate
+    from hwsim.machine.estimate import estimate
+    from hwsim.machine.simulate import simulate
     from hwsim.network.execute import execute
     from hwsim.network.file import load, save
     from hwsim.network.graph import Layer, Network

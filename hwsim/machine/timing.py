@@ -84,7 +84,7 @@ def region_counts(
     assert product.low_bits is not None
     where = region_of_tap(layer, size)
     padding = np.zeros((len(masks), 1), dtype=np.bool_)
-    flat = np.concatenate([masks.reshape(len(masks), -1), padding], axis=1)
+    flat = np.concatenate([masks.reshape(len(masks), product.regions), padding], axis=1)
     channels = product.reduction // where.shape[1]
     full, low = mapping.rate.steps, accelerator.pe.rate(product.low_bits, product.low_bits).steps
     if accelerator.dataflow == "ws":

@@ -108,6 +108,12 @@ def test_region_layers_fetch_the_low_weights_and_the_masks() -> None:
     assert more[0, 0] == 72 * 4 + 16
 
 
+def test_an_empty_batch_is_a_batch() -> None:
+    for region in (None, Region(2, 2, 100, np.zeros((8, 1, 3, 3), np.int8))):
+        run = simulate(small_network(region), RUNS_ALL, np.zeros((0, 1, 8, 8), np.int16))
+        assert run.latency_cycles.shape == estimate(run, build("technology", "nangate45")).total_energy_pj.shape == (0,)
+
+
 def test_scalesim_profile_has_no_stalls() -> None:
     ideal = build("accelerator", "tiny", timing="scalesim", dram={"bandwidth_bytes_per_cycle": 1})
     run = simulate(small_network(), ideal, np.zeros((1, 1, 8, 8), np.int16))
