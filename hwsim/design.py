@@ -119,10 +119,16 @@ class Design:
             "seed": self.seed,
         }
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The groups that the result does not depend on: a network that is no integers runs on no machine."""
+        return () if self.quantizer.integer else ("accelerator", "technology")
+
     @cached_property
     def key(self) -> str:
-        """SHA-256 (hex) of all that affects the result: the settings and the model version."""
-        return content_key({"model_version": MODEL_VERSION, "settings": self.settings})
+        """SHA-256 (hex) of all that affects the result: the settings without idle groups, and the model version."""
+        settings = {group: value for group, value in self.settings.items() if group not in self.idle}
+        return content_key({"model_version": MODEL_VERSION, "settings": settings})
 
 
 def content_key(content: Mapping[str, Any]) -> str:

@@ -19,12 +19,18 @@ class FakeModel(Choice):
 
 
 class FakeQuantizer(Choice):
+    integer: ClassVar[bool] = True
     w_bits: int = Field(8, ge=1, le=8)
     a_bits: int = Field(8, ge=1, le=8)
 
 
 class OtherQuantizer(Choice):
+    integer: ClassVar[bool] = True
     steps: int = 10
+
+
+class NoQuantizer(Choice):
+    integer: ClassVar[bool] = False
 
 
 class FakePE(Choice):
@@ -61,6 +67,7 @@ RECORDS = [
     ("model", "fake_model", FakeModel, {}),
     ("quantizer", "fake_quantizer", FakeQuantizer, {}),
     ("quantizer", "other_quantizer", OtherQuantizer, {}),
+    ("quantizer", "no_quantizer", NoQuantizer, {}),
     ("accelerator", "fake_array", FakeAccelerator, {"rows": 16, "pe": {"name": "fixed", "max_bits": 8}}),
     ("accelerator", "wide_array", FakeAccelerator, {"rows": 16, "cols": 32}),
     ("technology", "fake_node", FakeTechnology, {}),

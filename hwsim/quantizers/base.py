@@ -14,12 +14,13 @@ from hwsim.registry import Choice
 
 
 class Quantizer(Choice):
-    """Base of all quantizers that end in an integer network.
+    """Base of all quantizers that end in an integer network, which `integer` tells.
 
     `trains` says whether the scheme is only a start, to be fine-tuned on the training data
     (`epochs` and `learning_rate` are then parameters of the quantizer).
     """
 
+    integer: ClassVar[bool] = True
     trains: ClassVar[bool] = False
 
     @abstractmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from hwsim.registry import Choice, register
 
 
@@ -11,3 +13,5 @@ class Float32(Choice):
 
     It is no integer network, so it runs on no accelerator and has no cycles or energy.
     """
+
+    integer: ClassVar[bool] = False

@@ -51,7 +51,10 @@ class Content:
         paths = [
             p for p in self.study.axes if len(self.study.axes[p]) > 1 and (not groups or p.split(".")[0] in groups)
         ]
-        texts = [", ".join(_short(path, point.axes[path]) for path in paths) for point in self.points]
+        texts = [
+            ", ".join(_short(path, point.axes[path]) for path in paths if point.axes[path] is not None)
+            for point in self.points
+        ]
         return [text or "the design" for text in texts]
 
 

@@ -27,7 +27,6 @@ from hwsim.interop.torch_module import import_module
 from hwsim.network.execute import Execution, execute
 from hwsim.network.graph import Network
 from hwsim.privacy.game import Game, balanced_keep
-from hwsim.quantizers import Quantizer
 from hwsim.rng import derive_seed, stream
 from hwsim.study.result import float_result, hardware_result
 from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
@@ -135,7 +134,7 @@ def evaluate(designs: Sequence[Design], models: Path, tick: Tick) -> Iterator[tu
     lead = designs[0]
     arena = prepare(lead)
     ensemble = Ensemble(_graph(lead, arena), _trained(lead, models, tuned=False))
-    if not isinstance(lead.quantizer, Quantizer):
+    if not lead.quantizer.integer:
         logits = ensemble.logits(arena.x)
         for number, design in enumerate(designs, start=1):
             yield design.key, float_result(design, arena.game, arena.clean_labels, logits)
@@ -180,7 +179,7 @@ def _baseline(ensemble: Ensemble, arena: Arena) -> Network:
 
 
 def _trains(design: Design) -> bool:
-    return isinstance(design.quantizer, Quantizer) and design.quantizer.trains
+    return bool(design.quantizer.integer and design.quantizer.trains)
 
 
 def _training_key(design: Design, first: int, tuned: bool = False) -> str:

@@ -50,7 +50,7 @@ SECTIONS = ("study", "base", "axes", "objectives")
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """One place of the grid: the value of each axis, and the design that they resolve to."""
+    """One place of the grid: the value of each axis (None where it changes nothing), and the resolved design."""
 
     axes: Mapping[str, Any]
     design: Design
@@ -58,7 +58,8 @@ class Point:
     @property
     def label(self) -> str:
         """How the point is called in progress, errors and figures."""
-        return ", ".join(f"{path}={describe(value)}" for path, value in self.axes.items()) or "the design"
+        told = (f"{path}={describe(value)}" for path, value in self.axes.items() if value is not None)
+        return ", ".join(told) or "the design"
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +107,17 @@ class Study:
         }
 
     def points(self) -> list[Point]:
-        """The grid, the last axis moving fastest; of points with the same key only the first."""
+        """The grid, the last axis moving fastest; of points with the same key only the first.
+
+        Full precision runs on no accelerator, so it is one point and not one per accelerator.
+        """
         unique: dict[str, Point] = {}
         for values in itertools.product(*self.axes.values()):
             axes = dict(zip(self.axes, values, strict=True))
             try:
                 design = Design.resolve(override(self.base, axes))
-                unique.setdefault(design.key, Point(axes, design))
+                shown = {path: None if path.split(".")[0] in design.idle else axes[path] for path in axes}
+                unique.setdefault(design.key, Point(shown, design))
             except HwsimError as error:
                 place = ", ".join(f"{path}={describe(value)}" for path, value in axes.items())
                 raise HwsimError(f"point {place}: {error}" if place else str(error)) from None

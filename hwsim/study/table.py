@@ -41,7 +41,8 @@ def rows(points: Sequence[Point], results: Mapping[str, Stored]) -> list[Row]:
     for point in points:
         stored = results.get(point.design.key, Stored("pending", {}))
         axes = {
-            path: value if isinstance(value, int | float) else describe(value) for path, value in point.axes.items()
+            path: value if value is None or isinstance(value, int | float) else describe(value)
+            for path, value in point.axes.items()
         }
         row = {**axes, "status": stored.status, **stored.result, "key": point.design.key}
         table.append({name: row.get(name) for name in names})

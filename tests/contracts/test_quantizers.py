@@ -20,6 +20,7 @@ INTEGER = sorted(name for name, record in RECORDS.items() if issubclass(record.m
 def test_every_quantizer_is_reached() -> None:
     assert set(RECORDS) - set(INTEGER) == {"float32"}
     assert all(issubclass(record.make, Choice) for record in RECORDS.values())
+    assert all(record.make.integer is (name in INTEGER) for name, record in RECORDS.items())  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

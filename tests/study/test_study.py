@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hwsim.errors import HwsimError
 from hwsim.study.study import Study, describe, load_study
+from hwsim.study.table import rows
 
 pytestmark = pytest.mark.usefixtures("fake_choices")
 
@@ -34,6 +35,18 @@ def test_points_with_the_same_key_are_kept_once():
         {"quantizer": ["fake_quantizer", {"name": "fake_quantizer", "w_bits": 8}, "other_quantizer"]}
     ).points()
     assert [p.axes["quantizer"] for p in points] == ["fake_quantizer", "other_quantizer"]
+
+
+def test_what_runs_on_no_accelerator_is_one_point():
+    axes = {"accelerator": ["fake_array", "wide_array"], "quantizer": ["no_quantizer", "fake_quantizer"]}
+    points = study(axes).points()
+    assert [tuple(p.axes.values()) for p in points] == [
+        (None, "no_quantizer"),
+        ("fake_array", "fake_quantizer"),
+        ("wide_array", "fake_quantizer"),
+    ]
+    assert points[0].label == "quantizer=no_quantizer"
+    assert rows(points, {})[0]["accelerator"] is None
 
 
 def test_an_axis_can_be_a_whole_group_with_a_parameter_axis_on_top():
