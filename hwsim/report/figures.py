@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -23,6 +24,9 @@ ENERGY = {name: name.removeprefix("energy_").removesuffix("_pj") for name in RES
 del ENERGY["energy_pj"]  # the total
 
 MOST_BARS = 24
+MOST_NAMES = 8
+"""So many points of the front are named in the legend of the figure."""
+
 MARKERS = "osD^vP"
 
 
@@ -54,45 +58,65 @@ def save(made: Figure, folder: Path, name: str) -> None:
     made.savefig(folder / f"{name}.png", metadata={"Software": None})
 
 
-def pareto(axes: Axes, table: Sequence[Row], front: NDArray[np.bool_], leakage: str | None) -> Axes:
-    """Accuracy against energy per inference; colour is the column `leakage`, rings mark the front.
+def pareto(
+    axes: Axes,
+    table: Sequence[Row],
+    front: NDArray[np.bool_],
+    leakage: str | None,
+    names: Sequence[str],
+    accelerators: Sequence[str],
+) -> Axes:
+    """Accuracy against energy per inference; shape is the accelerator, colour the column `leakage`.
 
-    Rows without an energy, such as full precision, appear as a level line.
+    Numbered rings mark the front. The legend, on the figure, tells the `names` [row] of the front and
+    the `accelerators` [row]. Rows without an energy, such as full precision, appear as a level line.
     """
     priced = [i for i, row in enumerate(table) if row["energy_pj"] is not None and row["accuracy"] is not None]
-    energy_nj = np.array([table[i]["energy_pj"] for i in priced], dtype=np.float64) / 1e3
-    accuracy = np.array([table[i]["accuracy"] for i in priced], dtype=np.float64)
-    chosen = np.array([front[i] for i in priced], dtype=bool)
-    axes.scatter(
-        energy_nj[chosen],
-        accuracy[chosen],
-        s=130,
-        facecolors="none",
-        edgecolors="#222222",
-        label="Pareto front",
-        zorder=2,
-    )
-    if leakage and all(table[i].get(leakage) is not None for i in priced) and priced:
-        colours = np.array([table[i][leakage] for i in priced], dtype=np.float64)
-        dots = axes.scatter(energy_nj, accuracy, c=colours, s=46, zorder=3, linewidths=0.5, edgecolors="white")
-        bar = axes.figure.colorbar(dots, ax=axes, pad=0.02, aspect=28)
-        bar.set_label(f"leakage: {_words(leakage)} (0.5 = none)")
-        bar.outline.set_visible(False)
-    else:
-        axes.scatter(energy_nj, accuracy, s=46, zorder=3)
-    free = [row["accuracy"] for row in table if row["energy_pj"] is None and row["accuracy"] is not None]
-    for level in sorted(set(free)):
+    column = "energy_relative" if all(table[i].get("energy_relative") for i in priced) else "energy_pj"
+    colour = leakage if leakage and all(table[i].get(leakage) is not None for i in priced) else None
+    shapes = {name: [table[i] for i in priced if accelerators[i] == name] for name in accelerators}
+    _dots(axes, {name: rows for name, rows in shapes.items() if rows}, column, colour)
+    chosen = [i for i in priced if front[i]]
+    for number, i in enumerate(chosen, start=1):
+        _ring(axes, table[i][column], table[i]["accuracy"], number, names[i])
+    for level in sorted({row["accuracy"] for row in table if row["energy_pj"] is None and row["accuracy"] is not None}):
         axes.axhline(level, color="#AA3377", linestyle="--", linewidth=1, zorder=0)
-        text = "full precision"
-        axes.annotate(text, (1, level), xycoords=("axes fraction", "data"), xytext=(-3, 3), textcoords="offset points",
-                      ha="right", color="#AA3377", fontsize=8)  # fmt: skip
-    if len(energy_nj) and energy_nj.max() > 20 * energy_nj.min() > 0:
+        axes.annotate("full precision", (1, level), xycoords=("axes fraction", "data"), xytext=(-3, 4),
+                      textcoords="offset points", ha="right", color="#AA3377", fontsize=8)  # fmt: skip
+    energies = [table[i][column] for i in priced]
+    if energies and max(energies) > 20 * min(energies) > 0:
         axes.set_xscale("log")
-    axes.set(xlabel="energy per inference (nJ)", ylabel="accuracy", title="Accuracy against energy")
+    unit = "8-bit network on tpu_like = 1" if column == "energy_relative" else "pJ"
+    axes.set(xlabel=f"energy per inference ({unit})", ylabel="accuracy", title="Accuracy against energy")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
-    if chosen.any():
-        axes.legend(loc="lower right")
+    axes.margins(0.08)
+    handles, words = axes.get_legend_handles_labels()
+    legend = axes.figure.legend(handles, words, loc="outside lower left", ncols=2)
+    for handle, word in zip(legend.legend_handles, words, strict=True):
+        if colour and word in shapes and handle is not None:
+            handle.set(array=None, facecolor="#777777")  # shape tells the accelerator, colour the leakage
     return axes
+
+
+def _dots(axes: Axes, shapes: Mapping[str, Sequence[Row]], energy: str, colour: str | None) -> None:
+    values = [row[colour] for rows in shapes.values() for row in rows] if colour else []
+    for number, (name, rows) in enumerate(shapes.items()):
+        look: dict[str, Any] = {"color": f"C{number}"}
+        if colour:
+            look = {"c": [row[colour] for row in rows], "vmin": min(values), "vmax": max(values)}
+        place = [row[energy] for row in rows], [row["accuracy"] for row in rows]
+        marker = MARKERS[number % len(MARKERS)]
+        dots = axes.scatter(*place, 46, marker=marker, linewidths=0.5, edgecolors="white", label=name, zorder=3, **look)
+    if values:
+        bar = axes.figure.colorbar(dots, ax=axes, pad=0.02, aspect=28)
+        bar.set_label(f"leakage: {_words(str(colour))} (0.5 = none)")
+        bar.outline.set_visible(False)
+
+
+def _ring(axes: Axes, x: float, y: float, number: int, name: str) -> None:
+    label = f"{number}  {name}" if number <= MOST_NAMES else "_"
+    axes.scatter([x], [y], s=140, facecolors="none", edgecolors="#222222", label=label, zorder=2)
+    axes.annotate(str(number), (x, y), xytext=(7, -12), textcoords="offset points", fontsize=8.5, weight="bold")
 
 
 def leakage(axes: Axes, table: Sequence[Row], names: Sequence[str], attacks: Sequence[str]) -> Axes:
@@ -106,7 +130,7 @@ def leakage(axes: Axes, table: Sequence[Row], names: Sequence[str], attacks: Seq
         for name, row in zip(names, table, strict=True):
             if row.get(f"{attack}_auc") is not None:
                 seen.setdefault((networks.index(name), row[f"{attack}_auc"]), row)
-        shift = 0.16 * (number - (len(attacks) - 1) / 2)
+        shift = min(0.16, 0.75 / len(attacks)) * (number - (len(attacks) - 1) / 2)
         x = np.array([place for place, _ in seen], dtype=np.float64) + shift
         y = np.array([auc for _, auc in seen], dtype=np.float64)
         reach = [[row.get(f"{attack}_auc_{side}") for row in seen.values()] for side in ("low", "high")]

@@ -110,13 +110,17 @@ def page(content: Content, drawn: Mapping[str, tuple[str, str]]) -> str:
 
 def _figures(content: Content) -> dict[str, tuple[Any, str]]:
     table, names = content.table, content.names()
+    accelerators = [point.design.names["accelerator"] for point in content.points]
     networks = content.names(("dataset", "model", "quantizer", "game", "seed"))
     colour = f" Colour is the leakage, {_words(content.leakage)}." if content.leakage else ""
     out: dict[str, tuple[Any, str]] = {}
     count = figures.bars(table)
     if count:
         out["pareto"] = (
-            figures.figure(lambda axes: figures.pareto(axes, table, content.front, content.leakage)),
+            figures.figure(
+                lambda axes: figures.pareto(axes, table, content.front, content.leakage, names, accelerators),
+                (7.2, 4.6),
+            ),
             f"Every finished design. Rings mark the Pareto front of {_senses(content)}.{colour}",
         )
     if content.attacks:

@@ -90,15 +90,33 @@ def test_text_from_a_study_is_escaped(tmp_path):
     assert "&lt;b&gt;x&lt;/b&gt;" in page
 
 
+def draw_pareto(content, leakage):
+    accelerators = [point.design.names["accelerator"] for point in content.points]
+    with figures.style():
+        return figures.figure(
+            lambda axes: figures.pareto(axes, content.table, content.front, leakage, content.names(), accelerators)
+        )
+
+
 def test_a_row_without_cost_is_a_level_line(tmp_path):
     content = html.read(fill(tmp_path, drop=("energy", "cycles", "latency", "area")))
     assert content.table[0]["energy_pj"] is None
     assert not content.front[0]
-    with figures.style():
-        made = figures.figure(lambda axes: figures.pareto(axes, content.table, content.front, "fake_loss_auc"))
-    axes = made.axes[0]
+    axes = draw_pareto(content, "fake_loss_auc").axes[0]
     assert "full precision" in [text.get_text() for text in axes.texts]
-    assert len(axes.collections[-1].get_offsets()) == 11
+    rings = [dots for dots in axes.collections if dots.get_facecolors().size == 0]
+    assert len(rings) == content.front.sum()
+    assert sum(len(dots.get_offsets()) for dots in axes.collections) == 11 + len(rings)
+
+
+def test_the_legend_names_accelerators_and_the_front(folder):
+    content = html.read(folder)
+    chosen = [name for name, on in zip(content.names(), content.front, strict=True) if on]
+    assert [text.get_text() for text in draw_pareto(content, None).legends[0].texts] == [
+        "fake_array",
+        "wide_array",
+        *(f"{number}  {name}" for number, name in enumerate(chosen[: figures.MOST_NAMES], start=1)),
+    ]
 
 
 def test_the_figures_draw_the_numbers_of_the_table(folder):
