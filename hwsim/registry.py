@@ -158,12 +158,31 @@ def _readable(cls: type[BaseModel], detail: ErrorDetails, where: str) -> HwsimEr
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, HwsimError):
         return cause
-    return BadInput(path, detail["input"], detail["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
+    allowed = _range_at(cls, location) if detail["type"] in _RANGES else None
+    message = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return BadInput(path, detail["input"], allowed or message)
+
+
+_RANGES = ("greater_than_equal", "less_than_equal")
+
+
+def _range_at(cls: type[BaseModel], path: list[str]) -> str | None:
+    """The limits of a field as "1 to 8", where it has both."""
+    here = _class_at(cls, path[:-1])
+    limits = here.model_fields[path[-1]].metadata if here and path[-1] in here.model_fields else []
+    low = next((limit.ge for limit in limits if hasattr(limit, "ge")), None)
+    high = next((limit.le for limit in limits if hasattr(limit, "le")), None)
+    return f"{low} to {high}" if low is not None and high is not None else None
 
 
 def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
+    here = _class_at(cls, path)
+    return list(here.model_fields) if here else []
+
+
+def _class_at(cls: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
     here: Any = cls
     for part in path:
         field = here.model_fields.get(part) if isinstance(here, type) and issubclass(here, BaseModel) else None
         here = field.annotation if field else None
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None

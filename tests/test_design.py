@@ -72,9 +72,9 @@ def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypa
     [
         ({"quantiser": "x"}, "design: got quantiser; allowed: accelerator, attacks, channels, dataset, game, model, "
                              "quantizer, seed, technology. Did you mean 'quantizer'?"),
-        ({"quantizer__w_bits": 9}, "quantizer.w_bits: got 9; allowed: less than or equal to 8"),
+        ({"quantizer__w_bits": 9}, "quantizer.w_bits: got 9; allowed: 1 to 8"),
         ({"quantizer__w_bit": 4}, "quantizer.w_bit: got w_bit; allowed: a_bits, w_bits. Did you mean 'w_bits'?"),
-        ({"quantizer": "fake_quantiser"}, "quantizer.name: got fake_quantiser; allowed: fake_quantizer, "
+        ({"quantizer": "fake_quantiser"}, "quantizer.name: got fake_quantiser; allowed: fake_quantizer, no_quantizer, "
                                           "other_quantizer. Did you mean 'fake_quantizer'?"),
         ({"quantizer": 3}, "quantizer: got 3; allowed: a name in quotes, or a table of settings"),
         ({"quantizer__name": 3}, "quantizer.name: got 3; allowed: a name in quotes; `hwsim list` shows them"),

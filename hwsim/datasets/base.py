@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 import os
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwsim.errors import BadInput, HwsimError
+from hwsim.errors import HwsimError
 from hwsim.registry import Choice
 from hwsim.rng import stream
 
 DATA_VARIABLE = "HWSIM_DATA"
 """Environment variable that names the folder with the data sets (the command line's `--data` sets it)."""
+
+MOST_HEADER = 1024
+"""Bytes that the header of an array file may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,29 +75,44 @@ class Dataset(Choice):
         return Data(x, labels, clean, classes, note)
 
 
-def read_npz(name: str, sha256: str, arrays: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
-    """The named arrays of `<data folder>/<name>/<name>.npz`, after its checksum was verified.
+class Stored(NamedTuple):
+    """What an array in a data file must be; `sha256` is that of its bytes in C order."""
 
-    Raises HwsimError that says where the file was looked for and how to get it.
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: str
+
+
+def read_npz(name: str, arrays: Mapping[str, Stored], source: str) -> dict[str, NDArray[np.generic]]:
+    """The arrays of `<data folder>/<name>/<name>.npz`, each verified against its checksum.
+
+    Raises HwsimError that says where the file was looked for and how to get it, which `source` tells.
     """
+    get = f"{', '.join(arrays)} from {source}; docs/datasets.md shows how to make the file"
     folder = os.environ.get(DATA_VARIABLE)
     if not folder:
         raise HwsimError(
-            f"dataset {name!r}: no data folder is set; give one with --data DIR or {DATA_VARIABLE}=DIR "
-            f"(it holds {name}/{name}.npz)"
+            f"dataset {name!r}: no data folder is set; give one with --data DIR or {DATA_VARIABLE}=DIR, in which "
+            f"{name}/{name}.npz holds {get}"
         )
     path = Path(folder) / name / f"{name}.npz"
     if not path.is_file():
-        raise HwsimError(
-            f"dataset {name!r}: looked for {path} and found no file; "
-            f"put {name}.npz there or set --data DIR or {DATA_VARIABLE}"
+        raise HwsimError(f"dataset {name!r}: looked for {path} and found no file; it must hold {get}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {key: _read(archive, key, wanted) for key, wanted in arrays.items()}
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise HwsimError(f"dataset {name!r}: {path} is damaged or another file ({error}); it must hold {get}") from None
+
+
+def _read(archive: zipfile.ZipFile, key: str, wanted: Stored) -> NDArray[np.generic]:
+    size = math.prod(wanted.shape) * np.dtype(wanted.dtype).itemsize
+    if archive.getinfo(f"{key}.npy").file_size > size + MOST_HEADER:  # before any of it is unpacked
+        raise ValueError(f"{key} is larger than {wanted.shape} of {wanted.dtype}")
+    array: NDArray[np.generic] = np.load(io.BytesIO(archive.read(f"{key}.npy")), allow_pickle=False)
+    found = hashlib.sha256(array.tobytes()).hexdigest()
+    if (array.shape, array.dtype.name, found) != wanted:
+        raise ValueError(
+            f"{key} is {array.shape} of {array.dtype} with sha256 {found[:16]}..., not {wanted.sha256[:16]}..."
         )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != sha256:
-        raise BadInput(
-            f"dataset {name!r}: {path}",
-            f"sha256 {found[:16]}...",
-            f"{sha256[:16]}... (another version, or a damaged copy)",
-        )
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in arrays}
+    return array

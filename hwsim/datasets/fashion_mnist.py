@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.datasets.base import Dataset, read_npz
+from hwsim.datasets.base import Dataset, Stored, read_npz
 from hwsim.registry import register
 
-SHA256 = "5b6d2c4c694a91887af8ab7d039c04f80af3c29378d731c93a538d2e831aa469"
+ARRAYS = {
+    "x_train": Stored((60000, 28, 28), "uint8", "2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012"),
+    "y_train": Stored((60000,), "uint8", "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7"),
+    "x_test": Stored((10000, 28, 28), "uint8", "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a"),
+    "y_test": Stored((10000,), "uint8", "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9"),
+}
 
 
 @register(
@@ -22,6 +27,6 @@ class FashionMNIST(Dataset):
 
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Images float32 [70000, 1, 28, 28] in 0..1, training images first, and labels 0..9."""
-        d = read_npz("fashion_mnist", SHA256, ("x_train", "y_train", "x_test", "y_test"))
+        d = read_npz("fashion_mnist", ARRAYS, "github.com/zalandoresearch/fashion-mnist")
         x = np.concatenate([d["x_train"], d["x_test"]])[:, None].astype(np.float32) / np.float32(255)
         return x, np.concatenate([d["y_train"], d["y_test"]]).astype(np.int64)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.datasets.base import Dataset, read_npz
+from hwsim.datasets.base import Dataset, Stored, read_npz
 from hwsim.registry import register
 
-SHA256 = "bd8d6120a220048d8fce4450b97f2cf6fbe7a31b5f7bdad2d6199c4885180c05"
+FEATURES = 446
+ARRAYS = {
+    "x_packed": Stored((5010, 56), "uint8", "2b148dd312ef19d824f625023914c1ca47e7539c2cd9bba7aa7b0d9b0f242409"),
+    "y": Stored((5010,), "uint8", "fdd366c228dc3e41ca998a3fd5ef9f43e13e465449bb5e4fcf0e1c598f268268"),
+}
 
 
 @register(
@@ -22,6 +26,6 @@ class Location30(Dataset):
 
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Features float32 [5010, 446] of 0 and 1, and labels 0..29."""
-        d = read_npz("location30", SHA256, ("x_packed", "n_features", "y"))
-        bits = np.unpackbits(d["x_packed"].astype(np.uint8), axis=1)[:, : int(d["n_features"])]
+        d = read_npz("location30", ARRAYS, "dataset_location.tgz of github.com/privacytrustlab/datasets")
+        bits = np.unpackbits(d["x_packed"].astype(np.uint8), axis=1)[:, :FEATURES]
         return bits.astype(np.float32), d["y"].astype(np.int64)

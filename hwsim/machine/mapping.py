@@ -146,8 +146,9 @@ def check_runs(network: Network, accelerator: Accelerator) -> None:
         product = as_product(network, layer)
         if product.low_bits is not None and not accelerator.pe.regions:
             raise Infeasible(
-                f"layer {layer.name!r} has region precision, but PE {_name(accelerator)!r} one width per layer; PEs "
-                f"that can: {', '.join(_pes_with_regions())}; accelerators: {', '.join(_accelerators_with_regions())}"
+                f"layer {layer.name!r} has region precision, but PE {_name(accelerator)!r} has one width per layer; "
+                f"PEs that can: {', '.join(_pes_with_regions())}; "
+                f"accelerators: {', '.join(_accelerators_with_regions())}"
             )
         try:
             accelerator.pe.rate(product.a_bits, product.w_bits)

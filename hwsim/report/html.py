@@ -111,6 +111,7 @@ def page(content: Content, drawn: Mapping[str, tuple[str, str]]) -> str:
 def _figures(content: Content) -> dict[str, tuple[Any, str]]:
     table, names = content.table, content.names()
     accelerators = [point.design.names["accelerator"] for point in content.points]
+    technologies = sorted({point.design.names["technology"] for point in content.points})
     networks = content.names(("dataset", "model", "quantizer", "game", "seed"))
     colour = f" Colour is the leakage, {_words(content.leakage)}." if content.leakage else ""
     out: dict[str, tuple[Any, str]] = {}
@@ -138,7 +139,7 @@ def _figures(content: Content) -> dict[str, tuple[Any, str]]:
         )
         out["energy"] = (
             figures.figure(lambda axes: figures.energy(axes, table, names), size),
-            f"Energy of one inference, by component.{cut}",
+            f"Energy of one inference, by component, priced with {', '.join(technologies)}.{cut}",
         )
     return out
 

@@ -40,7 +40,7 @@ class Task(Protocol):
         """Cost in units of evaluating one point."""
 
     def run(self, models: Path, tick: Tick) -> None:
-        """Write the artifact, atomically."""
+        """Write the artifact, atomically; what it writes under a name with a leading dot is unfinished."""
 
 
 class Stages(Protocol):
@@ -81,6 +81,8 @@ def run_study(
     with write_store(folder, study.mapping) as store:
         models = folder / "models"
         models.mkdir(exist_ok=True)
+        for unfinished in models.glob(".*"):  # of a run that was killed; the store's lock says that no other run is on
+            unfinished.unlink(missing_ok=True)
         have = store.results()
         plan = _plan([p for p in points if p.design.key not in have], models, made)
         recorder = _Recorder(store, points, set(have), sum(job.weight for job in plan), progress or Silent())

@@ -52,7 +52,7 @@ def test_bitfusion_sizes() -> None:
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"clock_mhz": 0}, "accelerator.clock_mhz: got 0; allowed: greater than 0"),
-    ({"array": {"rows": 0}}, "accelerator.array.rows: got 0; allowed: greater than or equal to 1"),
+    ({"array": {"rows": 0}}, "accelerator.array.rows: got 0; allowed: 1 to 4096"),
     ({"array": {"row": 4}}, "accelerator.array.row: got row; allowed: cols, rows. Did you mean 'rows'?"),
     (
         {"dram": {"bandwidth_bytes_per_cycle": 0}},
@@ -68,7 +68,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"pe": {"name": "fusd"}},
         "accelerator.pe.name: got fusd; allowed: bit_serial, drq, fixed, fused. Did you mean 'fused'?",
     ),
-    ({"pe": {"max_bits": 99}}, "accelerator.pe.max_bits: got 99; allowed: less than or equal to 8"),
+    ({"pe": {"max_bits": 99}}, "accelerator.pe.max_bits: got 99; allowed: 2 to 8"),
     ({"pe": 3}, "accelerator.pe: got 3; allowed: a name, or a table"),
 ]
 

@@ -33,7 +33,7 @@ def test_contract(name: str) -> None:
     ("change", "message"),
     [
         ({"pe_scale": 0}, "technology.pe_scale: got 0; allowed: greater than 0"),
-        ({"voltage_v": 3.3}, "technology.voltage_v: got 3.3; allowed: less than or equal to 1.3"),
+        ({"voltage_v": 3.3}, "technology.voltage_v: got 3.3; allowed: 0.5 to 1.3"),
         ({"sram_write": "red"}, "technology.sram_write: got red; allowed: 'table' or 'as_read'"),
         ({"pe_scal": 1}, "technology.pe_scal: got pe_scal; allowed: pe_scale"),
     ],

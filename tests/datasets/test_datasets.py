@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hwsim.datasets import DATA_VARIABLE, Data
+from hwsim.datasets.base import Stored, read_npz
 from hwsim.errors import HwsimError
 from hwsim.registry import build, family
 
@@ -62,9 +63,39 @@ def test_a_missing_folder_and_a_missing_file_are_told(monkeypatch: pytest.Monkey
         build("dataset", "location30").load(0)
 
 
+def small(monkeypatch: pytest.MonkeyPatch, folder: Path, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+    """What read_npz says to a file with these arrays, where x must be 2 x 3 zeros."""
+    (folder / "some").mkdir()
+    np.savez(folder / "some" / "some.npz", **arrays)  # type: ignore[arg-type]
+    monkeypatch.setenv(DATA_VARIABLE, str(folder))
+    wanted = {"x": Stored((2, 3), "uint8", hashlib.sha256(bytes(6)).hexdigest())}
+    return read_npz("some", wanted, "somewhere")  # type: ignore[return-value]
+
+
+def test_the_right_arrays_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert small(monkeypatch, tmp_path, x=np.zeros((2, 3), np.uint8))["x"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"x": np.ones((2, 3), np.uint8)}, "x is .*not b0f66adc83641586"),
+        ({"x": np.zeros((3, 2), np.uint8)}, r"x is \(3, 2\)"),
+        ({"x": np.zeros(10_000, np.uint8)}, "x is larger than"),
+        ({"y": np.zeros((2, 3), np.uint8)}, "x.npy"),
+        ({"x": np.array([{}], dtype=object)}, "pickle"),
+    ],
+)
+def test_other_arrays_are_refused(
+    arrays: dict[str, np.ndarray], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(HwsimError, match=said):
+        small(monkeypatch, tmp_path, **arrays)
+
+
 def test_another_file_under_the_name_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "location30").mkdir()
     (tmp_path / "location30" / "location30.npz").write_bytes(b"not this")
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
-    with pytest.raises(HwsimError, match=hashlib.sha256(b"not this").hexdigest()[:16]):
+    with pytest.raises(HwsimError, match=r"damaged or another file .*docs/datasets\.md"):
         build("dataset", "location30").load(0)
