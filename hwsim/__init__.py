@@ -18,7 +18,7 @@ _PUBLIC = {
     "Format": "hwsim.formats",
     "QTensor": "hwsim.formats",
     "Network": "hwsim.network.graph",
-    "Layer": "hwsim.network.graph",
+    "Layer": "hwsim.network.layer",
     "execute": "hwsim.network.execute",
     "save": "hwsim.network.file",
     "load": "hwsim.network.file",
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from hwsim.machine.simulate import simulate
     from hwsim.network.execute import execute
     from hwsim.network.file import load, save
-    from hwsim.network.graph import Layer, Network
+    from hwsim.network.graph import Network
+    from hwsim.network.layer import Layer
     from hwsim.privacy import Game, audit, balanced_keep, observe
     from hwsim.registry import build, family
     from hwsim.study.engine import run_study

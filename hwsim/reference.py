@@ -13,7 +13,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from hwsim.formats import Format
-from hwsim.network.graph import FRACTION_BITS, INPUT, Geometry, Layer, Network, Op, Region
+from hwsim.network.graph import Network
+from hwsim.network.layer import FRACTION_BITS, INPUT, Geometry, Layer, Op, Region
 
 Ints = NDArray[np.int64]
 

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hwsim.formats import LOGITS, Format, Kind, QTensor
-from hwsim.network.graph import INPUT, Geometry, Layer, Network, Op, Region, Requantizer, Shape, output_shape
+from hwsim.network.graph import Network
+from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region, Requantizer, Shape, output_shape
 
 Draw = st.DrawFn
 INT32_MAX = 2**31 - 1

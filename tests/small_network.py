@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.formats import LOGITS, Format, QTensor
-from hwsim.network.graph import INPUT, Geometry, Layer, Network, Op, Region
+from hwsim.network.graph import Network
+from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
 from hwsim.network.requantize import requantizer
 
 

@@ -143,6 +143,7 @@ def test_list_and_show_tell_what_can_be_chosen(capfd):
     assert code == 0
     assert [line.split()[:2] for line in out.splitlines()[1:]] == [
         ["quantizer", "fake_quantizer"],
+        ["quantizer", "no_quantizer"],
         ["quantizer", "other_quantizer"],
     ]
     code, out, _ = call(capfd, "show", "fake_quantizer")
@@ -168,8 +169,8 @@ def test_list_and_show_tell_what_can_be_chosen(capfd):
         (["list", "quantiser"], "hwsim: registry family: got quantiser; allowed: accelerator, attack, channel, "
          "dataset, model, pe, quantizer, technology. Did you mean 'quantizer'?\n"),
         (["show", "fake_quantiser"], "hwsim: show: got fake_quantiser; allowed: fake_array, fake_data, fake_latency, "
-         "fake_loss, fake_model, fake_node, fake_quantizer, latency_cycles, logits, other_quantizer, wide_array. "
-         "Did you mean 'fake_quantizer'?\n"),
+         "fake_loss, fake_model, fake_node, fake_quantizer, latency_cycles, logits, no_quantizer, other_quantizer, "
+         "wide_array. Did you mean 'fake_quantizer'?\n"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exits_with_2(capfd, study, design, arguments, line):
@@ -226,4 +227,4 @@ def test_the_demo_study_is_sound():
          "print(len(load_study(Path('hwsim/study/demo.toml')).points()))"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert int(done.stdout) == 24
+    assert int(done.stdout) == 37

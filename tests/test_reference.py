@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim import reference
 from hwsim.formats import Format, Kind, QTensor
-from hwsim.network.graph import Geometry, Layer, Op, Region, Requantizer
+from hwsim.network.layer import Geometry, Layer, Op, Region, Requantizer
 
 SIZES = st.integers(1, 7)
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hwsim.errors import HwsimError
-from hwsim.network.graph import INPUT, POINTWISE, Geometry, Op, Shape
+from hwsim.network.layer import INPUT, POINTWISE, Geometry, Op, Shape
 
 Weights = dict[str, Tensor]
 """Parameter name ("conv1.weight", "conv1.bias") -> tensor [model, ...]."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hwsim.errors import HwsimError
 from hwsim.interop.float_graph import FloatGraph, Node, Weights
-from hwsim.network.graph import INPUT, POINTWISE, Geometry, Op, Shape
+from hwsim.network.layer import INPUT, POINTWISE, Geometry, Op, Shape
 
 _RELU_GOES_WITH = (Op.CONV, Op.LINEAR, Op.ADD)
 

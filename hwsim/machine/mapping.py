@@ -9,7 +9,8 @@ from enum import StrEnum
 from hwsim.errors import Infeasible
 from hwsim.machine.accelerator import PSUM_BITS, Accelerator
 from hwsim.machine.pe import Rate
-from hwsim.network.graph import Layer, Network
+from hwsim.network.graph import Network
+from hwsim.network.layer import Layer
 from hwsim.registry import family
 
 

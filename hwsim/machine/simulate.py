@@ -14,7 +14,8 @@ from hwsim.machine.mapping import Mapping, Product, as_product, check_runs, deri
 from hwsim.machine.memory import Traffic, product_traffic, stall_cycles, vector_traffic
 from hwsim.machine.run import CAUSES, EVENTS, Precision, Run
 from hwsim.machine.timing import array_cycles, region_counts
-from hwsim.network.graph import Layer, Network, Op
+from hwsim.network.graph import Network
+from hwsim.network.layer import Layer, Op
 
 if TYPE_CHECKING:
     from hwsim.network.execute import Execution

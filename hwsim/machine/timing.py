@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hwsim.kernels import region_timing
 from hwsim.machine.accelerator import Accelerator
 from hwsim.machine.mapping import Mapping, Product
-from hwsim.network.graph import Layer
+from hwsim.network.layer import Layer
 
 Ints = NDArray[np.int64]
 Size = tuple[int, int]
@@ -105,7 +105,7 @@ def region_of_tap(layer: Layer, size: Size) -> NDArray[np.int32]:
     Taps on padding get the number of regions, one past the last.
 
     >>> from hwsim.formats import LOGITS
-    >>> from hwsim.network.graph import Geometry, Op, Region
+    >>> from hwsim.network.layer import (Geometry, Op, Region)
     >>> region = Region(1, 2, threshold=0, low_weight=np.zeros((1, 1, 1, 3)))
     >>> layer = Layer("c", Op.CONV, (), LOGITS, geometry=Geometry((1, 3), padding=(0, 1)), region=region)
     >>> region_of_tap(layer, (1, 4)).tolist()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, Kind
-from hwsim.network.graph import INPUT, Layer, Network, Op
+from hwsim.network.layer import INPUT, Layer, Op
+
+if TYPE_CHECKING:
+    from hwsim.network.graph import Network
 
 MAX_CODE_BITS = 8
 """Widest weight and activation codes that run today."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 from hwsim.formats import Format, Kind
 from hwsim.kernels import elementwise, products, regions
-from hwsim.network.graph import FRACTION_BITS, INPUT, Layer, Network, Op
+from hwsim.network.graph import Network
+from hwsim.network.layer import FRACTION_BITS, INPUT, Layer, Op
 
 CHUNK_BYTES = 1 << 23
 """Samples run in chunks whose largest int32 map has about this size: bounded memory, and it stays in the cache."""

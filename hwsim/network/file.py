@@ -1,6 +1,6 @@
 """One file per network: a zip of a JSON header and one plain .npy file per integer array.
 
-The header mirrors the dataclasses of `hwsim.network.graph` field by field: enums by value, integer
+The header mirrors the dataclasses of `Network` and `Layer` field by field: enums by value, integer
 arrays by dtype and shape (their codes are in the entry of the same place), real scales as numbers.
 Nothing in a file is executed, and every size is checked before memory is taken.
 """
@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.network.graph import VERSION, Network
+from hwsim.network.graph import Network
+from hwsim.network.layer import VERSION
 
 HEADER = "network.json"
 SIZE_LIMIT = 1 << 31

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from hwsim.errors import HwsimError
 from hwsim.formats import Format
-from hwsim.network.graph import Requantizer
+from hwsim.network.layer import Requantizer
 
 MANTISSA_BITS = 31
 MAX_SHIFT = 62

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hwsim.interop.float_graph import FloatArithmetic, FloatGraph, Weights, forward, models_in, repeat_input
-from hwsim.network.graph import INPUT
+from hwsim.network.layer import INPUT
 from hwsim.quantizers.base import UniformBits
 from hwsim.quantizers.grid import Grid, Scheme, is_unsigned, quantized_values, snap_to_power_of_two, weight_name
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from hwsim.interop.float_graph import FloatGraph, Weights, forward, models_in, repeat_input
-from hwsim.network.graph import FRACTION_BITS, INPUT, Op
+from hwsim.network.layer import FRACTION_BITS, INPUT, Op
 from hwsim.quantizers.base import Quantizer
 from hwsim.quantizers.fake import FakeQuantArithmetic, region_sums
 from hwsim.quantizers.grid import RegionRule, Scheme, value_source

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hwsim.formats import Kind
 from hwsim.interop.float_graph import FloatGraph, Node, Weights, multiply
-from hwsim.network.graph import FRACTION_BITS, INPUT
+from hwsim.network.layer import FRACTION_BITS, INPUT
 from hwsim.quantizers.grid import (
     KEEPS_FORMAT,
     Grid,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hwsim.formats import Format, Kind
 from hwsim.interop.float_graph import FloatGraph
-from hwsim.network.graph import INPUT, Op
+from hwsim.network.layer import INPUT, Op
 
 KEEPS_FORMAT = (Op.MAX_POOL, Op.FLATTEN)
 """Layers that hand on the codes of their input, and so share its grid."""

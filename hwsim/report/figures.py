@@ -162,7 +162,8 @@ def cycles(axes: Axes, table: Sequence[Row], names: Sequence[str]) -> Axes:
 
 def energy(axes: Axes, table: Sequence[Row], names: Sequence[str]) -> Axes:
     """Energy per inference by component, one stacked bar per row that has it; `names` [row] label the bars."""
-    labels = {column: {"pe": "PE", "dram": "DRAM", "leakage": "leakage current"}.get(part, part) for column, part in ENERGY.items()}
+    words = {"pe": "PE", "dram": "DRAM", "leakage": "leakage current"}
+    labels = {column: words.get(part, part) for column, part in ENERGY.items()}
     _stack(axes, table, names, labels, 1e-3)
     axes.set(xlabel="energy per inference (nJ)", title="Where the energy goes")
     return axes

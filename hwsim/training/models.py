@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hwsim.errors import HwsimError
-from hwsim.network.graph import Shape
+from hwsim.network.layer import Shape
 from hwsim.registry import Choice, register
 
 

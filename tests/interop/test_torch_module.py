@@ -10,7 +10,7 @@ from torch import nn
 from hwsim.errors import HwsimError
 from hwsim.interop.float_graph import FloatArithmetic, logits
 from hwsim.interop.torch_module import import_module
-from hwsim.network.graph import Op
+from hwsim.network.layer import Op
 from hwsim.registry import build, family
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwsim import reference
 from hwsim.formats import Format
 from hwsim.kernels import elementwise
-from hwsim.network.graph import Geometry, Layer, Op, Requantizer
+from hwsim.network.layer import Geometry, Layer, Op, Requantizer
 from tests.networks import codes_of, formats, geometries, requantizers
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hwsim import reference
 from hwsim.kernels import products
-from hwsim.network.graph import Geometry
+from hwsim.network.layer import Geometry
 from tests.networks import geometries
 
 

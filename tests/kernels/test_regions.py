@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hwsim import reference
 from hwsim.formats import Format, QTensor
 from hwsim.kernels import products, regions
-from hwsim.network.graph import FRACTION_BITS, Layer, Op, Region
+from hwsim.network.layer import FRACTION_BITS, Layer, Op, Region
 from tests.networks import codes_of, geometries
 
 

@@ -11,7 +11,8 @@ from hwsim import reference
 from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.machine import COMPONENTS, estimate, simulate
 from hwsim.machine.run import Run
-from hwsim.network.graph import INPUT, Geometry, Layer, Network, Op, Region
+from hwsim.network.graph import Network
+from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
 from hwsim.registry import build
 
 

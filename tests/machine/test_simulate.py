@@ -15,7 +15,8 @@ from hwsim import reference
 from hwsim.errors import Infeasible
 from hwsim.machine import CAUSES, EVENTS, count, estimate, simulate
 from hwsim.network.execute import execute
-from hwsim.network.graph import Network, Op, Region
+from hwsim.network.graph import Network
+from hwsim.network.layer import Op, Region
 from hwsim.registry import build, family
 
 ACCELERATORS = {name: build("accelerator", name) for name in family("accelerator")}

@@ -15,7 +15,8 @@ from hwsim.errors import BadInput
 from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.network import execute as module
 from hwsim.network.execute import bounds, execute, overflow_free
-from hwsim.network.graph import Geometry, Layer, Network, Op, Region
+from hwsim.network.graph import Network
+from hwsim.network.layer import Geometry, Layer, Op, Region
 from tests.networks import networks, networks_with_inputs
 
 U8, S8 = Format(8), Format(8, signed=True)

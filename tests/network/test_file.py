@@ -16,7 +16,8 @@ from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.network.execute import execute
 from hwsim.network.file import HEADER, digest, load, save
-from hwsim.network.graph import Geometry, Layer, Network, Op, Region
+from hwsim.network.graph import Network
+from hwsim.network.layer import Geometry, Layer, Op, Region
 from hwsim.network.requantize import requantizer
 from tests.networks import networks_with_inputs
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hwsim import reference
 from hwsim.errors import HwsimError, UnknownName
 from hwsim.formats import LOGITS, Format, Kind, QTensor
-from hwsim.network.graph import Accumulator, Geometry, Layer, Network, Op, Region, Requantizer
+from hwsim.network.graph import Network
+from hwsim.network.layer import Accumulator, Geometry, Layer, Op, Region, Requantizer
 from tests.networks import networks_with_inputs
 
 U8, S8 = Format(8), Format(8, signed=True)

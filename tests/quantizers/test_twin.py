@@ -11,7 +11,8 @@ from torch import nn
 
 from hwsim.interop.float_graph import FloatGraph, Weights, forward, node_output, repeat_input
 from hwsim.interop.torch_module import import_module
-from hwsim.network.graph import INPUT, Network
+from hwsim.network.graph import Network
+from hwsim.network.layer import INPUT
 from hwsim.quantizers import FakeQuantArithmetic, Scheme, build_network
 from hwsim.quantizers.grid import value_source
 from hwsim.reference import run

@@ -84,8 +84,7 @@ def test_the_mapping_makes_the_same_study():
          "channels, dataset, game, model, quantizer, seed, technology. Did you mean 'quantizer'?"),
         ({"axes": {"quantizer.w_bits": 4}}, "axes.quantizer.w_bits: got 4; allowed: a list of at least one value"),
         ({"axes": {"quantizer.w_bits": []}}, "axes.quantizer.w_bits: got []; allowed: a list of at least one value"),
-        ({"axes": {"quantizer.w_bits": [4, 9]}}, "point quantizer.w_bits=9: quantizer.w_bits: got 9; allowed: less "
-         "than or equal to 8"),
+        ({"axes": {"quantizer.w_bits": [4, 9]}}, "point quantizer.w_bits=9: quantizer.w_bits: got 9; allowed: 1 to 8"),
         ({"axes": {"quantizer.bits": [4]}}, "point quantizer.bits=4: quantizer.bits: got bits; allowed: a_bits, "
          "w_bits. Did you mean 'w_bits'?"),
         ({"axes": {"seed": list(range(100_001))}}, "axes: got 100001; allowed: at most 100000 points"),
