@@ -23,7 +23,7 @@ CYCLES = {name: name.removeprefix("cycles_") for name in RESULT_COLUMNS if name.
 ENERGY = {name: name.removeprefix("energy_").removesuffix("_pj") for name in RESULT_COLUMNS if name[-3:] == "_pj"}
 del ENERGY["energy_pj"]  # the total
 
-MOST_BARS = 24
+MOST_BARS = 40
 MOST_NAMES = 8
 """So many points of the front are named in the legend of the figure."""
 
