@@ -98,9 +98,13 @@ class Design:
             for need in attack.needs:
                 if need not in channels:
                     raise BadInput("channels", list(channels), f"a list that holds {need}, which {attack.label} needs")
+        game = registry.validate(Membership, _table("game", mapping.get("game", {})), "game")
+        for _, attack in attacks:
+            if game.models < attack.least_models:
+                raise BadInput("game.models", game.models, f"{attack.least_models} or more, which {attack.label} needs")
         return cls(
             **{group: made for group, (_, made) in chosen.items()},
-            game=registry.validate(Membership, _table("game", mapping.get("game", {})), "game"),
+            game=game,
             channels=channels,
             attacks=tuple(attack for _, attack in attacks),
             seed=_seed(mapping.get("seed", DEFAULTS["seed"])),

@@ -155,6 +155,8 @@ def _readable(cls: type[BaseModel], detail: ErrorDetails, where: str) -> HwsimEr
         return UnknownName(path, location[-1], _fields_at(cls, location[:-1]))
     if detail["type"] == "missing":
         return BadInput(path, "nothing", "a value is required here")
+    if detail["type"] == "too_short":
+        return BadInput(path, detail["input"], f"{detail['ctx']['min_length']} or more entries")
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, HwsimError):
         return cause

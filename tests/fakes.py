@@ -53,11 +53,13 @@ class FakeChannel(Choice):
 
 
 class FakeAttack(Choice):
+    least_models: ClassVar[int] = 4
     needs: ClassVar[tuple[str, ...]] = ("logits",)
     label: ClassVar[str] = "fake_loss"
 
 
 class FakeLatencyAttack(Choice):
+    least_models: ClassVar[int] = 6
     needs: ClassVar[tuple[str, ...]] = ("latency_cycles",)
     label: ClassVar[str] = "fake_latency"
 

@@ -92,6 +92,8 @@ def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypa
                                                   "fake_loss stands here twice"),
         ({"attacks": [{"label": "x"}]}, "attacks[0].name: got nothing; allowed: a name in quotes; `hwsim list` shows "
                                         "them"),
+        ({"attacks": ["fake_latency"], "channels": ["latency_cycles"], "game__models": 4},
+         "game.models: got 4; allowed: 6 or more, which fake_latency needs"),
         ({"seed": -1}, "seed: got -1; allowed: a whole number from 0 to 2^63 - 1"),
         ({"seed": True}, "seed: got True; allowed: a whole number from 0 to 2^63 - 1"),
         ({"technology__vdd_v": float("nan")}, "design: nan and inf are not allowed as settings"),

@@ -65,6 +65,9 @@ def prepare(design: Design) -> Arena:
     """
     data: Data = design.dataset.load(design.seed)
     free = len(data.labels) - design.game.calibration
+    if free < 8:
+        most = len(data.labels) - 8
+        raise BadInput("game.calibration", design.game.calibration, f"1 to {most}, to leave 8 samples for the pool")
     samples = free if design.game.samples is None else design.game.samples
     if not 8 <= samples <= free:
         raise BadInput(

@@ -145,8 +145,17 @@ class _Recipe:
     optimizer: torch.optim.Optimizer
 
 
+MOST_WEIGHTS = 1 << 28
+"""Most weights that are trained at once; with gradients and Adam's moments four times as many numbers."""
+
+
 def _start(model: Model, members: Members) -> tuple[FloatGraph, Weights]:
     shape, classes = members.x.shape[1:], int(members.labels.max()) + 1
+    with torch.device("meta"):  # sizes without memory
+        count = len(members.numbers) * sum(weight.numel() for weight in model.module(shape, classes).parameters())
+    if count > MOST_WEIGHTS:
+        each = f"{count // len(members.numbers):,} weights in each of {len(members.numbers)} models"
+        raise BadInput("model", each, f"{MOST_WEIGHTS:,} weights at once; use fewer or smaller layers")
     stacks = []
     for number in members.numbers:
         with torch.random.fork_rng(devices=[]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from itertools import pairwise
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from hwsim.errors import HwsimError
 from hwsim.network.layer import Shape
 from hwsim.registry import Choice, register
+
+Units = Annotated[int, Field(ge=1, le=65_536)]
+Filters = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Model(Choice):
@@ -31,7 +35,7 @@ class Model(Choice):
 class MLP(Model):
     """A multilayer perceptron: hidden layers of ReLU units. For feature vectors, and for small images flattened."""
 
-    hidden: tuple[int, ...] = Field((64, 64), description="units of each hidden layer")
+    hidden: tuple[Units, ...] = Field((64, 64), description="units of each hidden layer")
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
         """Linear layers with a ReLU between them."""
@@ -55,8 +59,10 @@ class MLP(Model):
 class SmallCNN(Model):
     """A small convolutional network: 3x3 convolutions with ReLU, halving pools, one linear layer. For small images."""
 
-    channels: tuple[int, ...] = Field(
-        (16, 32), description="filters of each convolution; a 2x2 max pool follows every one but the first"
+    channels: tuple[Filters, ...] = Field(
+        (16, 32),
+        min_length=1,
+        description="filters of each convolution; a 2x2 max pool follows every one but the first",
     )
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
@@ -103,8 +109,8 @@ class SmallResNet(Model):
     """A small residual network: a stem, residual blocks that halve the map, a global average pool. For images."""
 
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's rate at the start")
-    channels: tuple[int, ...] = Field(
-        (16, 32), description="filters of each residual block; all but the first halve the map"
+    channels: tuple[Filters, ...] = Field(
+        (16, 32), min_length=1, description="filters of each residual block; all but the first halve the map"
     )
 
     def module(self, shape: Shape, classes: int) -> nn.Module:

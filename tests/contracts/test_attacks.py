@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from planted import planted
 
+from hwsim.errors import BadInput
 from hwsim.privacy import audit, audit_null
 from hwsim.privacy.attacks import Attack
 from hwsim.privacy.observe import stack
@@ -44,6 +45,16 @@ def test_it_reads_no_channel_that_it_does_not_name(attack: Attack) -> None:
     assert scores.shape == (6, 40)
     assert scores.dtype == np.float64
     assert np.isfinite(scores).all()
+
+
+def test_it_can_be_played_from_its_least_number_of_models_on(attack: Attack) -> None:
+    for models in (4, 6):
+        game, observations = planted(models, 40, seed=0, leak=1.0)
+        if models >= attack.least_models:
+            assert audit(observations, game, [attack], seed=0, resamples=10).results
+        else:
+            with pytest.raises(BadInput, match=f"{attack.least_models} or more"):
+                audit(observations, game, [attack], seed=0, resamples=10)
 
 
 def test_it_never_reads_the_membership_of_its_target(attack: Attack) -> None:

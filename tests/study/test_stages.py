@@ -52,7 +52,12 @@ def test_calibration_samples_are_members_of_no_model() -> None:
 
 def test_a_pool_that_is_too_large_is_refused() -> None:
     with pytest.raises(BadInput, match=r"game.samples: got 600; allowed: 8 to 505"):
-        prepare(design(game={"models": 4, "samples": 600, "calibration": 64}))
+        prepare(design(game={"models": 6, "samples": 600, "calibration": 64}))
+
+
+def test_a_calibration_set_that_leaves_no_pool_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"game.calibration: got 565; allowed: 1 to 561"):
+        prepare(design(game={"models": 6, "calibration": 565}))
 
 
 def test_tasks_are_shared_by_the_designs_that_need_them() -> None:

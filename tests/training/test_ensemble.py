@@ -91,3 +91,9 @@ def test_fine_tuning_learns_steps_and_mends_accuracy(digits: Data) -> None:
     after = tuned.logits(x, FakeQuantArithmetic(tuned.graph, scheme)).argmax(2)
     assert (after == labels)[keep].mean() > (before == labels)[keep].mean()
     assert not torch.equal(scheme.grids["fc1.weight"].step, start.grids["fc1.weight"].step)
+
+
+def test_more_weights_than_fit_are_refused_before_memory_is_taken() -> None:
+    members = Members(np.zeros((8, 30), np.float32), np.arange(8) % 2, balanced_keep(8, 8, 0))
+    with pytest.raises(BadInput, match=r"model: got 4,297,129,983 weights in each of 8 models; allowed: 268,435,456"):
+        train(build("model", "mlp", hidden=(65_536, 65_535)), members)

@@ -17,9 +17,13 @@ Observed = Mapping[str, NDArray[Any]]
 
 
 class Attack(Choice):
-    """Base of the attacks; a subclass names the channels that it needs and computes the scores."""
+    """Base of the attacks; a subclass names the channels that it needs and computes the scores.
+
+    `least_models` is the smallest game in which it can be played.
+    """
 
     name: ClassVar[str]
+    least_models: ClassVar[int] = 4
 
     @property
     def needs(self) -> tuple[str, ...]:

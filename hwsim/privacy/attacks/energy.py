@@ -18,6 +18,7 @@ class Energy(Attack):
     """
 
     name = "energy"
+    least_models = 6
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class Joint(Attack):
     """
 
     name = "joint"
+    least_models = 6
 
     channels: tuple[JointChannel, ...] = Field(default=("logits", "latency_cycles", "energy_pj"), min_length=1)
 

@@ -20,6 +20,7 @@ class Latency(Attack):
     """
 
     name = "latency"
+    least_models = 6
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class Lira(Attack):
     """
 
     name = "lira"
+    least_models = 6
 
     variance: Variance = "shrinkage"
     prior_strength: float = Field(default=PRIOR_STRENGTH, gt=0)
