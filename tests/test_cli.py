@@ -113,6 +113,7 @@ def test_run_prints_a_summary(capfd, design):
     assert re.search(r"^accelerator +fake_array$", out, re.MULTILINE)
     assert re.search(r"^macs +110,000$", out, re.MULTILINE)
     assert re.search(r"^fake_loss +0\.63 +\[0\.618, 0\.643\]", out, re.MULTILINE)
+    assert "samples: 16 targets, each with at least 450 members and 449 non-members" in out
     assert Path("here/study.db").exists()
 
 
