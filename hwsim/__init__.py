@@ -19,7 +19,7 @@ _PUBLIC = {
     "QTensor": "hwsim.formats",
     "Network": "hwsim.network.graph",
     "Layer": "hwsim.network.layer",
-    "execute": "hwsim.network.execute",
+    "execute": "hwsim.engine.execute",
     "save": "hwsim.network.file",
     "load": "hwsim.network.file",
     "Members": "hwsim.training.ensemble",
@@ -44,10 +44,10 @@ __all__ = ["MODEL_VERSION", "__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from hwsim.design import Design, load_design
+    from hwsim.engine.execute import execute
     from hwsim.formats import Format, QTensor
     from hwsim.machine.estimate import estimate
     from hwsim.machine.simulate import simulate
-    from hwsim.network.execute import execute
     from hwsim.network.file import load, save
     from hwsim.network.graph import Network
     from hwsim.network.layer import Layer

@@ -14,18 +14,27 @@ from hwsim.errors import BadInput
 class Kind(StrEnum):
     """How a stored code becomes the integer that a PE multiplies.
 
-    uniform: the code itself, less the zero point. binary: codes 0 and 1 mean -1 and +1.
+    uniform: the code itself, less the zero point. binary: codes 0 and 1 mean -1 and +1. odd: code c
+    of b bits means 2c - (2^b - 1), evenly spaced and without a zero (DoReFa, N2UQ). codebook: code c
+    means entry c of the format's table, looked up before the multiplier.
     """
 
     UNIFORM = "uniform"
     BINARY = "binary"
+    ODD = "odd"
+    CODEBOOK = "codebook"
+
+
+MAX_CODE_BITS = 16
+"""Widest codes of weights and activations (HQ1)."""
 
 
 @dataclass(frozen=True)
 class Format:
     """Width and meaning of integer codes (HQ1: 1 to 16 bits; up to 48 for raw accumulators).
 
-    `narrow` drops the most negative code of a signed format, so that the range is symmetric.
+    `narrow` drops the most negative code of a signed format, so that the range is symmetric; with
+    2 bits that is ternary. `table` holds the 2^bits integers of a codebook, each of 16 bits.
 
     >>> Format(4, signed=True).qmin, Format(4, signed=True, narrow=True).qmin, Format(8).qmax
     (-8, -7, 255)
@@ -36,6 +45,7 @@ class Format:
     narrow: bool = False
     zero_point: int = 0
     kind: Kind = Kind.UNIFORM
+    table: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 48:
@@ -44,6 +54,14 @@ class Format:
             raise BadInput("format.narrow", self.narrow, "only signed formats of 2 bits or more")
         if self.kind is Kind.BINARY and (self.bits != 1 or self.signed or self.zero_point):
             raise BadInput("format.kind", "binary", "1 bit, unsigned codes, no zero point")
+        if self.kind in (Kind.ODD, Kind.CODEBOOK) and (self.bits > MAX_CODE_BITS or self.signed or self.zero_point):
+            raise BadInput(
+                "format.kind", str(self.kind), f"at most {MAX_CODE_BITS} bits, unsigned codes, no zero point"
+            )
+        if len(self.table) != (1 << self.bits if self.kind is Kind.CODEBOOK else 0):
+            raise BadInput("format.table", f"{len(self.table)} entries", "2^bits entries for a codebook, else none")
+        if any(not -(1 << 15) <= entry < 1 << 15 for entry in self.table):
+            raise BadInput("format.table", max(self.table, key=abs), "integers of 16 bits")
         if not self.qmin <= self.zero_point <= self.qmax:
             raise BadInput("format.zero_point", self.zero_point, f"{self.qmin} to {self.qmax}")
 
@@ -66,11 +84,23 @@ class Format:
         return np.dtype(np.int64)
 
     @property
+    def values(self) -> tuple[int, int]:
+        """Smallest and largest integer that a code can stand for after `decode`.
+
+        >>> Format(8, zero_point=3).values, Format(2, kind=Kind.ODD).values
+        ((-3, 252), (-3, 3))
+        """
+        match self.kind:
+            case Kind.BINARY | Kind.ODD:
+                return -self.qmax, self.qmax
+            case Kind.CODEBOOK:
+                return min(self.table), max(self.table)
+        return self.qmin - self.zero_point, self.qmax - self.zero_point
+
+    @property
     def max_magnitude(self) -> int:
         """Largest |value| that a code can stand for after `decode`."""
-        if self.kind is Kind.BINARY:
-            return 1
-        return max(abs(self.qmin - self.zero_point), abs(self.qmax - self.zero_point))
+        return max(map(abs, self.values))
 
     def decode(self, codes: NDArray[np.integer]) -> NDArray[np.int64]:
         """The integers that a PE multiplies: int64, same shape as `codes`.
@@ -79,9 +109,16 @@ class Format:
         [0, 2]
         >>> Format(1, kind=Kind.BINARY).decode(np.array([0, 1])).tolist()
         [-1, 1]
+        >>> Format(2, kind=Kind.CODEBOOK, table=(-7, -1, 1, 7)).decode(np.array([3, 0])).tolist()
+        [7, -7]
         """
-        values = codes.astype(np.int64)
-        return 2 * values - 1 if self.kind is Kind.BINARY else values - self.zero_point
+        wide = codes.astype(np.int64)
+        match self.kind:
+            case Kind.BINARY | Kind.ODD:
+                return 2 * wide - self.qmax
+            case Kind.CODEBOOK:
+                return np.array(self.table, dtype=np.int64)[wide]
+        return wide - self.zero_point
 
     def require(self, codes: NDArray[np.integer], where: str) -> None:
         """Raise BadInput, naming `where`, unless every code is an integer inside the format."""
@@ -94,8 +131,16 @@ class Format:
     def __str__(self) -> str:
         sign = "int" if self.signed else "uint"
         zero = f", zero point {self.zero_point}" if self.zero_point else ""
-        return f"binary{zero}" if self.kind is Kind.BINARY else f"{sign}{self.bits}{zero}"
+        match self.kind:
+            case Kind.BINARY:
+                return "binary"
+            case Kind.ODD | Kind.CODEBOOK:
+                return f"{self.kind} of {self.bits} bits"
+        return f"{sign}{self.bits}{zero}"
 
+
+TERNARY = Format(2, signed=True, narrow=True)
+"""The format of ternary weights: -1, 0 and +1."""
 
 LOGITS = Format(32, signed=True)
 """The format of a network's output: the raw int32 accumulator."""

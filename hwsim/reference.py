@@ -14,7 +14,22 @@ from numpy.typing import NDArray
 
 from hwsim.formats import Format
 from hwsim.network.graph import Network
-from hwsim.network.layer import FRACTION_BITS, INPUT, Geometry, Layer, Op, Region
+from hwsim.network.layer import (
+    FRACTION_BITS,
+    INPUT,
+    NORM_BITS,
+    ROOT_BITS,
+    Accumulator,
+    Geometry,
+    Layer,
+    Op,
+    Overflow,
+    Region,
+    Requantizer,
+    Rounding,
+    Thresholds,
+    along_channels,
+)
 
 Ints = NDArray[np.int64]
 
@@ -34,46 +49,93 @@ def run(network: Network, codes: NDArray[np.integer]) -> dict[str, Ints]:
 
 def compute(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
     """One layer: its output codes, int64, from the codes of its inputs and their formats."""
-    x, x_format = operands[0], formats[0]
+    x = operands[0]
     match layer.op:
         case Op.FLATTEN:
             return x.reshape(len(x), math.prod(x.shape[1:]))
+        case Op.RESHAPE:
+            return x.reshape(len(x), *layer.shape)
+        case Op.TRANSPOSE:
+            return x.transpose(0, *(axis + 1 for axis in layer.axes))
         case Op.MAX_POOL:
-            largest: Ints = windows(x, layer.geometry, fill=x_format.qmin).max(axis=(-2, -1))
+            largest: Ints = windows(x, layer.geometry, fill=formats[0].qmin).max(axis=(-2, -1))
             return largest
         case Op.ADD:
             return add(layer, operands, formats)
-    accumulator = accumulate(layer, x, x_format)
+        case Op.CONCAT:
+            return concat(layer, operands, formats)
+        case Op.SOFTMAX:
+            return softmax(layer, x)
+    accumulator = accumulate(layer, operands, formats)
     return accumulator if layer.requantizer is None else requantize(layer, accumulator)
 
 
-def accumulate(layer: Layer, x_codes: Ints, x_format: Format) -> Ints:
-    """What a layer sums up before requantization, int64 [sample, channel, ...] in 32-bit two's complement.
+def accumulate(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
+    """What a layer sums up before requantization, int64 [sample, channel, ...], as its accumulator holds it.
 
-    Convolution and linear: products of decoded codes plus the bias. Average pools: values over the
-    window (the division is part of the requantizer's multiplier). Padding has the value zero, that
-    is, the code of the zero point.
+    Convolution, linear, matmul: products of decoded codes plus the bias. Average pools: values over the
+    window (the division is part of the requantizer's multiplier). Layer norm: normalized values by
+    weights plus bias. Padding has the value zero, for uniform codes the code of the zero point.
     """
-    x = x_format.decode(x_codes)
-    if layer.op is Op.GLOBAL_AVG_POOL:
-        return wrap32(x.sum(axis=(2, 3), keepdims=True))
-    if layer.op is Op.AVG_POOL:
-        return wrap32(windows(x, layer.geometry, fill=0).sum(axis=(-2, -1)))
-    assert layer.weight is not None and layer.bias is not None
-    w = layer.weight.values()
-    if layer.op is Op.LINEAR:
-        return wrap32(x @ w.T + layer.bias)
-    if layer.region is None:
-        products = convolve(x, w, layer.geometry)
+    x = formats[0].decode(operands[0])
+    if layer.accumulator.overflow is Overflow.SATURATE_STEP:
+        return saturate_steps(layer, operands, formats)
+    match layer.op:
+        case Op.GLOBAL_AVG_POOL:
+            sums = x.sum(axis=(2, 3), keepdims=True)
+        case Op.AVG_POOL:
+            sums = windows(x, layer.geometry, fill=0).sum(axis=(-2, -1))
+        case Op.MATMUL:
+            sums = x @ formats[1].decode(operands[1])
+        case Op.LAYER_NORM:
+            sums = normalize(x) * _weight(layer) + _bias(layer)
+        case Op.LINEAR:
+            sums = x @ _weight(layer).T + _bias(layer)
+        case _ if layer.region is None:
+            sums = convolve(x, _weight(layer), layer.geometry) + _bias(layer)[:, None, None]
+        case _:
+            sums = region_products(layer, layer.region, operands[0], formats[0]) + _bias(layer)[:, None, None]
+    return fit(sums, layer.accumulator)
+
+
+def fit(sums: Ints, accumulator: Accumulator) -> Ints:
+    """Exact sums as they leave an accumulator: wrapped or saturated (`check` has proved that they fit).
+
+    >>> fit(np.array([127, 128]), Accumulator(8)).tolist()
+    [127, -128]
+    >>> fit(np.array([127, 128]), Accumulator(8, Overflow.SATURATE_END)).tolist()
+    [127, 127]
+    """
+    if accumulator.overflow is Overflow.SATURATE_END:
+        return np.clip(sums, accumulator.low, accumulator.high)
+    return wrap(sums, accumulator.bits)
+
+
+def saturate_steps(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
+    """Sums that saturate after every product, from the bias on, in the order (kernel row, kernel column, channel)."""
+    x = formats[0].decode(operands[0])
+    if layer.op is Op.CONV:
+        groups = layer.geometry.groups
+        patches = windows(x, layer.geometry, fill=0).transpose(0, 2, 3, 4, 5, 1)  # [n, h, w, ky, kx, channel]
+        x = np.stack([part.reshape(*patches.shape[:3], -1) for part in np.split(patches, groups, axis=-1)])
+        w = _weight(layer).transpose(0, 2, 3, 1).reshape(groups, -1, x.shape[-1])  # [group, filter, term]
+        terms = (x[:, :, :, :, None, k] * w[:, None, None, None, :, k] for k in range(x.shape[-1]))
+        start = np.broadcast_to(_bias(layer).reshape(groups, 1, 1, 1, -1), (*x.shape[:4], w.shape[1]))
+    elif layer.op is Op.LINEAR:
+        w = _weight(layer)
+        terms = (x[..., None, k] * w[:, k] for k in range(x.shape[-1]))
+        start = np.broadcast_to(_bias(layer), (*x.shape[:-1], len(w)))
     else:
-        region, w_bits = layer.region, layer.weight.format.bits
-        sensitive = spread(sensitive_regions(region, x_codes), region, x.shape)
-        drop = x_format.bits - region.low_bits
-        coarse = np.minimum(round_shift(x, drop), (1 << region.low_bits) - 1)
-        fine_products = convolve(np.where(sensitive, x, 0), w, layer.geometry)
-        coarse_products = convolve(np.where(sensitive, 0, coarse), region.low_weight.astype(np.int64), layer.geometry)
-        products = fine_products + (coarse_products << (drop + w_bits - region.low_bits))
-    return wrap32(products + layer.bias[:, None, None])
+        b = formats[1].decode(operands[1])
+        terms = (x[..., :, k, None] * b[..., None, k, :] for k in range(x.shape[-1]))
+        start = np.zeros((*x.shape[:-1], b.shape[-1]), dtype=np.int64)
+    low, high = layer.accumulator.low, layer.accumulator.high
+    sums = np.clip(start, low, high)
+    for term in terms:
+        sums = np.clip(sums + term, low, high)
+    if layer.op is not Op.CONV:
+        return sums
+    return np.concatenate([group.transpose(0, 3, 1, 2) for group in sums], axis=1)
 
 
 def convolve(x: Ints, w: Ints, geometry: Geometry) -> Ints:
@@ -91,9 +153,23 @@ def convolve(x: Ints, w: Ints, geometry: Geometry) -> Ints:
 
 def windows(x: Ints, geometry: Geometry, fill: int) -> Ints:
     """The windows of a kernel over a padded map: [sample, channel, out row, out column, kernel row, kernel column]."""
-    (ph, pw), (sh, sw) = geometry.padding, geometry.stride
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=fill)
-    return sliding_window_view(padded, geometry.kernel, axis=(2, 3))[:, :, ::sh, ::sw]
+    (sh, sw), (dh, dw), (kh, kw) = geometry.stride, geometry.dilation, geometry.kernel
+    top, bottom, left, right = geometry.pads
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
+    span = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
+    return sliding_window_view(padded, span, axis=(2, 3))[:, :, ::sh, ::sw, ::dh, ::dw]
+
+
+def region_products(layer: Layer, region: Region, x_codes: Ints, x_format: Format) -> Ints:
+    """Sums of products at full width where the input pixel is sensitive and at the low width elsewhere."""
+    assert layer.weight is not None
+    x = x_format.decode(x_codes)
+    sensitive = spread(sensitive_regions(region, x_codes), region, x.shape)
+    drop, w_drop = x_format.bits - region.low_bits, layer.weight.format.bits - region.low_bits
+    coarse = np.clip(round_shift(x, drop, region.rounding), 0, (1 << region.low_bits) - 1)
+    fine_products = convolve(np.where(sensitive, x, 0), layer.weight.values(), layer.geometry)
+    coarse_products = convolve(np.where(sensitive, 0, coarse), region.low_weight.astype(np.int64), layer.geometry)
+    return fine_products + (coarse_products << (drop + w_drop))
 
 
 def sensitive_regions(region: Region, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -123,39 +199,148 @@ def spread(mask: NDArray[np.bool_], region: Region, shape: tuple[int, ...]) -> N
 def add(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
     """A residual add: both operands meet their own multiplier, then one rounding shift for the sum."""
     r = layer.requantizer
-    assert r is not None
+    assert isinstance(r, Requantizer)
     (a, b), (m_a, m_b) = operands, r.multiplier.ravel().tolist()
     total = formats[0].decode(a) * m_a + formats[1].decode(b) * m_b
-    return np.clip(round_shift(total, int(r.shift.ravel()[0])) + layer.output.zero_point, r.low, r.high)
+    return emit(round_shift(total, r.shift, r.rounding), layer, r)
+
+
+def concat(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
+    """Operands one after the other along the first axis of a sample, each requantized by its own entry."""
+    r = layer.requantizer
+    assert isinstance(r, Requantizer)
+    parts = [
+        round_shift(format.decode(codes) * m, s, r.rounding)
+        for codes, format, m, s in zip(
+            operands, formats, r.multiplier.ravel().tolist(), r.shift.ravel().tolist(), strict=True
+        )
+    ]
+    return emit(np.concatenate(parts, axis=1), layer, r)
+
+
+def softmax(layer: Layer, codes: Ints) -> Ints:
+    """Softmax over the last axis by a table of weights and one rounded division.
+
+    >>> from hwsim.formats import Format
+    >>> from hwsim.network.layer import Softmax
+    >>> rule = Softmax(np.array([64, 32, 16]), one=256)
+    >>> layer = Layer("p", Op.SOFTMAX, ("x",), Format(8, signed=True, zero_point=-128), softmax=rule)
+    >>> softmax(layer, np.array([[7, 6, 5, 1]])).tolist()  # 4/7, 2/7, 1/7 and nothing
+    [[18, -55, -91, -128]]
+    """
+    rule = layer.softmax
+    assert rule is not None
+    below = codes.max(axis=-1, keepdims=True) - codes
+    weight = np.where(below < len(rule.table), rule.table[np.minimum(below, len(rule.table) - 1)], 0)
+    total = weight.sum(axis=-1, keepdims=True)
+    share = (2 * weight * rule.one + total) // (2 * total)  # rounded half up
+    codes_out: Ints = np.clip(share + layer.output.zero_point, layer.output.qmin, layer.output.qmax)
+    return codes_out
+
+
+def normalize(values: Ints) -> Ints:
+    """(value - mean) / standard deviation over the last axis, with NORM_BITS fraction bits, rounded half up.
+
+    With D values, D * value - sum and D * sum of squares - sum^2 are exact; the root is an integer
+    root of the latter with ROOT_BITS more bits. A constant row is all zeros.
+
+    >>> (normalize(np.array([[1, 2, 3], [5, 5, 5]])) / 2**NORM_BITS).round(2).tolist()
+    [[-1.22, 0.0, 1.22], [0.0, 0.0, 0.0]]
+    """
+    size = values.shape[-1]
+    total = values.sum(axis=-1, keepdims=True)
+    centred = size * values - total
+    variance = size * (values * values).sum(axis=-1, keepdims=True) - total * total
+    root = np.maximum(integer_root(variance << ROOT_BITS), 1)
+    normal: Ints = (2 * (centred << (NORM_BITS + ROOT_BITS // 2)) + root) // (2 * root)
+    return normal
+
+
+def integer_root(values: Ints) -> Ints:
+    """The largest integer whose square is not above each value.
+
+    >>> integer_root(np.array([0, 8, 9, 2**62 - 1])).tolist()
+    [0, 2, 3, 2147483647]
+    """
+    return np.array([math.isqrt(v) for v in values.ravel().tolist()], dtype=np.int64).reshape(values.shape)
 
 
 def requantize(layer: Layer, accumulator: Ints) -> Ints:
-    """Output codes of accumulators [sample, channel, ...]: multiply, round, shift, add the zero point, clip."""
+    """Output codes of accumulators [sample, channel, ...]: multiply, round, shift, add the zero point, clip.
+
+    Or, with thresholds, the number of levels that each accumulator reaches.
+    """
     r = layer.requantizer
+    if isinstance(r, Thresholds):
+        reached = np.zeros_like(accumulator)
+        for level in r.levels.T:
+            reached += accumulator >= along_channels(level, layer, accumulator.ndim)
+        return r.low + reached
     assert r is not None
-    per_channel = (-1,) + (1,) * (accumulator.ndim - 2)
-    scaled = round_shift(accumulator * r.multiplier.reshape(per_channel), r.shift.reshape(per_channel))
+    multiplier, shift = (along_channels(v, layer, accumulator.ndim) for v in (r.multiplier, r.shift))
+    match r.rounding:
+        case Rounding.F32_HALF_EVEN:
+            scale = multiplier.astype(np.uint32).view(np.float32)
+            product = accumulator.astype(np.float32) * scale
+            scaled = np.rint(np.clip(product, -(2.0**62), 2.0**62)).astype(np.int64)
+        case Rounding.GEMMLOWP_DOUBLE:
+            left, right = np.maximum(31 - shift, 0), np.maximum(shift - 31, 0)
+            high = round_shift(wrap(accumulator << left, 32) * multiplier, 31)
+            scaled = round_shift(high, right, Rounding.HALF_AWAY)
+        case _:
+            scaled = round_shift(accumulator * multiplier, shift, r.rounding)
+    return emit(scaled, layer, r)
+
+
+def emit(scaled: Ints, layer: Layer, r: Requantizer) -> Ints:
+    """Codes of scaled values: plus the zero point, then clipped."""
     return np.clip(scaled + layer.output.zero_point, r.low, r.high)
 
 
-def round_shift(values: Ints, shift: Ints | int) -> Ints:
-    """`values / 2^shift`, rounded to the nearest integer, ties toward plus infinity; shift 0 changes nothing.
+def round_shift(values: Ints, shift: Ints | int, rounding: Rounding = Rounding.HALF_UP) -> Ints:
+    """`values / 2^shift` as an integer by a rule that is one step; shift 0 changes nothing.
 
-    >>> round_shift(np.array([-6, -2, 2, 6, 7]), 2).tolist()
-    [-1, 0, 1, 2, 2]
+    >>> [round_shift(np.array([-6, -2, 2, 6, 7]), 2, rule).tolist() for rule in Rounding if rule.one_step]
+    [[-1, 0, 1, 2, 2], [-2, 0, 0, 2, 2], [-2, -1, 1, 2, 2], [-2, -1, 0, 1, 1], [-1, 0, 0, 1, 1]]
     """
     s = np.asarray(shift, dtype=np.int64)
-    half = np.where(s > 0, np.int64(1) << np.maximum(s - 1, 0), 0)
-    return (values + half) >> s
+    down = values >> s
+    rest = values - (down << s)  # 0 to 2^s - 1
+    half = np.where(s > 0, np.int64(1) << np.maximum(s - 1, 0), 1)  # of shift 0 there is no rest, and no tie
+    match rounding:
+        case Rounding.HALF_UP:
+            up = rest >= half
+        case Rounding.HALF_EVEN:
+            up = (rest > half) | ((rest == half) & (down & 1 == 1))
+        case Rounding.HALF_AWAY:
+            up = (rest > half) | ((rest == half) & (values >= 0))
+        case Rounding.FLOOR:
+            up = np.zeros_like(rest, dtype=np.bool_)
+        case Rounding.TRUNC:
+            up = (rest > 0) & (values < 0)
+        case _:
+            raise AssertionError(f"{rounding} is no single step")
+    return down + up
 
 
-def wrap32(values: Ints) -> Ints:
-    """The integer in 32-bit two's complement that equals `values` modulo 2^32, still int64.
+def wrap(values: Ints, bits: int) -> Ints:
+    """The integer in two's complement of `bits` that equals `values` modulo 2^bits, still int64.
 
-    >>> wrap32(np.array([2**31 - 1, 2**31, -2**31 - 1])).tolist()
+    >>> wrap(np.array([2**31 - 1, 2**31, -2**31 - 1]), 32).tolist()
     [2147483647, -2147483648, 2147483647]
     """
-    return ((values + 2**31) & (2**32 - 1)) - 2**31
+    half = 1 << (bits - 1)
+    return ((values + half) & ((1 << bits) - 1)) - half
+
+
+def _weight(layer: Layer) -> Ints:
+    assert layer.weight is not None
+    return layer.weight.values()
+
+
+def _bias(layer: Layer) -> Ints:
+    assert layer.bias is not None
+    return layer.bias
 
 
 def walk_weight_stationary(a: Ints, w: Ints) -> tuple[Ints, int]:

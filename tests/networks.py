@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.network.graph import Network
-from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region, Requantizer, Shape, output_shape
+from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region, Requantizer, Shape
+from hwsim.network.shapes import output_shape
 
 Draw = st.DrawFn
 INT32_MAX = 2**31 - 1

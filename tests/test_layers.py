@@ -17,6 +17,7 @@ FLOORS = [
     ["kernels"],
     ["network"],
     ["reference"],
+    ["engine"],
     ["interop"],
     ["quantizers"],
     ["datasets"],

@@ -26,9 +26,10 @@ def test_round_shift_is_the_nearest_integer_with_ties_up(value, shift):
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(-(2**60), 2**60))
-def test_wrap32_is_arithmetic_modulo_2_to_the_32(value):
-    wrapped = int(reference.wrap32(np.array([value]))[0])
-    assert -(2**31) <= wrapped < 2**31 and (wrapped - value) % 2**32 == 0
+def test_wrap_is_arithmetic_modulo_a_power_of_two(value):
+    for bits in (8, 31, 32, 48):
+        wrapped = int(reference.wrap(np.array([value]), bits)[0])
+        assert -(2 ** (bits - 1)) <= wrapped < 2 ** (bits - 1) and (wrapped - value) % 2**bits == 0
 
 
 def conv_by_hand(x, w, g, n, f, y, c):
@@ -70,22 +71,22 @@ def test_padding_is_the_value_zero_not_the_code_zero():
         "c", Op.CONV, ("input",), x, weight=QTensor(np.ones((1, 1, 3, 3), int), Format(8, signed=True)),
         bias=np.array([1]), geometry=Geometry((3, 3), (1, 1), (1, 1)),
     )  # fmt: skip
-    assert reference.accumulate(layer, np.full((1, 1, 1, 1), 12), x).tolist() == [[[[2 + 1]]]]
+    assert reference.accumulate(layer, [np.full((1, 1, 1, 1), 12)], [x]).tolist() == [[[[2 + 1]]]]
 
 
 def test_binary_weights_are_plus_and_minus_one():
     weight = QTensor(np.array([[0, 1, 1]]), Format(1, kind=Kind.BINARY))
     layer = Layer("l", Op.LINEAR, ("input",), Format(8), weight=weight, bias=np.array([100]))
-    assert reference.accumulate(layer, np.array([[5, 7, 11]]), Format(8)).tolist() == [[100 - 5 + 7 + 11]]
+    assert reference.accumulate(layer, [np.array([[5, 7, 11]])], [Format(8)]).tolist() == [[100 - 5 + 7 + 11]]
 
 
 def test_average_pool_sums_values_and_counts_padding_as_zero():
     x = Format(8, zero_point=3)
     layer = Layer("p", Op.AVG_POOL, ("input",), x, geometry=Geometry((2, 2), (2, 2), (1, 1)))
     codes = np.array([[[[4, 5], [6, 8]]]])
-    assert reference.accumulate(layer, codes, x).tolist() == [[[[1, 2], [3, 5]]]]
+    assert reference.accumulate(layer, [codes], [x]).tolist() == [[[[1, 2], [3, 5]]]]
     everything = Layer("p", Op.GLOBAL_AVG_POOL, ("input",), x)
-    assert reference.accumulate(everything, codes, x).tolist() == [[[[11]]]]
+    assert reference.accumulate(everything, [codes], [x]).tolist() == [[[[11]]]]
 
 
 def test_requantize_by_hand():

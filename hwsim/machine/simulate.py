@@ -18,7 +18,7 @@ from hwsim.network.graph import Network
 from hwsim.network.layer import Layer, Op
 
 if TYPE_CHECKING:
-    from hwsim.network.execute import Execution
+    from hwsim.engine.execute import Execution
 
 Ints = NDArray[np.int64]
 Entries = dict[str, "int | Ints"]
@@ -31,7 +31,7 @@ def simulate(network: Network, accelerator: Accelerator, inputs: NDArray[np.gene
     Samples run one after the other, layers too. Raises Infeasible, naming the layer, when one cannot
     run, and BadInput for inputs of the wrong shape or range.
     """
-    from hwsim.network.execute import execute
+    from hwsim.engine.execute import execute
 
     check_runs(network, accelerator)
     values: Any = inputs

@@ -1,4 +1,4 @@
-"""What must hold before a network may exist: every rule names the layer that breaks it."""
+"""What must hold before a network may exist: every rule names the layer that breaks it, and the channel."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.formats import LOGITS, Kind
-from hwsim.network.layer import INPUT, Layer, Op
+from hwsim.formats import LOGITS, MAX_CODE_BITS, Format, Kind
+from hwsim.network.bounds import layer_bound
+from hwsim.network.layer import INPUT, INT32, Layer, Op, Overflow, Requantizer, Rounding, Thresholds, kept_format
 
 if TYPE_CHECKING:
     from hwsim.network.graph import Network
-
-MAX_CODE_BITS = 8
-"""Widest weight and activation codes that run today."""
 
 MAX_ELEMENTS = 1 << 28
 """Most codes of one sample's map, padding included: sizes are checked before memory is taken."""
 
 MAX_GEOMETRY = 1 << 15
-"""Largest kernel, stride, padding or group count."""
+"""Largest kernel, stride, padding, dilation or group count."""
 
-_REQUANTIZED = {Op.CONV, Op.LINEAR, Op.AVG_POOL, Op.GLOBAL_AVG_POOL, Op.ADD}
+MAX_NORM = 1 << 23
+"""Largest number of features times largest magnitude that a layer norm squares within 64 bits."""
+
+PRODUCT_BITS = 63
+"""Bits that a requantizer's product may have, so that its rounding stays within 64."""
+
+_ACCUMULATES = {Op.CONV, Op.LINEAR, Op.MATMUL, Op.AVG_POOL, Op.GLOBAL_AVG_POOL, Op.LAYER_NORM}
+_REQUANTIZED = _ACCUMULATES | {Op.ADD, Op.CONCAT}
 
 
 def check_network(network: Network) -> None:
@@ -33,48 +38,91 @@ def check_network(network: Network) -> None:
     if min(network.input_shape, default=0) < 1:
         raise BadInput("network input shape", network.input_shape, "sizes from 1")
     _check_scale(network.input_scale, "network input")
-    if network.input.bits > MAX_CODE_BITS:
-        raise BadInput("network input", str(network.input), f"at most {MAX_CODE_BITS} bits")
-    known = {INPUT}
+    _check_codes(network.input, "network input")
+    _check_names(network)
     for layer in network.layers:
-        if layer.name in known:
-            raise HwsimError(f"layer {layer.name!r}: two layers have this name")
-        for name in layer.inputs:
-            if name not in known:
-                raise UnknownName(f"layer {layer.name!r} input", name, known)
-        known.add(layer.name)
         _check_layer(layer, last=layer is network.layers[-1])
     for layer in network.layers:  # shapes after names: a missing name would hide behind a KeyError
         _check_region(layer, network)
         _check_kept_format(layer, network)
     _check_sizes(network)
+    for layer in network.layers:  # what needs shapes and formats of the inputs
+        _check_requantizer(layer, network)
+        _check_softmax(layer, network)
+        _check_norm(layer, network)
+        _check_overflow(layer, network)
+
+
+def _check_names(network: Network) -> None:
+    names = {layer.name for layer in network.layers}
+    known = {INPUT}
+    for layer in network.layers:
+        if layer.name in known:
+            raise HwsimError(f"layer {layer.name!r}: two layers have this name")
+        for name in layer.inputs:
+            if name in names - known:
+                raise BadInput(
+                    f"layer {layer.name!r} input", name, "layers that stand before it (this one makes a cycle)"
+                )
+            if name not in known:
+                raise UnknownName(f"layer {layer.name!r} input", name, known)
+        known.add(layer.name)
 
 
 def _check_layer(layer: Layer, last: bool) -> None:
     place = f"layer {layer.name!r}"
-    wanted = 2 if layer.op is Op.ADD else 1
-    if len(layer.inputs) != wanted:
-        raise HwsimError(f"{place}: {layer.op} takes {wanted} inputs, got {len(layer.inputs)}")
-    if last and not (layer.has_macs and layer.requantizer is None and layer.output == LOGITS):
+    _check_inputs(layer, place)
+    if last and not (layer.op in (Op.CONV, Op.LINEAR) and layer.requantizer is None and layer.output == LOGITS):
         raise HwsimError(f"{place}: the last layer must be a convolution or linear layer that emits raw int32 logits")
-    if not last and layer.output.bits > MAX_CODE_BITS:
-        raise BadInput(f"{place} output", str(layer.output), f"at most {MAX_CODE_BITS} bits")
-    if not last and layer.output.kind is not Kind.UNIFORM:
-        raise BadInput(f"{place} output", str(layer.output), "uniform codes")
+    if last and layer.accumulator.bits > LOGITS.bits:
+        raise BadInput(
+            f"{place} accumulator", f"{layer.accumulator.bits} bits", "at most 32 bits where logits come out"
+        )
+    if not last:
+        _check_codes(layer.output, f"{place} output")
     if (layer.requantizer is not None) != (layer.op in _REQUANTIZED and not last):
         raise HwsimError(f"{place}: {layer.op} {'needs a' if layer.requantizer is None else 'takes no'} requantizer")
-    if {layer.weight is not None, layer.bias is not None} != {layer.has_macs}:
-        raise HwsimError(f"{place}: weights and bias belong to convolution and linear layers, and to no other")
-    if min(layer.geometry.kernel + layer.geometry.stride) < 1 or min(layer.geometry.padding) < 0:
-        raise BadInput(f"{place} geometry", layer.geometry, "kernel and stride from 1, padding from 0")
-    if layer.geometry.groups < 1:
-        raise BadInput(f"{place} groups", layer.geometry.groups, "1 or more")
-    largest = max(layer.geometry.kernel + layer.geometry.stride + layer.geometry.padding + (layer.geometry.groups,))
-    if largest > MAX_GEOMETRY:
-        raise BadInput(f"{place} geometry", largest, f"at most {MAX_GEOMETRY}")
+    if {layer.weight is not None, layer.bias is not None} != {layer.has_weights}:
+        raise HwsimError(f"{place}: weights and bias belong to convolution, linear and norm layers, and to no other")
+    if (layer.softmax is not None) != (layer.op is Op.SOFTMAX):
+        raise HwsimError(f"{place}: a softmax rule belongs to softmax layers, and to no other")
+    if layer.op not in _ACCUMULATES and layer.accumulator != INT32:
+        raise HwsimError(f"{place}: {layer.op} has no accumulator")
+    if layer.accumulator.overflow is Overflow.SATURATE_STEP and not (layer.has_macs and layer.region is None):
+        raise HwsimError(f"{place}: saturate_step belongs to convolution, linear and matmul layers without regions")
+    _check_geometry(layer, place)
     _check_scale(layer.scale, place)
     _check_weight(layer, place)
-    _check_requantizer(layer, place)
+
+
+def _check_inputs(layer: Layer, place: str) -> None:
+    given = len(layer.inputs)
+    if layer.op is Op.CONCAT:
+        if given < 2:
+            raise HwsimError(f"{place}: {layer.op} takes 2 inputs or more, got {given}")
+        return
+    wanted = 2 if layer.op in (Op.ADD, Op.MATMUL) else 1
+    if given != wanted:
+        raise HwsimError(f"{place}: {layer.op} takes {wanted} inputs, got {given}")
+
+
+def _check_codes(format: Format, place: str) -> None:
+    """Activations: at most 16 bits, evenly spaced (a codebook's codes have no order that a clip could use)."""
+    if format.bits > MAX_CODE_BITS:
+        raise BadInput(place, str(format), f"at most {MAX_CODE_BITS} bits")
+    if format.kind is Kind.CODEBOOK:
+        raise BadInput(place, str(format), "uniform, odd or binary codes; codebooks are for weights")
+
+
+def _check_geometry(layer: Layer, place: str) -> None:
+    g = layer.geometry
+    if min(g.kernel + g.stride + g.dilation) < 1 or min(g.pads) < 0:
+        raise BadInput(f"{place} geometry", g, "kernel, stride and dilation from 1, padding from 0")
+    if g.groups < 1:
+        raise BadInput(f"{place} groups", g.groups, "1 or more")
+    largest = max(g.kernel + g.stride + g.dilation + g.pads + (g.groups,))
+    if largest > MAX_GEOMETRY:
+        raise BadInput(f"{place} geometry", largest, f"at most {MAX_GEOMETRY}")
 
 
 def _check_scale(scale: float, place: str) -> None:
@@ -87,8 +135,8 @@ def _check_sizes(network: Network) -> None:
     for layer in network.layers:
         shape = shapes[layer.inputs[0]]
         if layer.op in (Op.CONV, Op.MAX_POOL, Op.AVG_POOL):
-            padding = layer.geometry.padding
-            shape = (shape[0], shape[1] + 2 * padding[0], shape[2] + 2 * padding[1])
+            top, bottom, left, right = layer.geometry.pads
+            shape = (shape[0], shape[1] + top + bottom, shape[2] + left + right)
         for what, sizes in (("input", shape), ("output", shapes[layer.name])):
             if min(sizes) < 1 or math.prod(sizes) > MAX_ELEMENTS:
                 raise BadInput(f"layer {layer.name!r} {what}", sizes, f"sizes from 1, at most {MAX_ELEMENTS} codes")
@@ -97,9 +145,12 @@ def _check_sizes(network: Network) -> None:
 def _check_weight(layer: Layer, place: str) -> None:
     if layer.weight is None or layer.bias is None:
         return
-    if layer.weight.codes.ndim != (4 if layer.op is Op.CONV else 2):
+    axes = {Op.CONV: 4, Op.LINEAR: 2, Op.LAYER_NORM: 1}[layer.op]
+    if layer.weight.codes.ndim != axes:
         raise BadInput(
-            f"{place} weight", f"{layer.weight.codes.ndim} axes", "4 for a convolution, 2 for a linear layer"
+            f"{place} weight",
+            f"{layer.weight.codes.ndim} axes",
+            "4 for a convolution, 2 for a linear layer, 1 for a layer norm",
         )
     if layer.weight.format.bits > MAX_CODE_BITS or layer.weight.format.zero_point:
         raise BadInput(f"{place} weight", str(layer.weight.format), f"at most {MAX_CODE_BITS} bits, zero point 0")
@@ -107,27 +158,126 @@ def _check_weight(layer: Layer, place: str) -> None:
         raise BadInput(f"{place} weight", f"kernel {layer.weight.codes.shape[2:]}", f"{layer.geometry.kernel}")
     if layer.bias.shape != layer.weight.codes.shape[:1] or layer.bias.dtype != np.int64:
         raise BadInput(f"{place} bias", f"{layer.bias.dtype} {layer.bias.shape}", "int64, one per output channel")
-    wide = (layer.bias >= 2**31) | (layer.bias <= -(2**31))
+    bits = max(layer.accumulator.bits, 32)
+    wide = (layer.bias >= 1 << (bits - 1)) | (layer.bias <= -(1 << (bits - 1)))
     if wide.any():
-        raise BadInput(f"{place} bias", int(layer.bias[wide.argmax()]), "32-bit integers")
+        channel = int(wide.argmax())
+        raise BadInput(f"{place} bias", int(layer.bias[channel]), f"{bits}-bit integers (channel {channel})")
 
 
-def _check_requantizer(layer: Layer, place: str) -> None:
-    r = layer.requantizer
+def _check_requantizer(layer: Layer, network: Network) -> None:
+    r, place = layer.requantizer, f"layer {layer.name!r} requantizer"
     if r is None:
         return
-    channels = layer.weight.codes.shape[0] if layer.weight is not None else 1
-    counts = {2} if layer.op is Op.ADD else {1, channels}
+    shape = network.shapes[layer.name]
+    channels = shape[layer.channel_axis - 1 if layer.channel_axis == 1 else -1]
+    if isinstance(r, Thresholds):
+        _check_thresholds(layer, r, channels, place)
+        return
+    counts = {len(layer.inputs)} if layer.op in (Op.ADD, Op.CONCAT) else {1, channels}
     if r.multiplier.size not in counts or r.shift.size not in ({1} if layer.op is Op.ADD else {r.multiplier.size}):
-        raise BadInput(f"{place} requantizer", f"{r.multiplier.size} multipliers, {r.shift.size} shifts", f"{counts}")
+        raise BadInput(place, f"{r.multiplier.size} multipliers, {r.shift.size} shifts", f"{counts}")
     if r.multiplier.dtype != np.int64 or r.shift.dtype != np.int64:
-        raise BadInput(f"{place} requantizer", f"{r.multiplier.dtype}, {r.shift.dtype}", "int64")
-    if np.any(r.multiplier < 0) or np.any(r.multiplier >= 2**31):
-        raise BadInput(f"{place} requantizer multiplier", int(r.multiplier.max()), "0 to 2^31 - 1")
-    if np.any(r.shift < 0) or np.any(r.shift > 62):
-        raise BadInput(f"{place} requantizer shift", int(r.shift.max()), "0 to 62")
+        raise BadInput(place, f"{r.multiplier.dtype}, {r.shift.dtype}", "int64")
     if not layer.output.qmin <= r.low <= r.high <= layer.output.qmax:
-        raise BadInput(f"{place} requantizer clip", f"{r.low} to {r.high}", f"inside {layer.output}")
+        raise BadInput(f"{place} clip", f"{r.low} to {r.high}", f"inside {layer.output}")
+    if layer.op in (Op.ADD, Op.CONCAT) and not r.rounding.one_step:
+        raise BadInput(f"{place} rounding", str(r.rounding), "a rounding of one step for an add or a concatenation")
+    if r.rounding is Rounding.F32_HALF_EVEN:
+        _check_float_scale(r, place)
+        return
+    if np.any(r.multiplier < 0) or np.any(r.multiplier >= 2**31):
+        raise BadInput(f"{place} multiplier", int(r.multiplier.max()), "0 to 2^31 - 1")
+    if np.any(r.shift < 0) or np.any(r.shift > 62):
+        raise BadInput(f"{place} shift", int(r.shift.max()), "0 to 62")
+    _check_product(layer, r, place)
+
+
+def _check_float_scale(r: Requantizer, place: str) -> None:
+    """The multipliers are bits of float32 scales that are finite and not negative."""
+    bits = r.multiplier.ravel()
+    wrong = (bits < 0) | (bits >= 0x7F800000) | (r.shift.ravel() != 0)
+    if wrong.any():
+        channel = int(wrong.argmax())
+        raise BadInput(
+            f"{place} multiplier", int(bits[channel]), f"bits of a finite float32, with shift 0 (channel {channel})"
+        )
+
+
+def _check_product(layer: Layer, r: Requantizer, place: str) -> None:
+    """Accumulator times multiplier must fit, and no shift may be longer than that product."""
+    if r.rounding is Rounding.GEMMLOWP_DOUBLE and layer.accumulator.bits > 32:
+        raise BadInput(
+            f"{place} rounding", f"{r.rounding} of {layer.accumulator.bits} bits", "accumulators of 32 bits at most"
+        )
+    # operands of an add or a concatenation are 32-bit integers, as sums are by default
+    bits = layer.accumulator.bits + np.array([int(m).bit_length() for m in r.multiplier.ravel()])
+    widths = bits.max(keepdims=True) if layer.op is Op.ADD else bits
+    shifts = r.shift.ravel()
+    for wrong, given, allowed in (
+        (widths > PRODUCT_BITS, f"a product of {widths.max()} bits", f"at most {PRODUCT_BITS} bits"),
+        (shifts > widths, f"a shift of {shifts.max()}", "shifts no longer than the product has bits"),
+    ):
+        if wrong.any():
+            channel = int(wrong.argmax())
+            raise BadInput(place, given, f"{allowed}, here {widths[channel]} (channel {channel})")
+
+
+def _check_thresholds(layer: Layer, r: Thresholds, channels: int, place: str) -> None:
+    if layer.op in (Op.ADD, Op.CONCAT):
+        raise HwsimError(f"{place}: an add or a concatenation takes multipliers, not thresholds")
+    if r.levels.ndim != 2 or r.levels.dtype != np.int64 or len(r.levels) not in {1, channels}:
+        raise BadInput(f"{place} levels", f"{r.levels.dtype} {r.levels.shape}", f"int64 [1 or {channels}, count]")
+    count = r.levels.shape[1]
+    if not 1 <= count <= 255 or not layer.output.qmin <= r.low <= r.low + count <= layer.output.qmax:
+        raise BadInput(f"{place} levels", f"{count} from code {r.low}", f"1 to 255, inside {layer.output}")
+    falls = (np.diff(r.levels, axis=1) < 0).any(axis=1)
+    if falls.any():
+        raise BadInput(f"{place} levels", "levels that fall", f"levels that never fall (channel {int(falls.argmax())})")
+
+
+def _check_softmax(layer: Layer, network: Network) -> None:
+    rule, place = layer.softmax, f"layer {layer.name!r} softmax"
+    if rule is None:
+        return
+    source = network.formats[layer.inputs[0]]
+    if source.kind is not Kind.UNIFORM:
+        raise BadInput(f"{place} input", str(source), "uniform codes")
+    if rule.table.dtype != np.int64 or rule.table.ndim != 1 or not 1 <= rule.table.size <= 1 << MAX_CODE_BITS:
+        raise BadInput(f"{place} table", f"{rule.table.dtype} {rule.table.shape}", "int64, 1 to 65536 entries")
+    if rule.table[0] < 1 or rule.table.min() < 0 or rule.table.max() >= 1 << 31:
+        raise BadInput(f"{place} table", int(rule.table.min()), "0 to 2^31 - 1, the first entry from 1")
+    if not 1 <= rule.one <= 1 << MAX_CODE_BITS:
+        raise BadInput(f"{place} one", rule.one, "1 to 65536")
+    row = network.shapes[layer.name][-1]
+    if row * int(rule.table.max()) >= 1 << 60:
+        raise BadInput(f"{place} row", row, "rows whose weights sum up to less than 2^60")
+
+
+def _check_norm(layer: Layer, network: Network) -> None:
+    if layer.op is not Op.LAYER_NORM:
+        return
+    source, features = network.formats[layer.inputs[0]], network.shapes[layer.name][-1]
+    if features * source.max_magnitude > MAX_NORM:
+        raise BadInput(
+            f"layer {layer.name!r} input", f"{features} features of {source}", f"a product of at most {MAX_NORM}"
+        )
+
+
+def _check_overflow(layer: Layer, network: Network) -> None:
+    """The policy `check` stands only where the weights prove that nothing overflows."""
+    if layer.accumulator.overflow is not Overflow.CHECK:
+        return
+    bound = layer_bound(layer, network.formats, network.shapes)
+    too_large = bound > layer.accumulator.high
+    if too_large.any():
+        channel = int(too_large.argmax())
+        raise BadInput(
+            f"layer {layer.name!r} accumulator",
+            f"sums of up to {bound[channel]} in channel {channel}",
+            f"at most {layer.accumulator.high} with {layer.accumulator.bits} bits, which `check` must prove",
+            "Use more bits, or wrap or saturate.",
+        )
 
 
 def _check_region(layer: Layer, network: Network) -> None:
@@ -137,7 +287,7 @@ def _check_region(layer: Layer, network: Network) -> None:
     source = network.formats[layer.inputs[0]]
     if layer.op is not Op.CONV or layer.weight is None or layer.weight.format.kind is not Kind.UNIFORM:
         raise HwsimError(f"{place}: only convolutions with uniform weights have region precision")
-    if source.signed or source.zero_point:
+    if source.signed or source.zero_point or source.kind is not Kind.UNIFORM:
         raise BadInput(
             f"{place} input", str(source), "unsigned codes with zero point 0, else the correction needs the mask"
         )
@@ -149,6 +299,8 @@ def _check_region(layer: Layer, network: Network) -> None:
         raise BadInput(f"{place} low_bits", region.low_bits, f"1 to {min(source.bits - 1, layer.weight.format.bits)}")
     if max(region.height, region.width, region.threshold) >= 2**31:
         raise BadInput(place, max(region.height, region.width, region.threshold), "sizes and threshold below 2^31")
+    if not region.rounding.one_step:
+        raise BadInput(f"{place} rounding", str(region.rounding), "a rounding of one step")
     half = 1 << (region.low_bits - 1)
     low = region.low_weight
     if low.shape != layer.weight.codes.shape or np.any(low < -half) or np.any(low >= half):
@@ -158,5 +310,5 @@ def _check_region(layer: Layer, network: Network) -> None:
 
 
 def _check_kept_format(layer: Layer, network: Network) -> None:
-    if layer.op in (Op.MAX_POOL, Op.FLATTEN) and layer.output != network.formats[layer.inputs[0]]:
+    if kept_format(layer) and layer.output != network.formats[layer.inputs[0]]:
         raise HwsimError(f"layer {layer.name!r}: {layer.op} keeps the format of its input")

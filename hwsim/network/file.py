@@ -217,8 +217,11 @@ class _Reader:
         if data is None and types.NoneType in _alternatives(hint):
             return None
         options = [h for h in _alternatives(hint) if h is not types.NoneType]
-        if len(options) > 1:  # real or array of reals
+        if len(options) > 1 and float in options:  # real or array of reals
             options = [h for h in options if (h is float) != isinstance(data, list)]
+        elif len(options) > 1:  # one of several dataclasses: the one that has the given keys, else the first
+            given = set(data) if isinstance(data, dict) else set()
+            options.sort(key=lambda h: given != {f.name for f in dataclasses.fields(h)})
         hint = options[0]
         if dataclasses.is_dataclass(hint):
             return self._decode_dataclass(hint, data, place)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput, UnknownName
 from hwsim.formats import Format
 from hwsim.network.check import check_network
-from hwsim.network.layer import INPUT, Layer, Shape, output_shape
+from hwsim.network.layer import INPUT, Layer, Shape
+from hwsim.network.shapes import output_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +31,12 @@ class Network:
     def __post_init__(self) -> None:
         check_network(self)
 
-    def encode(self, values: NDArray[np.floating]) -> NDArray[np.int16]:
+    def encode(self, values: NDArray[np.floating]) -> NDArray[np.int32]:
         """Real inputs [sample, ...] to input codes, once, on the host: half-up in float64, then clip."""
         if values.shape[1:] != self.input_shape:
             raise BadInput("inputs", f"shape {values.shape}", f"[samples, {', '.join(map(str, self.input_shape))}]")
         codes = np.floor(values.astype(np.float64) / self.input_scale + 0.5) + self.input.zero_point
-        clipped: NDArray[np.int16] = np.clip(codes, self.input.qmin, self.input.qmax).astype(np.int16)
+        clipped: NDArray[np.int32] = np.clip(codes, self.input.qmin, self.input.qmax).astype(np.int32)
         return clipped
 
     @cached_property

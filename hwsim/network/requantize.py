@@ -18,7 +18,8 @@ MAX_SHIFT = 62
 def fixed_point(ratio: float) -> tuple[int, int]:
     """Multiplier (31 bits) and shift with `multiplier * 2^-shift` nearest to `ratio`.
 
-    The mantissa is rounded half up; a power of two comes out exactly.
+    The mantissa is rounded half up; a power of two comes out exactly. A ratio below 2^-32, which
+    rounds every 32-bit accumulator to zero, is zero.
 
     >>> multiplier, shift = fixed_point(0.25)
     >>> multiplier == 2**30, shift
@@ -30,8 +31,8 @@ def fixed_point(ratio: float) -> tuple[int, int]:
     multiplier, shift = math.floor(mantissa * 2**MANTISSA_BITS + 0.5), MANTISSA_BITS - exponent
     if multiplier == 2**MANTISSA_BITS:
         multiplier, shift = multiplier // 2, shift - 1
-    if shift > MAX_SHIFT:  # a ratio this small rounds every accumulator to zero anyway
-        multiplier, shift = multiplier >> min(shift - MAX_SHIFT, MANTISSA_BITS), MAX_SHIFT
+    if shift > MAX_SHIFT:  # a ratio this small rounds every accumulator to zero
+        return 0, 0
     if shift < 0:
         raise HwsimError(f"requantizer: the ratio of scales {ratio} does not fit a {MANTISSA_BITS}-bit multiplier")
     return multiplier, shift

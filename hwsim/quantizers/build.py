@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.interop.float_graph import FloatGraph, Node, Weights
 from hwsim.network.graph import Network
-from hwsim.network.layer import INPUT, Layer, Op, Region, Requantizer, Shape, output_shape
+from hwsim.network.layer import INPUT, Layer, Op, Region, Requantizer, Shape
 from hwsim.network.requantize import add_requantizer, requantizer
+from hwsim.network.shapes import output_shape
 from hwsim.quantizers.fake import MIN_STEP, low_weight_codes, weight_codes
 from hwsim.quantizers.grid import KEEPS_FORMAT, Grid, Scheme, snap_to_power_of_two, value_source, weight_name
 

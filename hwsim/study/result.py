@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hwsim import registry
 from hwsim.design import Design
+from hwsim.engine.execute import Execution, execute
 from hwsim.machine import CAUSES, COMPONENTS, Cost, Run, count, estimate
-from hwsim.network.execute import Execution, execute
 from hwsim.network.graph import Network
 from hwsim.privacy import Game, Observation, audit, observe, observe_floats
 from hwsim.rng import derive_seed

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from hwsim import MODEL_VERSION, registry
 from hwsim.datasets import Data
 from hwsim.design import Design, content_key
+from hwsim.engine.execute import Execution, execute
 from hwsim.errors import BadInput, HwsimError, Infeasible
 from hwsim.interop.float_graph import FloatGraph, Weights, model_slice
 from hwsim.interop.torch_module import import_module
-from hwsim.network.execute import Execution, execute
 from hwsim.network.graph import Network
 from hwsim.privacy.game import Game, balanced_keep
 from hwsim.rng import derive_seed, stream

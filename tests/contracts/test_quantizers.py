@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hwsim.interop.torch_module import import_module
-from hwsim.network.execute import execute, overflow_free
+from hwsim.engine.execute import execute, overflow_free
 from hwsim.quantizers import Quantizer, build_network
 from hwsim.reference import run
 from hwsim.registry import Choice, build, family

@@ -14,7 +14,7 @@ from small_network import small_network
 from hwsim import reference
 from hwsim.errors import Infeasible
 from hwsim.machine import CAUSES, EVENTS, count, estimate, simulate
-from hwsim.network.execute import execute
+from hwsim.engine.execute import execute
 from hwsim.network.graph import Network
 from hwsim.network.layer import Op, Region
 from hwsim.registry import build, family

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwsim.engine.execute import execute
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, Format, QTensor
-from hwsim.network.execute import execute
 from hwsim.network.file import HEADER, digest, load, save
 from hwsim.network.graph import Network
 from hwsim.network.layer import Geometry, Layer, Op, Region
@@ -211,7 +211,7 @@ def layer0(header):
         (lambda h: layer0(h).update(scale=float("nan")), BadInput, "NaN; allowed: finite numbers"),
         (lambda h: layer0(h).update(scale=-1.0), HwsimError, "scale: got -1.0; allowed: a positive number"),
         (lambda h: layer0(h)["weight"].update(scale=[0.1, None]), BadInput, "weight/scale/1: got nothing"),
-        (lambda h: layer0(h)["requantizer"].update(rounding="half_dwon"), UnknownName, "Did you mean 'half_up'"),
+        (lambda h: layer0(h)["requantizer"].update(rounding="half_upp"), UnknownName, "Did you mean 'half_up'"),
         (lambda h: layer0(h)["geometry"].update(stride=[1]), BadInput, "geometry/stride: got 1 items; allowed: 2"),
         (lambda h: layer0(h)["geometry"].update(stride=[1, True]), BadInput, "stride/1: got True"),
         (lambda h: layer0(h)["geometry"].update(padding=[2**15, 2**16]), HwsimError, "layer 'conv' geometry"),

@@ -70,7 +70,7 @@ def test_inputs_are_encoded_half_up_and_clipped():
     values = np.full((1, 2, 6, 6), 0.25, dtype=np.float32)
     values[0, 0, 0, :5] = 0.0, -0.25, 0.24, 1e9, -1e9
     codes = net.encode(values)
-    assert codes.dtype == np.int16 and codes[0, 0, 0].tolist() == [100, 100, 100, 255, 0, 101]
+    assert codes.dtype == np.int32 and codes[0, 0, 0].tolist() == [100, 100, 100, 255, 0, 101]
     with pytest.raises(HwsimError, match="inputs"):
         net.encode(values[0])
 
@@ -87,7 +87,7 @@ def bad_region(**changes):
     ("make", "words"),
     [
         (lambda: network(layers=()), "no layers"),
-        (lambda: network(input=Format(9)), "network input: got uint9; allowed: at most 8 bits"),
+        (lambda: network(input=Format(17)), "network input: got uint17; allowed: at most 16 bits"),
         (lambda: network(input_shape=(2, 0, 6)), "network input shape"),
         (lambda: network(input_scale=0.0), "network input scale"),
         (lambda: network(pool=but(POOL, name="conv")), "'conv': two layers have this name"),
@@ -97,8 +97,11 @@ def bad_region(**changes):
         (lambda: network(add=but(ADD, inputs=("conv", "input"))), "'add': add needs two inputs of one shape"),
         (lambda: network(out=but(OUT, output=S8, requantizer=requantizer())), "'out': the last layer must"),
         (lambda: network(layers=(CONV,)), "'conv': the last layer must"),
-        (lambda: network(conv=but(CONV, output=Format(9))), "layer 'conv' output: got uint9"),
-        (lambda: network(conv=but(CONV, output=Format(1, kind=Kind.BINARY))), "allowed: uniform codes"),
+        (lambda: network(conv=but(CONV, output=Format(17))), "layer 'conv' output: got uint17"),
+        (
+            lambda: network(conv=but(CONV, output=Format(1, kind=Kind.CODEBOOK, table=(0, 1)))),
+            "layer 'conv' output: got codebook of 1 bits; allowed: uniform, odd or binary codes",
+        ),
         (lambda: network(conv=but(CONV, requantizer=None)), "'conv': conv needs a requantizer"),
         (lambda: network(pool=but(POOL, requantizer=requantizer())), "'pool': max_pool takes no requantizer"),
         (lambda: network(pool=but(POOL, weight=weights(1, 1))), "'pool': weights and bias belong"),
@@ -114,7 +117,7 @@ def bad_region(**changes):
         (lambda: network(pool=but(POOL, inputs=("flat",), name="flat2"), flat=but(FLAT, inputs=("add",))), "flat"),
         (lambda: network(conv=but(CONV, scale=float("nan"))), "layer 'conv' scale: got nan"),
         (lambda: network(conv=but(CONV, weight=weights(4, 18))), "layer 'conv' weight: got 2 axes"),
-        (lambda: network(conv=but(CONV, weight=weights(4, 2, 3, 3, format=Format(9)))), "at most 8 bits"),
+        (lambda: network(conv=but(CONV, weight=weights(4, 2, 3, 3, format=Format(17)))), "at most 16 bits"),
         (lambda: network(conv=but(CONV, weight=weights(4, 2, 3, 3, format=Format(8, zero_point=1)))), "zero point 0"),
         (lambda: network(out=but(OUT, weight=weights(3, 35))), "'out': weights want 35 features"),
         (lambda: network(out=but(OUT, bias=np.zeros(2, np.int64))), "layer 'out' bias"),
@@ -136,7 +139,8 @@ def bad_region(**changes):
         (bad_region(low_weight=np.zeros((4, 2, 3, 2), np.int8)), "region low_weight"),
         (bad_region(low_weight=np.full((4, 2, 3, 3), 8)), "region low_weight"),
         (lambda: network(out=but(OUT, region=CONV.region)), "'out' region: only convolutions"),
-        (lambda: Accumulator(bits=31), "accumulator.bits: got 31"),
+        (lambda: Accumulator(bits=7), "accumulator.bits: got 7; allowed: 8 to 48"),
+        (lambda: Accumulator(bits=49), "accumulator.bits: got 49"),
     ],
 )
 def test_networks_that_are_refused(make, words):

@@ -36,8 +36,10 @@ def test_a_mantissa_that_rounds_up_to_one_is_renormalised():
 def test_tiny_ratios_make_every_accumulator_zero():
     for ratio in (2.0**-40, 2.0**-70, 5e-324):
         multiplier, shift = fixed_point(ratio)
-        assert shift == 62 and 0 <= multiplier < 2**31
-        assert (2**31 * multiplier + 2**61) >> 62 == 0
+        assert (multiplier, shift) == (0, 0)
+    multiplier, shift = fixed_point(2.0**-32)  # the smallest that keeps its mantissa: the lowest sum is a tie
+    assert (-(2**31) * multiplier + (1 << shift >> 1)) >> shift == 0
+    assert (-(2**31) * (multiplier + 1) + (1 << shift >> 1)) >> shift == -1
 
 
 @pytest.mark.parametrize("ratio", [0.0, -1.0, float("nan"), float("inf"), 2.0**31, 1e300])

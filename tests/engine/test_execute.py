@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim import reference
+from hwsim.engine import execute as module
+from hwsim.engine.execute import execute
 from hwsim.errors import BadInput
 from hwsim.formats import LOGITS, Format, QTensor
-from hwsim.network import execute as module
-from hwsim.network.execute import bounds, execute, overflow_free
+from hwsim.network.bounds import bounds, overflow_free
 from hwsim.network.graph import Network
 from hwsim.network.layer import Geometry, Layer, Op, Region
 from tests.networks import networks, networks_with_inputs
@@ -126,7 +127,7 @@ def test_no_accumulator_exceeds_its_bound(case):
     for layer in network.layers:
         if layer.has_macs and overflow_free(network)[layer.name]:
             source = layer.inputs[0]
-            sums = reference.accumulate(layer, done[source], network.formats[source])
+            sums = reference.accumulate(layer, [done[source]], [network.formats[source]])
             largest = np.abs(sums).max(axis=tuple(a for a in range(sums.ndim) if a != 1), initial=0)
             assert np.all(largest <= proved[layer.name])
 

@@ -1,0 +1,144 @@
+"""Run a network on a batch of codes, bit for bit as `hwsim.reference` defines it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from weakref import WeakKeyDictionary
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim import reference
+from hwsim.engine.compile import NotCompiled, compile_network
+from hwsim.engine.program import Program
+from hwsim.engine.threads import on_threads
+from hwsim.errors import BadInput
+from hwsim.kernels.compile import JIT
+from hwsim.kernels.tiles import KERNELS
+from hwsim.network.graph import Network
+
+CHUNK_BYTES = 1 << 21
+"""Samples run in chunks whose maps have about this size: bounded memory, and they stay in the cache."""
+
+MAX_CHUNK = 64
+
+DEFINITION = "definition"
+"""Name of the slow way: `hwsim.reference` itself, which runs everything and needs no compiler."""
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """What a network computed: raw outputs int32 [sample, class], and the sensitive regions that it met.
+
+    `masks` has one bool array [sample, region row, region column] per layer with region precision.
+    """
+
+    outputs: NDArray[np.int32]
+    masks: Mapping[str, NDArray[np.bool_]]
+
+
+def execute(network: Network, codes: NDArray[np.integer], kernels: str | None = None) -> Execution:
+    """Run `network` on input codes [sample, *input_shape] of any integer dtype.
+
+    Every policy of the network is followed exactly, and the result depends neither on the batch nor
+    on the number of threads, nor on `kernels`, which names one of `available()`; the fastest is the
+    default. Raises BadInput for codes of the wrong dtype, shape or range.
+    """
+    _check_codes(network, codes)
+    program = compiled(network, _chosen(kernels))
+    if program is None:
+        return _by_definition(network, codes)
+    samples = len(codes)
+    outputs = np.empty((samples, program.outputs), dtype=np.int32)
+    masks = np.empty((samples, program.regions), dtype=np.bool_)
+    if samples:
+        _run(program, np.ascontiguousarray(codes).reshape(-1).astype(np.int32, copy=False), outputs, masks)
+    by_layer = {
+        name: masks[:, first : first + rows * columns].reshape(samples, rows, columns)
+        for name, first, rows, columns in program.masks
+    }
+    return Execution(outputs, by_layer)
+
+
+def available() -> tuple[str, ...]:
+    """The kernels that this CPU can run, fastest first; all give the same bits.
+
+    >>> available()[-1]
+    'definition'
+    """
+    return (*(KERNELS if JIT else ()), DEFINITION)
+
+
+def compiled(network: Network, kernels: str) -> Program | None:
+    """The program of a network, made once and kept as long as the network lives; None where there is none."""
+    programs = _programs.setdefault(network, {})
+    if kernels not in programs:
+        try:
+            programs[kernels] = None if kernels == DEFINITION else compile_network(network, kernels)
+        except NotCompiled:
+            programs[kernels] = None
+    return programs[kernels]
+
+
+_programs: WeakKeyDictionary[Network, dict[str, Program | None]] = WeakKeyDictionary()
+
+
+def _chosen(kernels: str | None) -> str:
+    if kernels is None:
+        return available()[0]
+    if kernels not in available():
+        raise BadInput("kernels", kernels, ", ".join(available()))
+    return kernels
+
+
+def _run(program: Program, codes: NDArray[np.int32], outputs: NDArray[np.int32], masks: NDArray[np.bool_]) -> None:
+    """All samples on all threads: chunk by chunk, or step by step where there are too few samples for that."""
+    from hwsim.kernels.program import run
+
+    p, samples, workers = program, len(outputs), numba.get_num_threads()
+    together = samples < 2 * workers
+    chunk = max(1, min(CHUNK_BYTES // p.bytes_per_image, MAX_CHUNK, -(-samples // workers)))
+    if together:
+        chunk = samples
+    else:
+        workers = min(workers, -(-samples // chunk))
+    maps, borders, size = p.arena(chunk)
+    arenas = np.empty((1 if together else workers, size), dtype=np.uint8)
+    counter = np.zeros(1, dtype=np.int64)
+
+    def work(worker: int) -> None:
+        run(
+            p.steps, maps, borders, p.words, p.ints, p.floats, p.weights, p.strides, p.first_code, codes,
+            outputs.reshape(-1), masks, arenas[0 if together else worker], samples, chunk, worker, workers, together,
+            counter,
+        )  # fmt: skip
+
+    if together:  # threads that wait for each other must all be running: one such batch at a time
+        with _one_at_a_time:
+            on_threads(work, workers)
+    else:
+        on_threads(work, workers)
+
+
+_one_at_a_time = Lock()
+
+
+def _by_definition(network: Network, codes: NDArray[np.integer]) -> Execution:
+    done = reference.run(network, codes)
+    masks = {
+        layer.name: reference.sensitive_regions(layer.region, done[layer.inputs[0]])
+        for layer in network.layers
+        if layer.region is not None
+    }
+    last = done[network.layers[-1].name]
+    return Execution(last.reshape(len(codes), int(np.prod(last.shape[1:]))).astype(np.int32), masks)
+
+
+def _check_codes(network: Network, codes: NDArray[np.integer]) -> None:
+    if codes.ndim < 1 or codes.shape[1:] != network.input_shape:
+        wanted = ", ".join(map(str, network.input_shape))
+        raise BadInput("inputs", f"shape {codes.shape}", f"[samples, {wanted}]")
+    network.input.require(codes, "inputs")

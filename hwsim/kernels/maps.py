@@ -1,0 +1,248 @@
+"""Steps that work on maps without weights: pools, adds, changes of layout, regions, attention's rows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hwsim.kernels.compile import kernel
+from hwsim.kernels.multiply import store_code, value_at
+from hwsim.kernels.rounding import code_of, round_shift
+
+i32, i64, u8 = np.int32, np.int64, np.uint8
+
+
+@kernel()
+def load_codes(codes, strides, x, arena, images, first_code, part, parts):  # type: ignore[no-untyped-def]
+    """Write input codes, flat for these samples, into map `x`; `strides` of row, column, channel in `codes`."""
+    size = x.height * x.width * x.channels
+    rows = images * x.height
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, x.height)
+        for column in range(x.width):
+            at = x.origin + n * x.image + row * x.row + column * x.pixel
+            source = n * size + row * strides[0] + column * strides[1]
+            for c in range(x.channels):
+                store_code(arena, x, at + c, i64(codes[source + c * strides[2]]), first_code)
+
+
+@kernel()
+def max_pool(step, x, y, arena, images, part, parts):  # type: ignore[no-untyped-def]
+    """Largest code of each window; padding never wins."""
+    rows = images * y.height
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, y.height)
+        for column in range(y.width):
+            at = y.origin + n * y.image + row * y.row + column * y.pixel
+            for plane in range(y.planes):
+                arena[at + plane * y.plane :][: y.channels] = 0
+            for ky in range(step.kernel_h):
+                top = row * step.stride_h - step.pad_h + ky * step.dilation_h
+                for kx in range(step.kernel_w):
+                    left = column * step.stride_w - step.pad_w + kx * step.dilation_w
+                    if 0 <= top < x.height and 0 <= left < x.width:
+                        _keep_larger(arena, x, y, x.origin + n * x.image + top * x.row + left * x.pixel, at)
+
+
+@kernel()
+def _keep_larger(arena, x, y, source, target):  # type: ignore[no-untyped-def]
+    if x.planes == 1:
+        codes, best = arena[source:][: x.channels], arena[target:][: x.channels]
+        for c in range(x.channels):
+            best[c] = max(best[c], codes[c])
+        return
+    for c in range(x.channels):
+        if value_at(arena, x, source + c) > value_at(arena, y, target + c):
+            arena[target + c], arena[target + c + y.plane] = arena[source + c], arena[source + c + x.plane]
+
+
+@kernel()
+def sum_pool(step, x, y, arena, words, floats, images, part, parts):  # type: ignore[no-untyped-def]
+    """Sum of the values of each window, requantized; padding adds nothing."""
+    sums = np.empty(x.channels, i64)
+    rows = images * y.height
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, y.height)
+        for column in range(y.width):
+            sums[:] = 0
+            for ky in range(step.kernel_h):
+                top = row * step.stride_h - step.pad_h + ky * step.dilation_h
+                for kx in range(step.kernel_w):
+                    left = column * step.stride_w - step.pad_w + kx * step.dilation_w
+                    if 0 <= top < x.height and 0 <= left < x.width:
+                        source = x.origin + n * x.image + top * x.row + left * x.pixel
+                        for c in range(x.channels):
+                            sums[c] += value_at(arena, x, source + c)
+            at = y.origin + n * y.image + row * y.row + column * y.pixel
+            for c in range(x.channels):
+                store_code(arena, y, at + c, code_of(step, c, sums[c], words, floats), step.first_code)
+
+
+@kernel()
+def add(step, x, other, y, arena, words, images, part, parts):  # type: ignore[no-untyped-def]
+    """A residual add; the two multipliers stand in `words` at `multiplier`, the common shift at `shift`."""
+    m_x, m_other, shift = words[step.multiplier], words[step.multiplier + 1], words[step.shift]
+    rows = images * y.height
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, y.height)
+        for column in range(y.width):
+            at_x = x.origin + n * x.image + row * x.row + column * x.pixel
+            at_other = other.origin + n * other.image + row * other.row + column * other.pixel
+            at = y.origin + n * y.image + row * y.row + column * y.pixel
+            for c in range(y.channels):
+                total = value_at(arena, x, at_x + c) * m_x + value_at(arena, other, at_other + c) * m_other
+                code = round_shift(total, shift, step.rounding) + step.zero
+                store_code(arena, y, at + c, min(max(code, step.code_low), step.code_high), step.first_code)
+
+
+@kernel()
+def rescale(step, x, y, arena, words, images, part, parts):  # type: ignore[no-untyped-def]
+    """One operand of a concatenation, requantized into its part of the result."""
+    multiplier, shift = words[step.multiplier], words[step.shift]
+    rows = images * y.height
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, y.height)
+        for column in range(y.width):
+            at_x = x.origin + n * x.image + row * x.row + column * x.pixel
+            at = y.origin + n * y.image + row * y.row + column * y.pixel
+            for c in range(y.channels):
+                total = value_at(arena, x, at_x + c) * multiplier
+                code = round_shift(total, shift, step.rounding) + step.zero
+                store_code(arena, y, at + c, min(max(code, step.code_low), step.code_high), step.first_code)
+
+
+@kernel()
+def gather(step, x, y, arena, words, images, part, parts):  # type: ignore[no-untyped-def]
+    """Another layout: the byte of each code of y within its sample of x stands in `words` at `table`."""
+    pixels = images * y.height * y.width
+    for p in range(part * pixels // parts, (part + 1) * pixels // parts):
+        n, inside = divmod(p, y.height * y.width)
+        row, column = divmod(inside, y.width)
+        at = y.origin + n * y.image + row * y.row + column * y.pixel
+        source = x.origin + n * x.image
+        for c in range(y.channels):
+            place = source + words[step.table + inside * y.channels + c]
+            for plane in range(y.planes):
+                arena[at + c + plane * y.plane] = arena[place + plane * x.plane]
+
+
+@kernel()
+def split(step, x, y, arena, masks, images, part, parts):  # type: ignore[no-untyped-def]
+    """Region precision as a plain convolution: decide on regions, then write a map of twice the channels.
+
+    In each group of y the first half of the channels holds the codes where the region is sensitive,
+    the second half the coarse codes (shifted back up) where it is not; the other half is zero.
+    `masks` bool [sample, region] receives the decision. Equals `reference.sensitive_regions`.
+    """
+    down, across = (x.height + step.region_h - 1) // step.region_h, (x.width + step.region_w - 1) // step.region_w
+    largest = (i64(1) << step.low_bits) - 1
+    for n in range(part * images // parts, (part + 1) * images // parts):
+        sums = np.zeros((down, across), i64)
+        for row in range(x.height):
+            for column in range(x.width):
+                codes = arena[x.origin + n * x.image + row * x.row + column * x.pixel :][: x.channels]
+                total = i32(0)
+                for c in range(x.channels):
+                    total += i32(codes[c])
+                sums[row // step.region_h, column // step.region_w] += total
+        for i in range(down):
+            for j in range(across):
+                tall = min(step.region_h, x.height - i * step.region_h)
+                broad = min(step.region_w, x.width - j * step.region_w)
+                reached = sums[i, j] << step.fraction_bits >= step.threshold * (x.channels * tall * broad)
+                masks[n, step.mask + i * across + j] = reached
+        # what a code becomes where its region is not sensitive: a table of all bytes
+        coarse = np.empty(256, u8)
+        for code in range(256):
+            coarse[code] = min(max(round_shift(i64(code), step.drop, step.rounding), i64(0)), largest) << step.drop
+        for row in range(x.height):
+            for column in range(x.width):
+                sensitive = masks[n, step.mask + row // step.region_h * across + column // step.region_w]
+                source = x.origin + n * x.image + row * x.row + column * x.pixel
+                target = y.origin + n * y.image + row * y.row + column * y.pixel
+                for g in range(step.groups):
+                    codes = arena[source + g * step.depth :][: step.depth]
+                    fine = arena[target + 2 * g * step.depth :][: step.depth]
+                    low = arena[target + (2 * g + 1) * step.depth :][: step.depth]
+                    if sensitive:
+                        fine[:], low[:] = codes, 0
+                    else:
+                        fine[:] = 0
+                        for c in range(step.depth):
+                            low[c] = coarse[codes[c]]
+
+
+@kernel()
+def multiply_rows(step, x, other, y, arena, words, floats, images, part, parts):  # type: ignore[no-untyped-def]
+    """Products of two activations, [..., m, k] by [..., k, n], in int64; `depth` is k, `filters` n, `table_size` m."""
+    sums = np.empty(step.filters, i64)
+    rows = images * y.width
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, y.width)
+        at_x = x.origin + n * x.image + row * x.pixel
+        sums[:] = 0
+        for k in range(step.depth):
+            value = value_at(arena, x, at_x + k)
+            at = other.origin + n * other.image + (row // step.table_size * step.depth + k) * other.pixel
+            for c in range(step.filters):
+                total = sums[c] + value * value_at(arena, other, at + c)
+                if step.fit == 4:  # Fit.SATURATE_STEP
+                    high = (i64(1) << (step.fit_bits - 1)) - 1
+                    total = min(max(total, -high - 1), high)
+                sums[c] = total
+        at = y.origin + n * y.image + row * y.pixel
+        for c in range(step.filters):
+            store_code(arena, y, at + c, code_of(step, c, sums[c], words, floats), step.first_code)
+
+
+@kernel()
+def softmax(step, x, y, arena, words, images, part, parts):  # type: ignore[no-untyped-def]
+    """Softmax over the channels of each pixel. Equals `reference.softmax`."""
+    weight = np.empty(x.channels, i64)
+    rows = images * x.width
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, x.width)
+        at_x, at = x.origin + n * x.image + row * x.pixel, y.origin + n * y.image + row * y.pixel
+        largest, total = value_at(arena, x, at_x), i64(0)
+        for c in range(x.channels):
+            largest = max(largest, value_at(arena, x, at_x + c))
+        for c in range(x.channels):
+            below = largest - value_at(arena, x, at_x + c)
+            weight[c] = words[step.table + below] if below < step.table_size else 0
+            total += weight[c]
+        for c in range(x.channels):
+            share = (2 * weight[c] * step.one + total) // (2 * total) + step.zero
+            store_code(arena, y, at + c, min(max(share, step.code_low), step.code_high), step.first_code)
+
+
+@kernel()
+def layer_norm(step, x, y, arena, words, floats, images, part, parts):  # type: ignore[no-untyped-def]
+    """Normalize the channels of each pixel, weigh, add the bias. Equals `reference.normalize` and what follows it."""
+    size = x.channels
+    rows = images * x.width
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, x.width)
+        at_x, at = x.origin + n * x.image + row * x.pixel, y.origin + n * y.image + row * y.pixel
+        total, squares = i64(0), i64(0)
+        for c in range(size):
+            value = value_at(arena, x, at_x + c)
+            total += value
+            squares += value * value
+        root = max(integer_root((size * squares - total * total) << step.root_bits), i64(1))
+        for c in range(size):
+            centred = (size * value_at(arena, x, at_x + c) - total) << (step.norm_bits + step.root_bits // 2)
+            normal = (2 * centred + root) // (2 * root)
+            product = normal * words[step.table + c] + words[step.bias + c]
+            store_code(arena, y, at + c, code_of(step, c, product, words, floats), step.first_code)
+
+
+@kernel()
+def integer_root(value):  # type: ignore[no-untyped-def]
+    """The largest integer whose square is not above `value` (below 2^62)."""
+    root = i64(math.sqrt(float(value)))
+    while root * root > value:
+        root -= 1
+    while (root + 1) * (root + 1) <= value:
+        root += 1
+    return root
