@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim.engine.maps import MAX_PLANES, NO_BORDER, OUTPUT, Border, Map, storage
 from hwsim.engine.program import Builder, Program
-from hwsim.engine.weights import Planes, pack_tiles, per_lane, split_planes
+from hwsim.engine.weights import Planes, even_before_odd, pack_tiles, per_lane, split_planes
 from hwsim.formats import Format
 from hwsim.kernels.tiles import LANES
 from hwsim.kernels.words import TILES, Emit, Fit, Kind
@@ -32,6 +32,8 @@ from hwsim.network.layer import (
 Ints = NDArray[np.int64]
 INT32_MAX = 2**31 - 1
 BYTE_MAX = 255
+DIGIT_BITS = 16
+"""A residual add by vectors is done in two digits of so many bits."""
 
 ON_MAPS = (Op.CONV, Op.MAX_POOL, Op.AVG_POOL, Op.GLOBAL_AVG_POOL)
 """Layers that read and write [channel, row, column]; the others see [..., feature]."""
@@ -177,9 +179,14 @@ class _Compiler:
         return found
 
     def _vector_add(self, layer: Layer) -> bool:
+        """Can a residual add be done in two digits of 16 bits, each within int32?"""
         r = layer.requantizer
         formats = [self.network.formats[name] for name in (*layer.inputs, layer.name)]
-        return isinstance(r, Requantizer) and r.rounding is Rounding.HALF_UP and all(map(_is_byte, formats))
+        if not (isinstance(r, Requantizer) and r.rounding is Rounding.HALF_UP and all(map(_is_byte, formats))):
+            return False
+        shift = int(r.shift.ravel()[0])
+        largest = BYTE_MAX * (int(r.multiplier.sum()) >> DIGIT_BITS) + abs(self._add_constant(layer) >> DIGIT_BITS)
+        return DIGIT_BITS <= shift < DIGIT_BITS + 32 and largest + BYTE_MAX * 2 + 1 <= INT32_MAX
 
     def _by_vectors(self, layer: Layer) -> bool:
         """Can the sums of a product layer leave by vectors of bytes, half up and with int32 sums?"""
@@ -187,6 +194,8 @@ class _Compiler:
         if not (isinstance(r, Requantizer) and r.rounding is Rounding.HALF_UP and _is_byte(layer.output)):
             return False
         one = planes is not None and len(planes.values) * storage(self._source(layer))[2] == 1
+        if np.any(r.multiplier > (np.int64(1) << r.shift)):
+            return False  # 32 bits might not hold what is left after the shift
         policy, bits = self._fit(layer)
         return one and ((policy is Fit.NOTHING and self._fits_int32(layer)) or (policy, bits) == (Fit.WRAP, 32))
 
@@ -327,30 +336,36 @@ class _Compiler:
     # How sums leave.
 
     def _bytes(self, layer: Layer, add: Layer | None, bias: Ints, groups: int, vectors: int) -> dict[str, int]:
-        r, output, b = layer.requantizer, layer.output, self.builder
+        r, b = layer.requantizer, self.builder
         assert isinstance(r, Requantizer)
         filters = len(bias)
         shift = np.broadcast_to(r.shift.ravel(), filters)
-        scalars = [output.zero_point - output.qmin, r.low - output.qmin, r.high - output.qmin]
+        scalars = [*_byte_clip(layer.output, r)]
         if add is not None:
             s, first = add.requantizer, add.inputs.index(layer.name)
             assert isinstance(s, Requantizer)
-            mine, others = s.multiplier.ravel()[[first, 1 - first]].tolist()
-            lows = output.values[0], self.network.formats[add.inputs[1 - first]].values[0]
-            common, z = int(s.shift.ravel()[0]), add.output
-            half = ((1 << common) >> 1) + lows[0] * mine + lows[1] * others
-            scalars += [mine, others, half, common]
-            scalars += [z.zero_point - z.qmin, s.low - z.qmin, s.high - z.qmin]
+            mine, its = s.multiplier.ravel()[[first, 1 - first]].tolist()
+            rest = int(s.shift.ravel()[0]) - DIGIT_BITS
+            scalars += [mine, its, self._add_constant(add), rest, *_byte_clip(add.output, s)]
         wrapped = ((bias + 2**31) & (2**32 - 1)) - 2**31
+        half = (np.int64(1) << shift) >> 1
         lanes = groups, vectors
         return {
             "emit": Emit.BYTES if add is None else Emit.BYTES_ADD,
             "bias32": b.ints(per_lane(wrapped, *lanes, np.int32)),
             "multiplier32": b.ints(per_lane(np.broadcast_to(r.multiplier.ravel(), filters), *lanes, np.int32)),
-            "half": b.words(per_lane((np.int64(1) << shift) >> 1, *lanes, np.int64)),
-            "shift": b.words(per_lane(shift, *lanes, np.int64)),
+            "half": b.words(even_before_odd(per_lane(half, *lanes, np.int64))),
+            "shift": b.words(even_before_odd(per_lane(shift, *lanes, np.int64))),
             "scalars": b.words(scalars),
         }  # fmt: skip
+
+    def _add_constant(self, add: Layer) -> int:
+        """What a residual add of stored codes adds to its two products: the codes' lowest values, and one half."""
+        s = add.requantizer
+        assert isinstance(s, Requantizer)
+        lows = [self.network.formats[name].values[0] for name in add.inputs]
+        products = sum(low * int(m) for low, m in zip(lows, s.multiplier.ravel(), strict=True))
+        return products + (1 << int(s.shift.ravel()[0]) >> 1)
 
     def _codes(self, layer: Layer) -> dict[str, int]:
         """Everything that turns one exact sum into one code or logit."""
@@ -495,3 +510,9 @@ def _is_byte(format: Format) -> bool:
     """One byte per code, whose neighbour is one further."""
     _, unit, planes = storage(format)
     return unit == 1 and planes == 1
+
+
+def _byte_clip(output: Format, r: Requantizer) -> tuple[int, int, int]:
+    """Zero point and clip bounds in stored codes, the bounds before the zero point is added."""
+    zero = output.zero_point - output.qmin
+    return zero, r.low - output.qmin - zero, r.high - output.qmin - zero

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Program:
     first_code: int
     outputs: int
     masks: tuple[tuple[str, int, int, int], ...]
+    _arenas: dict[int, tuple[NDArray[np.void], NDArray[np.int64], int]] = field(default_factory=dict)
 
     @property
     def regions(self) -> int:
@@ -49,7 +50,9 @@ class Program:
 
     def arena(self, images: int) -> tuple[NDArray[np.void], NDArray[np.int64], int]:
         """Maps, borders and bytes of an arena that `images` samples share."""
-        return lay_out(self.maps, images)
+        if images not in self._arenas:
+            self._arenas[images] = lay_out(self.maps, images)
+        return self._arenas[images]
 
 
 class Builder:

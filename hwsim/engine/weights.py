@@ -70,3 +70,8 @@ def per_lane(values: Ints, groups: int, vectors: int, dtype: type[np.signedinteg
     padded: NDArray[np.signedinteger] = np.zeros((groups, -(-per_group // width) * width), dtype=dtype)
     padded[:, :per_group] = values.reshape(groups, per_group)
     return padded.reshape(-1)
+
+
+def even_before_odd(lanes: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
+    """Each vector's values with its even channels before its odd ones, as 64-bit lanes take them."""
+    return lanes.reshape(-1, LANES // 2, 2).transpose(0, 2, 1).reshape(-1)

@@ -18,13 +18,18 @@ def load_codes(codes, strides, x, arena, images, first_code, part, parts):  # ty
     """Write input codes, flat for these samples, into map `x`; `strides` of row, column, channel in `codes`."""
     size = x.height * x.width * x.channels
     rows = images * x.height
+    plain = x.planes == 1 and x.unit == 1
     for r in range(part * rows // parts, (part + 1) * rows // parts):
         n, row = divmod(r, x.height)
-        for column in range(x.width):
-            at = x.origin + n * x.image + row * x.row + column * x.pixel
-            source = n * size + row * strides[0] + column * strides[1]
-            for c in range(x.channels):
-                store_code(arena, x, at + c, i64(codes[source + c * strides[2]]), first_code)
+        for c in range(x.channels):
+            at = x.origin + n * x.image + row * x.row + c
+            source = n * size + row * strides[0] + c * strides[2]
+            if plain:
+                for column in range(x.width):
+                    arena[at + column * x.pixel] = u8(codes[source + column * strides[1]] - first_code)
+            else:
+                for column in range(x.width):
+                    store_code(arena, x, at + column * x.pixel, i64(codes[source + column * strides[1]]), first_code)
 
 
 @kernel()
@@ -72,11 +77,21 @@ def sum_pool(step, x, y, arena, words, floats, images, part, parts):  # type: ig
                     left = column * step.stride_w - step.pad_w + kx * step.dilation_w
                     if 0 <= top < x.height and 0 <= left < x.width:
                         source = x.origin + n * x.image + top * x.row + left * x.pixel
-                        for c in range(x.channels):
-                            sums[c] += value_at(arena, x, source + c)
+                        _add_values(arena, x, source, sums)
             at = y.origin + n * y.image + row * y.row + column * y.pixel
             for c in range(x.channels):
                 store_code(arena, y, at + c, code_of(step, c, sums[c], words, floats), step.first_code)
+
+
+@kernel()
+def _add_values(arena, x, source, sums):  # type: ignore[no-untyped-def]
+    if x.planes == 1:
+        codes, low = arena[source:][: x.channels], x.low
+        for c in range(len(codes)):
+            sums[c] += i64(codes[c]) + low
+        return
+    for c in range(x.channels):
+        sums[c] += value_at(arena, x, source + c)
 
 
 @kernel()

@@ -6,28 +6,63 @@ import numpy as np
 
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.rounding import code_of, fit, saturate
-from hwsim.kernels.tiles import LANES, PIXELS, dot_tile, emit, emit_add
+from hwsim.kernels.tiles import LANES, PIXELS, adding_byte_tile, byte_tile, dot_tile, emit
 from hwsim.kernels.words import TILES, Emit, Fit
 
 i32, i64, u8 = np.int32, np.int64, np.uint8
 BYTES, BYTES_ADD, LOGITS = int(Emit.BYTES), int(Emit.BYTES_ADD), int(Emit.LOGITS)
 SATURATE_STEP = int(Fit.SATURATE_STEP)
 
-_tiles = [dot_tile(*tile) for tile in TILES]
-# four names, so that each call is one that Numba can see; a CPU with fewer tiles never picks the last ones
-_tile_0, _tile_1, _tile_2, _tile_3 = (_tiles[min(i, len(_tiles) - 1)] for i in range(4))
+
+def _four(make):  # type: ignore[no-untyped-def]
+    """A tile of each kind: four names, so that Numba sees each call; a CPU with fewer tiles never picks the last."""
+    made = [make(*tile) for tile in TILES]
+    return [made[min(i, len(made) - 1)] for i in range(4)]
+
+
+_sum_0, _sum_1, _sum_2, _sum_3 = _four(dot_tile)
+_byte_0, _byte_1, _byte_2, _byte_3 = _four(byte_tile)
+_add_0, _add_1, _add_2, _add_3 = _four(adding_byte_tile)
 
 
 @kernel()
-def _multiply_tile(tile, x, offsets, stride, segments, count, weights, sums):  # type: ignore[no-untyped-def]
+def _sum_tile(tile, x, offsets, stride, segments, count, w, sums):  # type: ignore[no-untyped-def]
     if tile == 0:
-        _tile_0(x, offsets, stride, segments, count, weights, sums)
+        _sum_0(x, offsets, stride, segments, count, w, sums)
     elif tile == 1:
-        _tile_1(x, offsets, stride, segments, count, weights, sums)
+        _sum_1(x, offsets, stride, segments, count, w, sums)
     elif tile == 2:
-        _tile_2(x, offsets, stride, segments, count, weights, sums)
+        _sum_2(x, offsets, stride, segments, count, w, sums)
     else:
-        _tile_3(x, offsets, stride, segments, count, weights, sums)
+        _sum_3(x, offsets, stride, segments, count, w, sums)
+
+
+@kernel()
+def _byte_tile(  # type: ignore[no-untyped-def]
+    tile, x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n
+):
+    if tile == 0:
+        _byte_0(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
+    elif tile == 1:
+        _byte_1(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
+    elif tile == 2:
+        _byte_2(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
+    else:
+        _byte_3(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
+
+
+@kernel()
+def _add_tile(  # type: ignore[no-untyped-def]
+    tile, x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts
+):
+    if tile == 0:
+        _add_0(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
+    elif tile == 1:
+        _add_1(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
+    elif tile == 2:
+        _add_2(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
+    else:
+        _add_3(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
 
 
 @kernel()
@@ -108,54 +143,50 @@ def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, ima
     planes = x.planes * step.weight_planes
     sums = np.empty(planes * area, i32)
 
-    arena_at, sums_at, words_at, ints_at = arena.ctypes.data, sums.ctypes.data, words.ctypes.data, ints.ctypes.data
-    segments = words_at + 8 * step.segments
+    arena_at, words_at, ints_at = arena.ctypes.data, words.ctypes.data, ints.ctypes.data
+    weights_at, segments = weights.ctypes.data + step.weights, words_at + 8 * step.segments
     work = step.groups * channel_tiles * pixel_tiles
     for item in range(part * work // parts, (part + 1) * work // parts):
         block, tile = divmod(item, pixel_tiles)
         group, channel_tile = divmod(block, channel_tiles)
-        first = tile * step.tile_groups
+        first, inner = tile * step.tile_groups, channel_tile * width  # first pixel group, first filter of the group
+        filters, channel = min(width, step.filters - inner), group * step.filters + inner
+        x_at, at = arena_at + group * step.depth, 8 * first
+        if step.emit == BYTES or step.emit == BYTES_ADD:
+            w, lane = weights_at + block * step.weight_bytes, block * width
+            bias, multiplier = ints_at + 4 * (step.bias32 + lane), ints_at + 4 * (step.multiplier32 + lane)
+            half, shift = words_at + 8 * (step.half + lane), words_at + 8 * (step.shift + lane)
+            scalars, out = words_at + 8 * step.scalars, arena_at + channel
+            if step.emit == BYTES:
+                _byte_tile(
+                    step.tile, x_at, ins.ctypes.data + at, in_stride, segments, step.segment_count, w, bias, multiplier,
+                    half, shift, scalars, out, outs.ctypes.data + at, out_stride, filters,
+                )  # fmt: skip
+            else:
+                _add_tile(
+                    step.tile, x_at, ins.ctypes.data + at, in_stride, segments, step.segment_count, w, bias, multiplier,
+                    half, shift, scalars, out, outs.ctypes.data + at, out_stride, filters, out,
+                    others.ctypes.data + at, other_stride,
+                )  # fmt: skip
+            continue
         for p in range(planes):
             x_plane, w_plane = divmod(p, step.weight_planes)
-            w = weights.ctypes.data + step.weights + (block * step.weight_planes + w_plane) * step.weight_bytes
-            x_at = arena_at + group * step.depth + x_plane * x.plane
-            _multiply_tile(
-                step.tile, x_at, ins.ctypes.data + 8 * first, in_stride, segments, step.segment_count, w,
-                sums_at + 4 * p * area,
+            w = weights_at + (block * step.weight_planes + w_plane) * step.weight_bytes
+            _sum_tile(
+                step.tile, x_at + x_plane * x.plane, ins.ctypes.data + at, in_stride, segments, step.segment_count, w,
+                sums.ctypes.data + 4 * p * area,
             )  # fmt: skip
-        inner = channel_tile * width  # first filter of this tile within its group
-        for g in range(step.tile_groups):
-            for v in range(step.vectors):
-                filters = min(i64(LANES), step.filters - inner - v * LANES)
-                if filters <= 0:
-                    continue
-                lane, channel = block * width + v * LANES, group * step.filters + inner + v * LANES
-                place = (g * PIXELS * step.vectors + v) * LANES
-                if step.emit == BYTES or step.emit == BYTES_ADD:
-                    out, at = arena_at + outs[first + g] + channel, sums_at + 4 * place
-                    bias, multiplier = ints_at + 4 * (step.bias32 + lane), ints_at + 4 * (step.multiplier32 + lane)
-                    half, shift = words_at + 8 * (step.half + lane), words_at + 8 * (step.shift + lane)
-                    scalars = words_at + 8 * step.scalars
-                    if step.emit == BYTES:
-                        emit(at, 4 * width, bias, multiplier, half, shift, scalars, out, out_stride, filters)
-                    else:
-                        residual = arena_at + others[first + g] + channel
-                        emit_add(
-                            at, 4 * width, bias, multiplier, half, shift, scalars, out, out_stride, filters, residual,
-                            other_stride,
-                        )  # fmt: skip
-                    continue
-                for pixel in range(PIXELS):
-                    at = outs[first + g] + pixel * out_stride
-                    for c in range(filters):
-                        total = i64(0)
-                        for p in range(planes):
-                            x_plane, w_plane = divmod(p, step.weight_planes)
-                            total += i64(sums[p * area + place + pixel * width + c]) << (8 * (x_plane + w_plane))
-                        total = total * words[step.table + channel + c] + words[step.bias + channel + c]
-                        if planes == 1:
-                            total = i64(i32(total))  # the tile's sum is one modulo 2^32
-                        finish(step, y, channel + c, total, at, arena, words, floats, logits)
+        for pixel in range(step.tile_groups * PIXELS):
+            target = outs[first + pixel // PIXELS] + pixel % PIXELS * out_stride
+            for c in range(filters):
+                total = i64(0)
+                for p in range(planes):
+                    x_plane, w_plane = divmod(p, step.weight_planes)
+                    total += i64(sums[p * area + pixel * width + c]) << (8 * (x_plane + w_plane))
+                total = total * words[step.table + channel + c] + words[step.bias + channel + c]
+                if planes == 1:
+                    total = i64(i32(total))  # the tile's sum is one modulo 2^32
+                finish(step, y, channel + c, total, target, arena, words, floats, logits)
 
 
 @kernel()
@@ -176,11 +207,11 @@ def depthwise(step, x, y, arena, words, ints, weights, images, part, parts):  # 
                     for c in range(channels):
                         row[c] = i32(row[c] + i32(codes[c]) * i32(tap[c]))
         for c in range(0, channels, LANES):
-            emit(
+            emit(  # type: ignore[call-arg]
                 sums.ctypes.data + 4 * c, 4 * padded, ints.ctypes.data + 4 * (step.bias32 + c),
                 ints.ctypes.data + 4 * (step.multiplier32 + c), words.ctypes.data + 8 * (step.half + c),
                 words.ctypes.data + 8 * (step.shift + c), words.ctypes.data + 8 * step.scalars,
-                arena.ctypes.data + outs[group] + c, strides[1], min(i64(LANES), channels - c),
+                arena.ctypes.data + c, outs.ctypes.data + 8 * group, strides[1], channels - c,
             )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ LANES = 16
 PIXELS = 4
 """Output pixels of one group: they lie one stride apart, groups lie anywhere."""
 
-i1, i8, i16, i32, i64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
+i8, i16, i32, i64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 ROW = ir.VectorType(i32, LANES)
 
 HAS_VNNI = compiles_for("avx512vnni")
@@ -155,8 +155,157 @@ class _Generic:
 _INSTRUCTIONS: dict[str, Callable[[ir.IRBuilder], Any]] = {"vnni": _Vnni, "avx2": _Avx2, "generic": _Generic}
 
 
+class _Bytes:
+    """The end of a tile that requantizes: half up, one byte per code, and perhaps a residual add.
+
+    Only for multipliers of at most 1, so that 32 bits hold what is left after the shift. The products
+    of even and odd channels are made apart, as 64-bit lanes lie over pairs of 32-bit ones.
+    """
+
+    def __init__(self, b: ir.IRBuilder, arguments: Any, with_add: bool) -> None:
+        bias, multiplier, half, shift, scalars, out, outs, out_stride, filters = arguments[:9]
+        self.b, self.with_add, self.filters = b, with_add, filters
+        self.bias, self.multiplier, self.half, self.shift = bias, multiplier, half, shift
+        self.out, self.outs, self.out_stride = out, outs, out_stride
+        self.scalars = [load(b, i64, b.add(scalars, constant(8 * i)), 8) for i in range(10 if with_add else 3)]
+        if with_add:
+            self.other, self.others, self.other_stride = arguments[9:]
+
+    def vector(self, v: int) -> None:
+        """Read the constants of the tile's vector `v` of channels."""
+        b = self.b
+        at32, at64, pairs = constant(4 * LANES * v), constant(8 * LANES * v), ir.VectorType(i64, LANES // 2)
+        self.bias_v = load(b, ROW, b.add(self.bias, at32))
+        self.multipliers = self._halves(load(b, ROW, b.add(self.multiplier, at32)))
+        self.halves, self.shifts = (
+            [load(b, pairs, b.add(b.add(place, at64), constant(4 * LANES * part))) for part in range(2)]
+            for place in (self.half, self.shift)
+        )
+        self.first = constant(LANES * v)
+        self.count = b.sub(self.filters, self.first)
+        self.full = b.icmp_signed(">=", self.count, constant(LANES))
+
+    def pixel(self, total: Any, group: int, pixel: int) -> None:
+        """Requantize the sums of one pixel and write its codes."""
+        b = self.b
+        products = [b.mul(x, m) for x, m in zip(self._halves(b.add(total, self.bias_v)), self.multipliers, strict=True)]
+        even, odd = (b.ashr(b.add(p, h), s) for p, h, s in zip(products, self.halves, self.shifts, strict=True))
+        low_half = ir.Constant(even.type, [(1 << 32) - 1] * (LANES // 2))
+        joined = b.or_(b.and_(even, low_half), b.shl(odd, ir.Constant(even.type, [32] * (LANES // 2))))
+        code = self._clip(b.bitcast(joined, ROW), *self.scalars[:3])
+        if self.with_add:
+            code = self._add(code, self._place(self.other, self.others, self.other_stride, group, pixel))
+        self._write(
+            b.trunc(code, ir.VectorType(i8, LANES)), self._place(self.out, self.outs, self.out_stride, group, pixel)
+        )
+
+    def _halves(self, vector: Any) -> list[Any]:
+        """Even and odd lanes of 32 bits, each as lanes of 64 bits."""
+        b = self.b
+        pairs = b.bitcast(vector, ir.VectorType(i64, LANES // 2))
+        by = ir.Constant(pairs.type, [32] * (LANES // 2))
+        return [b.ashr(b.shl(pairs, by), by), b.ashr(pairs, by)]
+
+    def _clip(self, value: Any, zero: Any, low: Any, high: Any) -> Any:
+        """Clip to low and high, then add zero: in this order nothing overflows."""
+        b = self.b
+        zero, low, high = (splat(b, b.trunc(scalar, i32), LANES) for scalar in (zero, low, high))
+        value = b.select(b.icmp_signed("<", value, low), low, value)
+        return b.add(b.select(b.icmp_signed(">", value, high), high, value), zero)
+
+    def _add(self, code: Any, address: Any) -> Any:
+        """code * mine + other * its, plus a constant, shifted: in two digits of 16 bits, which 32 bits hold."""
+        b = self.b
+        other = b.zext(load(b, ir.VectorType(i8, LANES), address), ROW)
+        low, high = ir.Constant(i64, 0xFFFF), ir.Constant(i64, 16)
+        mine, its, more, shift = self.scalars[3:7]
+
+        def digits(scalar: Any) -> list[Any]:
+            return [splat(b, b.trunc(part, i32), LANES) for part in (b.and_(scalar, low), b.ashr(scalar, high))]
+
+        lower, upper = (
+            b.add(b.add(b.mul(code, m), b.mul(other, t)), c)
+            for m, t, c in zip(digits(mine), digits(its), digits(more), strict=True)
+        )
+        total = b.add(upper, b.lshr(lower, ir.Constant(ROW, [16] * LANES)))
+        return self._clip(b.ashr(total, splat(b, b.trunc(shift, i32), LANES)), *self.scalars[7:10])
+
+    def _place(self, base: Any, offsets: Any, stride: Any, group: int, pixel: int) -> Any:
+        b = self.b
+        start = b.add(base, load(b, i64, b.add(offsets, constant(8 * group)), 8))
+        return b.add(b.add(start, self.first), b.mul(stride, constant(pixel)))
+
+    def _write(self, codes: Any, address: Any) -> None:
+        b, pointer = self.b, codes.type.as_pointer()
+        with b.if_else(self.full) as (all_lanes, some_lanes):  # a store with a mask is slow
+            with all_lanes:
+                store(b, codes, address)
+            with some_lanes:
+                lanes = ir.Constant(ir.VectorType(i64, LANES), list(range(LANES)))
+                mask = b.icmp_signed("<", lanes, splat(b, self.count, LANES))
+                kind = ir.FunctionType(ir.VoidType(), [codes.type, pointer, i32, mask.type])
+                write = b.module.declare_intrinsic(f"llvm.masked.store.v{LANES}i8.p0", (), kind)
+                b.call(write, [codes, b.inttoptr(address, pointer), ir.Constant(i32, 1), mask])
+
+
+def _walk(b: ir.IRBuilder, instruction: Any, groups: int, vectors: int, arguments: Any) -> list[Any]:
+    """The sums [pixel, vector] of a tile, in registers: a loop over segments, and over the words of each."""
+    x, offsets, stride, segments, count, weights = arguments
+    raw = ir.VectorType(i8, 4 * LANES)
+    steps = [constant(0), stride, b.mul(stride, constant(2)), b.mul(stride, constant(3))]
+    bases = [b.add(x, load(b, i64, b.add(offsets, constant(8 * g)), 8)) for g in range(groups)]
+    size = groups * PIXELS * vectors
+
+    entry = b.block
+    segment, word_loop, segment_end, done = (
+        b.append_basic_block(label) for label in ("segment", "word", "segment_end", "done")
+    )
+    b.branch(segment)
+
+    b.position_at_end(segment)
+    s, w_segment = b.phi(i64), b.phi(i64)
+    acc_segment = [b.phi(ROW) for _ in range(size)]
+    place = b.add(segments, b.mul(s, constant(16)))
+    offset, words = load(b, i64, place, 8), load(b, i64, b.add(place, constant(8)), 8)
+    starts = [b.add(base, offset) for base in bases]
+    b.branch(word_loop)
+
+    b.position_at_end(word_loop)
+    k, w_address = b.phi(i64), b.phi(i64)
+    acc = [b.phi(ROW) for _ in range(size)]
+    w = [instruction.weights(load(b, raw, b.add(w_address, constant(4 * LANES * v)), 64)) for v in range(vectors)]
+    at = b.mul(k, constant(4))
+    new = []
+    for pixel in range(groups * PIXELS):
+        address = b.add(b.add(starts[pixel // PIXELS], at), steps[pixel % PIXELS])
+        activations = instruction.activations(load(b, i32, address))
+        new += [instruction.add(acc[pixel * vectors + v], activations, w[v]) for v in range(vectors)]
+    k_next, w_next = b.add(k, constant(1)), b.add(w_address, constant(4 * LANES * vectors))
+    b.cbranch(b.icmp_signed("<", k_next, words), word_loop, segment_end)
+
+    b.position_at_end(segment_end)
+    s_next = b.add(s, constant(1))
+    b.cbranch(b.icmp_signed("<", s_next, count), segment, done)
+
+    for phi, start, begin, following, end in (
+        (s, constant(0), entry, s_next, segment_end),
+        (w_segment, weights, entry, w_next, segment_end),
+        (k, constant(0), segment, k_next, word_loop),
+        (w_address, w_segment, segment, w_next, word_loop),
+    ):
+        phi.add_incoming(start, begin)
+        phi.add_incoming(following, end)
+    for outer, inner, last in zip(acc_segment, acc, new, strict=True):
+        outer.add_incoming(ir.Constant(ROW, [0] * LANES), entry)
+        outer.add_incoming(last, segment_end)
+        inner.add_incoming(outer, segment)
+        inner.add_incoming(last, word_loop)
+    b.position_at_end(done)
+    return new
+
+
 def dot_tile(name: str, groups: int, vectors: int) -> Any:
-    """A tile of `groups` x PIXELS pixels and `vectors` x LANES channels, callable from kernels.
+    """A tile of `groups` x PIXELS pixels and `vectors` x LANES channels that writes its sums.
 
     tile(x, offsets, stride, segments, count, weights, sums): `x` is the address to which the int64
     `offsets` [group] and segment offsets are added; pixels of a group lie `stride` bytes apart;
@@ -165,61 +314,8 @@ def dot_tile(name: str, groups: int, vectors: int) -> Any:
     """
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        x, offsets, stride, segments, count, weights, sums = arguments
-        instruction = _INSTRUCTIONS[name](b)
-        raw = ir.VectorType(i8, 4 * LANES)
-        steps = [constant(0), stride, b.mul(stride, constant(2)), b.mul(stride, constant(3))]
-        bases = [b.add(x, load(b, i64, b.add(offsets, constant(8 * g)), 8)) for g in range(groups)]
-        size = groups * PIXELS * vectors
-
-        entry = b.block
-        segment, word_loop, segment_end, done = (
-            b.append_basic_block(label) for label in ("segment", "word", "segment_end", "done")
-        )
-        b.branch(segment)
-
-        b.position_at_end(segment)
-        s, w_segment = b.phi(i64), b.phi(i64)
-        acc_segment = [b.phi(ROW) for _ in range(size)]
-        place = b.add(segments, b.mul(s, constant(16)))
-        offset, words = load(b, i64, place, 8), load(b, i64, b.add(place, constant(8)), 8)
-        starts = [b.add(base, offset) for base in bases]
-        b.branch(word_loop)
-
-        b.position_at_end(word_loop)
-        k, w_address = b.phi(i64), b.phi(i64)
-        acc = [b.phi(ROW) for _ in range(size)]
-        w = [instruction.weights(load(b, raw, b.add(w_address, constant(4 * LANES * v)), 64)) for v in range(vectors)]
-        at = b.mul(k, constant(4))
-        new = []
-        for pixel in range(groups * PIXELS):
-            address = b.add(b.add(starts[pixel // PIXELS], at), steps[pixel % PIXELS])
-            activations = instruction.activations(load(b, i32, address))
-            new += [instruction.add(acc[pixel * vectors + v], activations, w[v]) for v in range(vectors)]
-        k_next, w_next = b.add(k, constant(1)), b.add(w_address, constant(4 * LANES * vectors))
-        b.cbranch(b.icmp_signed("<", k_next, words), word_loop, segment_end)
-
-        b.position_at_end(segment_end)
-        s_next = b.add(s, constant(1))
-        b.cbranch(b.icmp_signed("<", s_next, count), segment, done)
-
-        s.add_incoming(constant(0), entry)
-        s.add_incoming(s_next, segment_end)
-        w_segment.add_incoming(weights, entry)
-        w_segment.add_incoming(w_next, segment_end)
-        k.add_incoming(constant(0), segment)
-        k.add_incoming(k_next, word_loop)
-        w_address.add_incoming(w_segment, segment)
-        w_address.add_incoming(w_next, word_loop)
-        for outer, inner, last in zip(acc_segment, acc, new, strict=True):
-            outer.add_incoming(ir.Constant(ROW, [0] * LANES), entry)
-            outer.add_incoming(last, segment_end)
-            inner.add_incoming(outer, segment)
-            inner.add_incoming(last, word_loop)
-
-        b.position_at_end(done)
-        for place_in_tile, total in enumerate(new):
-            store(b, total, b.add(sums, constant(4 * LANES * place_in_tile)))
+        for place, total in enumerate(_walk(b, _INSTRUCTIONS[name](b), groups, vectors, arguments[:6])):
+            store(b, total, b.add(arguments[6], constant(4 * LANES * place)))
         return context.get_dummy_value()
 
     def tile(typing_context, x, offsets, stride, segments, count, weights, sums):  # type: ignore[no-untyped-def]
@@ -228,74 +324,73 @@ def dot_tile(name: str, groups: int, vectors: int) -> Any:
     return intrinsic(tile)
 
 
-def _emit(with_add: bool) -> Any:
-    """Requantize one vector of channels of a group of pixels, half up, and store it as bytes.
+def byte_tile(name: str, groups: int, vectors: int) -> Any:
+    """The same tile, which requantizes its sums half up and writes bytes.
 
-    emit(sums, sums_stride, bias, multiplier, half, shift, scalars, out, out_stride, count[, other,
-    other_stride]): `sums` int32 [PIXELS, LANES] with rows `sums_stride` bytes apart; `bias` and
-    `multiplier` int32, `half` and `shift` int64, all [LANES]; `scalars` int64 [10] = (zero, low, high)
-    and for a residual add (multiplier of this, of the other, half, shift, zero, low, high); `out`
-    bytes, pixels `out_stride` apart, of which the first `count` channels are written.
+    tile(x, offsets, stride, segments, count, weights, bias, multiplier, half, shift, scalars, out,
+    outs, out_stride, filters): `bias` and `multiplier` int32, `half` and `shift` int64 with the even
+    channels of each vector before the odd ones; `scalars` int64 (zero, low, high), bounds before zero
+    is added; byte `outs` [group] after `out` takes the first channel of each group's first pixel;
+    `filters` channels are written.
     """
-    wide, narrow, mask_kind = ir.VectorType(i64, LANES), ir.VectorType(i8, LANES), ir.VectorType(i1, LANES)
-
-    def clip(b: ir.IRBuilder, value: Any, low: Any, high: Any) -> Any:
-        value = b.select(b.icmp_signed("<", value, low), low, value)
-        return b.select(b.icmp_signed(">", value, high), high, value)
-
-    def times(b: ir.IRBuilder, value: Any, factor: Any) -> Any:
-        """Product of two int64 vectors whose values fit 32 bits: said so that one multiplication suffices."""
-        return b.mul(b.sext(b.trunc(value, ROW), wide), b.sext(b.trunc(factor, ROW), wide))
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        sums, sums_stride, bias, multiplier, half, shift, scalars, out, out_stride, count = arguments[:10]
-        lanes = ir.Constant(wide, list(range(LANES)))
-        mask = b.icmp_signed("<", lanes, splat(b, count, LANES))
-        whole = b.icmp_signed(">=", count, constant(LANES))
-        pointer = narrow.as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [narrow, pointer, i32, mask_kind])
-        write = b.module.declare_intrinsic(f"llvm.masked.store.v{LANES}i8.p0", (), kind)
-        bias, multiplier = load(b, ROW, bias), b.sext(load(b, ROW, multiplier), wide)
-        half, shift = load(b, wide, half), load(b, wide, shift)
-        scalar = [
-            splat(b, load(b, i64, b.add(scalars, constant(8 * i)), 8), LANES) for i in range(10 if with_add else 3)
-        ]
-        for pixel in range(PIXELS):
-            step = constant(pixel)
-            total = b.add(load(b, ROW, b.add(sums, b.mul(sums_stride, step))), bias)
-            code = b.ashr(b.add(b.mul(b.sext(total, wide), multiplier), half), shift)
-            code = clip(b, b.add(code, scalar[0]), scalar[1], scalar[2])
-            if with_add:
-                other, other_stride = arguments[10:]
-                others = b.zext(load(b, narrow, b.add(other, b.mul(other_stride, step))), wide)
-                both = b.add(times(b, code, scalar[3]), times(b, others, scalar[4]))
-                code = b.add(b.ashr(b.add(both, scalar[5]), scalar[6]), scalar[7])
-                code = clip(b, code, scalar[8], scalar[9])
-            codes, address = b.trunc(code, narrow), b.add(out, b.mul(out_stride, step))
-            with b.if_else(whole) as (all_lanes, some_lanes):  # a store with a mask is slow
-                with all_lanes:
-                    store(b, codes, address)
-                with some_lanes:
-                    b.call(write, [codes, b.inttoptr(address, pointer), ir.Constant(i32, 1), mask])
+        sums = _walk(b, _INSTRUCTIONS[name](b), groups, vectors, arguments[:6])
+        _finish(b, sums, vectors, _Bytes(b, arguments[6:], with_add=False))
         return context.get_dummy_value()
 
-    if with_add:
+    def tile(  # type: ignore[no-untyped-def]
+        typing_context, x, offsets, stride, segments, count, weights, bias, multiplier, half, shift, scalars, out,
+        outs, out_stride, filters,
+    ):  # fmt: skip
+        return types.void(*[types.int64] * 15), generate
 
-        def emit_add(  # type: ignore[no-untyped-def]
-            typing_context, sums, sums_stride, bias, multiplier, half, shift, scalars, out, out_stride, count, other,
-            other_stride,
-        ):  # fmt: skip
-            return types.void(*[types.int64] * 12), generate
-
-        return intrinsic(emit_add)
-
-    def emit(  # type: ignore[no-untyped-def]
-        typing_context, sums, sums_stride, bias, multiplier, half, shift, scalars, out, out_stride, count
-    ):
-        return types.void(*[types.int64] * 10), generate
-
-    return intrinsic(emit)
+    return intrinsic(tile)
 
 
-emit = _emit(with_add=False)
-emit_add = _emit(with_add=True)
+def adding_byte_tile(name: str, groups: int, vectors: int) -> Any:
+    """The same again, with a residual add after it.
+
+    tile(... as `byte_tile` ..., other, others, other_stride): codes of the other operand lie as those
+    of the output do. `scalars` goes on with (multiplier of this, of the other, constant, shift less
+    16, zero, low, high).
+    """
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        sums = _walk(b, _INSTRUCTIONS[name](b), groups, vectors, arguments[:6])
+        _finish(b, sums, vectors, _Bytes(b, arguments[6:], with_add=True))
+        return context.get_dummy_value()
+
+    def tile(  # type: ignore[no-untyped-def]
+        typing_context, x, offsets, stride, segments, count, weights, bias, multiplier, half, shift, scalars, out,
+        outs, out_stride, filters, other, others, other_stride,
+    ):  # fmt: skip
+        return types.void(*[types.int64] * 18), generate
+
+    return intrinsic(tile)
+
+
+def _finish(b: ir.IRBuilder, sums: list[Any], vectors: int, ending: _Bytes) -> None:
+    """Hand the sums [pixel, vector] of a tile to its end, vector by vector, as each has constants of its own."""
+    for v in range(vectors):
+        with b.if_then(b.icmp_signed(">", ending.filters, constant(LANES * v))):
+            ending.vector(v)
+            for pixel, total in enumerate(sums[v::vectors]):
+                ending.pixel(total, pixel // PIXELS, pixel % PIXELS)
+
+
+@intrinsic
+def emit(  # type: ignore[no-untyped-def]
+    typing_context, sums, sums_stride, bias, multiplier, half, shift, scalars, out, outs, out_stride, filters
+):
+    """The end of `byte_tile` alone, for one group and one vector: `sums` int32, pixels `sums_stride` bytes apart."""
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        sums, stride = arguments[:2]
+        ending = _Bytes(b, arguments[2:], with_add=False)
+        ending.vector(0)
+        for pixel in range(PIXELS):
+            ending.pixel(load(b, ROW, b.add(sums, b.mul(stride, constant(pixel)))), 0, pixel)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 11), generate
