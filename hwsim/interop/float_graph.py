@@ -119,7 +119,7 @@ def multiply(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tens
     flat_bias = None if bias is None else bias.reshape(-1)
     if node.op is Op.CONV:
         g = node.geometry
-        return F.conv2d(x, weight.flatten(0, 1), flat_bias, g.stride, g.padding, groups=models * g.groups)
+        return F.conv2d(x, weight.flatten(0, 1), flat_bias, g.stride, g.padding, g.dilation, models * g.groups)
     samples = x.shape[0]
     y = torch.matmul(x.reshape(samples, models, -1).transpose(0, 1), weight.transpose(1, 2)).transpose(0, 1)
     y = y.reshape(samples, -1)

@@ -58,12 +58,14 @@ class _Importer:
     def _module(self, fx: torch.fx.Node, m: nn.Module) -> None:
         match m:
             case nn.Conv2d():
-                if _pair(m.dilation) != (1, 1) or isinstance(m.padding, str) or m.padding_mode != "zeros":
+                if isinstance(m.padding, str) or m.padding_mode != "zeros":
                     raise HwsimError(
-                        f"model: layer {fx.name!r}: dilation and padding {m.padding!r} are not supported; "
+                        f"model: layer {fx.name!r}: padding {m.padding!r} of {m.padding_mode} is not supported; "
                         "use numbers and zeros"
                     )
-                geometry = Geometry(_pair(m.kernel_size), _pair(m.stride), _pair(m.padding), m.groups)
+                geometry = Geometry(
+                    _pair(m.kernel_size), _pair(m.stride), _pair(m.padding), m.groups, _pair(m.dilation)
+                )
                 self._with_weights(fx, Op.CONV, geometry, m.weight, m.bias)
             case nn.Linear():
                 self._with_weights(fx, Op.LINEAR, POINTWISE, m.weight, m.bias)

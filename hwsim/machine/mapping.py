@@ -16,11 +16,12 @@ from hwsim.registry import family
 
 @dataclass(frozen=True)
 class Product:
-    """A convolution or linear layer as one matrix product per group, for one sample.
+    """A convolution, linear or matmul layer as one matrix product per group, for one sample.
 
-    Each of `groups` groups multiplies [pixels, reduction] by [reduction, filters]; a linear layer has
-    one pixel. `ifmap_elements` are the input codes of all groups, padding not included. With region
-    precision `low_bits` is the narrow width and `regions` the number of mask bits.
+    Each of `groups` groups multiplies [pixels, reduction] by [reduction, filters]; a linear layer of
+    a plain feature vector has one pixel. `ifmap_elements` are the input codes of all groups, padding
+    not included. With region precision `low_bits` is the narrow width and `regions` the number of
+    mask bits.
     """
 
     pixels: int
@@ -46,14 +47,15 @@ class Product:
 
 
 def as_product(network: Network, layer: Layer) -> Product:
-    """The matrix product that a convolution or linear layer of `network` is."""
-    assert layer.weight is not None
+    """The matrix product that a convolution, linear or matmul layer of `network` is."""
+    if layer.weight is None:
+        return _activations_product(network, layer)
     source, region = layer.inputs[0], layer.region
     shape, output = network.shapes[source], network.shapes[layer.name]
     filters, groups = layer.weight.codes.shape[0], layer.geometry.groups
     regions = -(-shape[1] // region.height) * -(-shape[2] // region.width) if region else 0
     return Product(
-        pixels=math.prod(output[1:]),
+        pixels=math.prod(output) // filters,
         reduction=math.prod(layer.weight.codes.shape[1:]),
         filters=filters // groups,
         groups=groups,
@@ -63,6 +65,22 @@ def as_product(network: Network, layer: Layer) -> Product:
         out_bits=layer.output.bits,
         low_bits=region.low_bits if region else None,
         regions=regions,
+    )
+
+
+def _activations_product(network: Network, layer: Layer) -> Product:
+    """A product of two activations: the second one takes the place of the weights, once per leading index."""
+    (*leading, pixels, reduction), right = (network.shapes[name] for name in layer.inputs)
+    a, b = (network.formats[name] for name in layer.inputs)
+    return Product(
+        pixels=pixels,
+        reduction=reduction,
+        filters=right[-1],
+        groups=math.prod(leading),
+        ifmap_elements=math.prod(network.shapes[layer.inputs[0]]),
+        a_bits=a.bits,
+        w_bits=b.bits,
+        out_bits=layer.output.bits,
     )
 
 

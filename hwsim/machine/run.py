@@ -16,7 +16,7 @@ CAUSES = ("compute", "fill_drain", "weight_load", "memory_stall", "vector")
 """Every cycle of a layer has exactly one cause.
 
 compute: the array takes streaming operands; fill_drain: skew in and results out; weight_load: weights
-into the PEs; memory_stall: waiting for DRAM; vector: pools and adds.
+into the PEs; memory_stall: waiting for DRAM; vector: what the vector unit does.
 """
 
 EVENTS = (
@@ -38,7 +38,7 @@ EVENTS = (
 )
 """What is counted. macs_low: products at the low width of region precision; pe_cycles: PEs times cycles
 in which the array is clocked (it is not while it waits for DRAM); pe_busy_cycles: those in which a PE
-has a product; vector_ops: operands of pools and adds; requantizations: multiplications by a
+has a product; vector_ops: operands of the vector unit; requantizations: multiplications by a
 requantizer; predictor_adds: codes summed and regions compared to find the sensitive ones."""
 
 

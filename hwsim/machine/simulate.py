@@ -46,7 +46,7 @@ def count(network: Network, accelerator: Accelerator, execution: Execution) -> R
     for layer in network.layers:
         if layer.has_macs:
             spent, counted = _product_layer(network, layer, accelerator, execution.masks)
-        elif layer.op is Op.FLATTEN:
+        elif layer.op in (Op.FLATTEN, Op.RESHAPE):
             spent, counted = {}, {}  # a change of shape moves nothing
         else:
             spent, counted = _vector_layer(network, layer, accelerator)
@@ -106,16 +106,22 @@ def _passes(product: Product, mapping: Mapping) -> int:
 
 
 def _vector_layer(network: Network, layer: Layer, accelerator: Accelerator) -> tuple[Entries, Entries]:
-    """Pools and adds: one operand per lane and cycle; a window's padding is an operand like any other."""
+    """Layers of the vector unit: one operand per lane and cycle; a window's padding is an operand like any other.
+
+    Softmax and layer norm pass three times over theirs (largest, weights and their sum, division; sums
+    and root, normalization, scale and bias).
+    """
     sizes = [math.prod(network.shapes[name]) for name in layer.inputs]
     outputs = math.prod(network.shapes[layer.name])
     windowed = layer.op in (Op.MAX_POOL, Op.AVG_POOL)
-    operands = outputs * math.prod(layer.geometry.kernel) if windowed else sum(sizes)
+    passes = 3 if layer.op in (Op.SOFTMAX, Op.LAYER_NORM) else 1
+    operands = outputs * math.prod(layer.geometry.kernel) if windowed else passes * sum(sizes)
     in_bits = max(network.formats[name].bits for name in layer.inputs)
     traffic = vector_traffic(sum(sizes), operands, outputs, in_bits, layer.output.bits)
     working = -(-operands // accelerator.vector.lanes)
     cycles: Entries = {"vector": working, "memory_stall": stall_cycles(accelerator, traffic, working)}
-    requantizations = outputs * len(sizes) if layer.requantizer else 0  # an add multiplies both operands
+    multiplied = len(sizes) if layer.op is Op.ADD else 1  # an add multiplies both operands
+    requantizations = outputs * multiplied if layer.requantizer else 0
     return cycles, _port_counts(traffic) | {"vector_ops": operands, "requantizations": requantizations}
 
 
@@ -124,10 +130,11 @@ def _port_counts(traffic: Traffic) -> Entries:
 
 
 def _precision(network: Network, layer: Layer) -> Precision | None:
-    if layer.weight is None:
+    if not layer.has_macs:
         return None
     low_bits = layer.region.low_bits if layer.region else None
-    return Precision(network.formats[layer.inputs[0]].bits, layer.weight.format.bits, low_bits)
+    second = layer.weight.format if layer.weight else network.formats[layer.inputs[1]]
+    return Precision(network.formats[layer.inputs[0]].bits, second.bits, low_bits)
 
 
 def _stack(layers: list[Entries], names: tuple[str, ...], rows: int) -> Ints:

@@ -116,7 +116,8 @@ def region_of_tap(layer: Layer, size: Size) -> NDArray[np.int32]:
     coordinates = []
     for axis, step in ((0, region.height), (1, region.width)):
         first = np.arange(geometry.output_size(*size)[axis]) * geometry.stride[axis] - geometry.padding[axis]
-        pixel = first[:, None] + np.arange(geometry.kernel[axis])  # [output, tap] along this axis
+        taps = np.arange(geometry.kernel[axis]) * geometry.dilation[axis]
+        pixel = first[:, None] + taps  # [output, tap] along this axis
         coordinates.append(np.where((pixel >= 0) & (pixel < size[axis]), pixel // step, -1))
     y, x = coordinates[0][:, None, :, None], coordinates[1][None, :, None, :]
     columns, regions = -(-size[1] // region.width), -(-size[0] // region.height) * -(-size[1] // region.width)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from hwsim.engine.execute import execute
 from hwsim.interop.torch_module import import_module
-from hwsim.engine.execute import execute, overflow_free
+from hwsim.network.bounds import overflow_free
 from hwsim.quantizers import Quantizer, build_network
 from hwsim.reference import run
 from hwsim.registry import Choice, build, family

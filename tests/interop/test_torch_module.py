@@ -43,10 +43,17 @@ def test_batch_norm_is_folded() -> None:
     assert [node.op for node in graph.nodes] == [Op.CONV, Op.FLATTEN, Op.LINEAR]
 
 
+def test_dilation_comes_through() -> None:
+    torch.manual_seed(2)
+    check_equal(
+        nn.Sequential(nn.Conv2d(2, 3, 3, padding=2, dilation=(2, 1)), nn.Flatten(), nn.Linear(3 * 80, 2)), (2, 8, 8)
+    )
+
+
 @pytest.mark.parametrize(
     ("layers", "word"),
     [
-        ([nn.Conv2d(1, 2, 3, dilation=2)], "dilation"),
+        ([nn.Conv2d(1, 2, 3, padding="same")], "padding .same"),
         ([nn.Linear(4, 2), nn.Sigmoid()], "Sigmoid"),
         ([nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2)], "directly follow"),
         ([nn.MaxPool2d(3, ceil_mode=True), nn.Flatten(), nn.Linear(9, 2)], "ceil_mode"),

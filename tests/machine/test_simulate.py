@@ -12,9 +12,9 @@ from networks import networks_with_inputs
 from small_network import small_network
 
 from hwsim import reference
+from hwsim.engine.execute import execute
 from hwsim.errors import Infeasible
 from hwsim.machine import CAUSES, EVENTS, count, estimate, simulate
-from hwsim.engine.execute import execute
 from hwsim.network.graph import Network
 from hwsim.network.layer import Op, Region
 from hwsim.registry import build, family
@@ -43,12 +43,15 @@ def test_outputs_cycles_and_counts_hang_together(case: tuple[Network, np.ndarray
         working = sum(run.cause(cause)[:, i] for cause in ("compute", "fill_drain", "weight_load"))
         np.testing.assert_array_equal(run.event("pe_cycles")[:, i], working * pes)
         assert (run.event("pe_busy_cycles")[:, i] <= run.cause("compute")[:, i] * pes).all()
-        assert (run.cycles[:, i].sum(axis=1) == 0).all() == (layer.op is Op.FLATTEN)
+        assert (run.cycles[:, i].sum(axis=1) == 0).all() == (layer.op in (Op.FLATTEN, Op.RESHAPE))
         macs = run.event("macs_full")[:, i] + run.event("macs_low")[:, i]
         wanted = 0
-        if layer.weight is not None:
-            pixels = int(np.prod(network.shapes[layer.name][1:]))
-            wanted = pixels * layer.weight.codes.size
+        if layer.op in (Op.CONV, Op.LINEAR):
+            assert layer.weight is not None
+            outputs = int(np.prod(network.shapes[layer.name]))
+            wanted = outputs * layer.weight.codes[0].size
+        elif layer.op is Op.MATMUL:
+            wanted = int(np.prod(network.shapes[layer.name])) * network.shapes[layer.inputs[0]][-1]
         assert (macs == wanted).all()
     assert (run.latency_cycles == run.cycles.sum(axis=(1, 2))).all()
     assert ((run.mapping_efficiency >= 0) & (run.mapping_efficiency <= 1)).all()
