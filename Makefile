@@ -1,9 +1,9 @@
-# make demo | test | check | bench | clean        (VENV=dir puts the virtual environment elsewhere)
+# make demo | test | test-oracles | check | bench | clean        (VENV=dir puts the virtual environment elsewhere)
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test test-oracles check bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hwsim demo -o demo
@@ -11,10 +11,17 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n auto
 
+test-oracles: $(VENV)/.installed-oracles
+	$(BIN)/python -m tests.oracles
+	$(BIN)/python -m pytest -q tests/oracles
+
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m tests.bench
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +37,16 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-check: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,check]"
 	touch $@ $(VENV)/.installed $(VENV)/.installed-test
+
+# of hls4ml only the C++ headers are used, hence without what it depends on
+$(VENV)/.installed-oracles: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,oracles]"
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps "hls4ml>=1.1,<2"
+	touch $@ $(VENV)/.installed $(VENV)/.installed-test
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[bench]"
+	touch $@ $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) build demo *.egg-info

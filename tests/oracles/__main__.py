@@ -1,0 +1,51 @@
+"""`python -m tests.oracles [ORACLE ...]`: ask the tools, print the table; with all of them, write docs/exactness.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from tests.oracles import ap_fixed
+from tests.oracles.group import ENOUGH, Oracle, measure
+from tests.oracles.oracles import ORACLES
+from tests.oracles.table import DOCUMENT, UNEXPECTED, Row, markdown, row, write
+
+
+def main() -> None:
+    """Measure, print, write; the exit status is 1 when a row that claims exactness is not exact."""
+    parser = argparse.ArgumentParser(prog="python -m tests.oracles", description=__doc__)
+    parser.add_argument("oracles", nargs="*", metavar="ORACLE", help=f"any of {', '.join(ORACLES)}; all when left out")
+    parser.add_argument("--outputs", type=int, default=ENOUGH, help="outputs per operator, at least")
+    chosen = parser.parse_args()
+    names = chosen.oracles or list(ORACLES)
+    if unknown := set(names) - set(ORACLES):
+        parser.error(f"no oracle {', '.join(sorted(unknown))}; there are {', '.join(ORACLES)}")
+    if missing := [ORACLES[name].package for name in names if find_spec(ORACLES[name].package) is None]:
+        parser.error(f"{', '.join(missing)} not installed: make test-oracles installs them")
+    if "ap_fixed" in names and not ap_fixed.available():
+        parser.error("g++ is not installed, and ap_fixed.h must be compiled")
+    rows = [line for name in names for line in measured(ORACLES[name], chosen.outputs)]
+    print(f"\n{markdown(rows)}\n")
+    if not chosen.oracles:
+        write(rows)
+        print(f"written to {DOCUMENT}")
+    if wrong := [line.operator for line in rows if line.verdict == UNEXPECTED]:
+        sys.exit(f"not exact: {'; '.join(wrong)}")
+
+
+def measured(oracle: Oracle, outputs: int) -> Iterator[Row]:
+    """The rows of one oracle, with a word about the time that each took."""
+    tool = oracle.version()
+    for group in oracle.groups:
+        start = time.perf_counter()
+        found = measure(group, outputs)
+        seconds = time.perf_counter() - start
+        print(f"{seconds:5.1f} s  {found.mismatches:8,} of {found.outputs:,}  {group.operator}", flush=True)
+        yield row(group, found, tool)
+
+
+if __name__ == "__main__":
+    main()
