@@ -1,0 +1,1 @@
+"""The speed table: hwsim against its peers and its goals. `make bench`, or `python -m tests.bench [GROUP ...]`."""

@@ -1,0 +1,44 @@
+"""Other widths of weights and activations, against our own 8 bits on the same graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from hwsim.errors import HwsimError
+from hwsim.network.graph import Network
+from tests.bench.exact import exact_outputs, run_ours
+from tests.bench.networks import random_images, resnet20
+from tests.bench.row import UNKNOWN, Row
+from tests.bench.threads import use_threads
+from tests.bench.timing import interleave
+
+BATCH = 64
+PLAIN = "our int8"
+
+GOALS: Mapping[str, tuple[Callable[[], Network], float]] = {
+    "4 bits": (partial(resnet20, w_bits=4, a_bits=4), 1.0),
+    "2 bits": (partial(resnet20, w_bits=2, a_bits=2), 1.0),
+    "16 bits": (partial(resnet20, w_bits=16, a_bits=16), 0.25),
+    "binary weights": (partial(resnet20, w_bits=1, a_bits=8), 1.0),
+    "DRQ 8/4 bits": (partial(resnet20, regions=True), 0.5),
+}
+
+
+def rows() -> Iterator[Row]:
+    """ResNet-20 at every width, all measured in turns; a width that hwsim refuses has no rate."""
+    use_threads()
+    networks = {PLAIN: resnet20()}
+    for name, (build, _) in GOALS.items():
+        try:
+            networks[name] = build()
+        except HwsimError as error:
+            print(f"    {name}: {error}")
+    codes = {name: random_images(network, BATCH) for name, network in networks.items()}
+    expected = {name: exact_outputs(network, codes[name]) for name, network in networks.items()}
+    calls = {name: partial(run_ours, network, codes[name]) for name, network in networks.items()}
+    times = interleave(calls, expected, seconds=10.0)
+    rate = {name: BATCH / value for name, value in times.items()}
+    for name, (_, goal) in GOALS.items():
+        work = f"ResNet-20 {name}"
+        yield Row("bits", work, rate.get(name, UNKNOWN), PLAIN, rate[PLAIN], "images/s", goal)

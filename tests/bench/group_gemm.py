@@ -1,0 +1,47 @@
+"""The 8-bit matrix product alone, against torch's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tests.bench.exact import run_ours
+from tests.bench.networks import linear_layer
+from tests.bench.row import Row
+from tests.bench.threads import use_threads
+from tests.bench.timing import Array, Call, interleave
+
+M, K, N = 4098, 576, 128
+
+
+def rows() -> Iterator[Row]:
+    """One product, uint8 [M, K] by int8 [N, K] transposed, summed in int32."""
+    use_threads()
+    rng = np.random.default_rng(0)
+    a_u8 = rng.integers(0, 256, (M, K), dtype=np.uint8)
+    w_s8 = rng.integers(-127, 128, (N, K), dtype=np.int8)
+    expected = (a_u8.astype(np.float64) @ w_s8.T.astype(np.float64)).astype(np.int32)  # below 2^53: exact
+    calls = {"ours": our_int8_gemm(a_u8, w_s8), "torch": torch_int8_gemm(a_u8, w_s8)}
+    seconds = interleave(calls, dict.fromkeys(calls, expected))
+    rate = {name: M * K * N / value / 1e9 for name, value in seconds.items()}
+    yield Row("gemm", f"int8 {M}x{K}x{N}", rate["ours"], "torch._int_mm", rate["torch"], "GMAC/s", goal=1.0)
+
+
+# PLACEHOLDER: runs a one-layer network through `execute`. Put the kernel's own call here once there is one.
+def our_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[], NDArray[np.int32]]:
+    """The product, ready to call: whatever is prepared once per layer (packed weights) is not timed."""
+    return partial(run_ours, linear_layer(w_s8), a_u8)
+
+
+def torch_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Call:
+    """torch._int_mm with the weights in the layout that it likes best."""
+    a, w = torch.from_numpy(a_u8), torch.from_numpy(w_s8).T.contiguous()
+
+    def product() -> Array:
+        return torch._int_mm(a, w).numpy()
+
+    return product

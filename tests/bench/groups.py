@@ -1,0 +1,27 @@
+"""The groups of the speed table: a new one is a module `group_NAME.py` with `rows()`, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from tests.bench import (
+    group_bits,
+    group_ensemble,
+    group_gemm,
+    group_memory,
+    group_networks,
+    group_portable,
+    group_startup,
+)
+from tests.bench.row import Row
+
+GROUPS: Mapping[str, Callable[[], Iterator[Row]]] = {
+    "gemm": group_gemm.rows,
+    "networks": group_networks.rows,
+    "bits": group_bits.rows,
+    "ensemble": group_ensemble.rows,
+    "startup": group_startup.rows,
+    "memory": group_memory.rows,
+    "portable": group_portable.rows,
+}
+"""By the name that the command line takes, in the order of the table."""
