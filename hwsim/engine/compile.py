@@ -170,13 +170,14 @@ class _Compiler:
             if layer.op is not Op.ADD or not self._vector_add(layer):
                 continue
             for source in reversed([other for other in layers[:position] if other.name in layer.inputs]):
-                alone = (
-                    sum(source.name in other.inputs for other in layers) == 1 and layer.inputs.count(source.name) == 1
-                )
-                if source.op is Op.CONV and alone and self._by_vectors(source):
+                reads = sum(other.inputs.count(source.name) for other in layers)
+                if reads == 1 and self._may_be_absorbed(source):
                     found[layer.name] = source
                     break
         return found
+
+    def _may_be_absorbed(self, layer: Layer) -> bool:
+        return layer.op is Op.CONV and self._by_vectors(layer) and not self._is_depthwise(layer)
 
     def _vector_add(self, layer: Layer) -> bool:
         """Can a residual add be done in two digits of 16 bits, each within int32?"""
@@ -198,6 +199,13 @@ class _Compiler:
             return False  # 32 bits might not hold what is left after the shift
         policy, bits = self._fit(layer)
         return one and ((policy is Fit.NOTHING and self._fits_int32(layer)) or (policy, bits) == (Fit.WRAP, 32))
+
+    def _by_wide_vectors(self, layer: Layer) -> bool:
+        """Can the sums of a product layer, which several planes make, leave by vectors of 64 bits?"""
+        r, planes = layer.requantizer, self._planes(layer)
+        several = planes is not None and len(planes.values) * storage(self._source(layer))[2] > 1
+        half_up = isinstance(r, Requantizer) and r.rounding is Rounding.HALF_UP and storage(layer.output)[1] == 1
+        return several and half_up
 
     def _planes(self, layer: Layer) -> Planes | None:
         """The weights of a product layer for register tiles; None where int32 sums are not proved to be right."""
@@ -259,7 +267,7 @@ class _Compiler:
             self._product_by_steps(layer, values, fields)
             return
         bias = layer.bias + self.builder.maps[x].low * values.reshape(len(values), -1).sum(axis=1)
-        if self._is_depthwise(layer, values):
+        if self._is_depthwise(layer):
             fields |= self._depthwise_weights(values)
             self.builder.step(kind=Kind.DEPTHWISE, **fields, **self._bytes(layer, None, bias, 1, 1))
             return
@@ -269,6 +277,8 @@ class _Compiler:
         fields |= self._tile_weights(layer, x, planes, vectors)
         if self._by_vectors(layer):
             fields |= self._bytes(layer, add, bias, layer.geometry.groups, vectors)
+        elif self._by_wide_vectors(layer):
+            fields |= self._wide(layer, planes, bias, vectors)
         else:
             fields |= self._codes(layer)
             fields |= {"bias": self.builder.words(bias), "table": self.builder.words(planes.sign)}
@@ -293,34 +303,37 @@ class _Compiler:
         return {
             "kernel_h": g.kernel[0], "kernel_w": g.kernel[1], "stride_h": g.stride[0], "stride_w": g.stride[1],
             "pad_h": g.padding[0], "pad_w": g.padding[1], "dilation_h": g.dilation[0], "dilation_w": g.dilation[1],
-            "groups": g.groups, "filters": len(values) // g.groups, "depth": values.shape[1],
+            "groups": g.groups, "filters": len(values) // g.groups,
+            "depth": values.shape[1] // (2 if layer.region else 1),
         }  # fmt: skip
 
     def _tile_weights(self, layer: Layer, x: int, planes: Planes, vectors: int) -> dict[str, int]:
         """Weights in the order of the segments: a kernel row where its codes lie side by side, else a tap."""
         g, m = layer.geometry, self.builder.maps[x]
-        depth, (rows, columns) = planes.values.shape[2], planes.values.shape[3:]
-        taps = planes.values.transpose(0, 1, 3, 4, 2)  # [plane, filter, row, column, channel]
+        rows, columns = planes.values.shape[3:]
+        halves = np.split(planes.values, 2 if layer.region else 1, axis=2)  # those of the fine and of the coarse codes
         together = g.groups == 1 and g.dilation[1] == 1
         runs, segments = [], []
         for ky in range(rows):
             for kx in range(1 if together else columns):
-                run = taps[:, :, ky] if together else taps[:, :, ky, kx]
-                runs.append(run.reshape(*run.shape[:2], -1))
                 offset = ky * g.dilation[0] * m.row + kx * g.dilation[1] * m.channels
-                segments.append((offset, -(-runs[-1].shape[2] // 4)))
+                for plane, half in enumerate(halves):
+                    taps = half.transpose(0, 1, 3, 4, 2)[:, :, ky]  # [plane, filter, column, channel]
+                    run = taps if together else taps[:, :, kx]
+                    runs.append(run.reshape(*run.shape[:2], -1))
+                    segments.append((offset, plane, -(-runs[-1].shape[2] // 4)))
         packed = pack_tiles(runs, g.groups, vectors)
-        words = sum(count for _, count in segments)
-        assert depth * g.groups == m.channels
+        words = sum(count for _, _, count in segments)
         return {
             "segments": self.builder.words(segments), "segment_count": len(segments),
-            "weights": self.builder.weights(packed), "weight_bytes": words * 4 * LANES * vectors,
-            "weight_planes": len(planes.values),
+            "split": layer.region is not None, "weights": self.builder.weights(packed),
+            "weight_bytes": words * 4 * LANES * vectors, "weight_planes": len(planes.values),
         }  # fmt: skip
 
-    def _is_depthwise(self, layer: Layer, values: Ints) -> bool:
+    def _is_depthwise(self, layer: Layer) -> bool:
         """One filter per channel: such layers have too little to sum for a register tile."""
-        return len(values) == layer.geometry.groups > 1 and values.shape[1] == 1 and self._by_vectors(layer)
+        filters, depth = self._values(layer).shape[:2]
+        return filters == layer.geometry.groups > 1 == depth and self._by_vectors(layer)
 
     def _depthwise_weights(self, values: Ints) -> dict[str, int]:
         taps = values[:, 0].reshape(len(values), -1).T
@@ -358,6 +371,19 @@ class _Compiler:
             "shift": b.words(even_before_odd(per_lane(shift, *lanes, np.int64))),
             "scalars": b.words(scalars),
         }  # fmt: skip
+
+    def _wide(self, layer: Layer, planes: Planes, bias: Ints, vectors: int) -> dict[str, int]:
+        r, b = layer.requantizer, self.builder
+        assert isinstance(r, Requantizer)
+        multiplier, shift = (np.broadcast_to(v.ravel(), len(bias)) for v in (r.multiplier, r.shift))
+        half = (np.int64(1) << shift) >> 1
+        columns = {"table": planes.sign, "bias": bias, "multiplier": multiplier, "half": half, "shift": shift}
+        groups = layer.geometry.groups
+        lanes = {name: b.words(per_lane(v, groups, vectors, np.int64)) for name, v in columns.items()}
+        policy, bits = self._fit(layer)
+        spare = 64 - bits if policy is Fit.WRAP else 0
+        high = layer.accumulator.high if policy is Fit.SATURATE else 2**62
+        return lanes | {"emit": Emit.WIDE, "scalars": b.words([*_byte_clip(layer.output, r), spare, -high - 1, high])}
 
     def _add_constant(self, add: Layer) -> int:
         """What a residual add of stored codes adds to its two products: the codes' lowest values, and one half."""
@@ -412,13 +438,12 @@ class _Compiler:
         channels, height, width = self.network.shapes[layer.inputs[0]]
         if self.builder.maps[x].planes != 1:
             raise NotCompiled(f"region layer {layer.name!r} reads codes of two bytes")
-        y = self._add_map(source, height, width, 2 * channels, self._reach(layer))
+        y = self.builder.map(Map(height, width, channels, 0, 1, 2, self._reach(layer)))
         rows, columns = -(-height // region.height), -(-width // region.width)
         first = sum(r * c for _, _, r, c in self.masks)
         self.masks.append((layer.name, first, rows, columns))
-        groups = layer.geometry.groups
         self.builder.step(
-            kind=Kind.SPLIT, x=x, y=y, groups=groups, depth=channels // groups, region_h=region.height,
+            kind=Kind.SPLIT, x=x, y=y, region_h=region.height,
             region_w=region.width, threshold=region.threshold, low_bits=region.low_bits,
             drop=source.bits - region.low_bits, rounding=list(Rounding).index(region.rounding), mask=first,
             fraction_bits=FRACTION_BITS,

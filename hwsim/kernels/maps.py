@@ -7,10 +7,12 @@ import math
 import numpy as np
 
 from hwsim.kernels.compile import kernel
-from hwsim.kernels.multiply import store_code, value_at
-from hwsim.kernels.rounding import code_of, round_shift
+from hwsim.kernels.multiply import store_code, store_codes, value_at, values_of
+from hwsim.kernels.rounding import HALF_UP, clip_row, codes_of, round_row, round_shift, saturate
+from hwsim.kernels.words import Fit
 
 i32, i64, u8 = np.int32, np.int64, np.uint8
+SATURATE_STEP = int(Fit.SATURATE_STEP)
 
 
 @kernel()
@@ -79,8 +81,8 @@ def sum_pool(step, x, y, arena, words, floats, images, part, parts):  # type: ig
                         source = x.origin + n * x.image + top * x.row + left * x.pixel
                         _add_values(arena, x, source, sums)
             at = y.origin + n * y.image + row * y.row + column * y.pixel
-            for c in range(x.channels):
-                store_code(arena, y, at + c, code_of(step, c, sums[c], words, floats), step.first_code)
+            codes_of(step, 0, sums, words, floats)
+            store_codes(arena, y, at, sums, step.first_code)
 
 
 @kernel()
@@ -98,33 +100,34 @@ def _add_values(arena, x, source, sums):  # type: ignore[no-untyped-def]
 def add(step, x, other, y, arena, words, images, part, parts):  # type: ignore[no-untyped-def]
     """A residual add; the two multipliers stand in `words` at `multiplier`, the common shift at `shift`."""
     m_x, m_other, shift = words[step.multiplier], words[step.multiplier + 1], words[step.shift]
+    totals, others = np.empty(y.width * y.channels, i64), np.empty(y.width * y.channels, i64)
     rows = images * y.height
     for r in range(part * rows // parts, (part + 1) * rows // parts):
         n, row = divmod(r, y.height)
-        for column in range(y.width):
-            at_x = x.origin + n * x.image + row * x.row + column * x.pixel
-            at_other = other.origin + n * other.image + row * other.row + column * other.pixel
-            at = y.origin + n * y.image + row * y.row + column * y.pixel
-            for c in range(y.channels):
-                total = value_at(arena, x, at_x + c) * m_x + value_at(arena, other, at_other + c) * m_other
-                code = round_shift(total, shift, step.rounding) + step.zero
-                store_code(arena, y, at + c, min(max(code, step.code_low), step.code_high), step.first_code)
+        values_of(arena, x, x.origin + n * x.image + row * x.row, totals)
+        values_of(arena, other, other.origin + n * other.image + row * other.row, others)
+        for c in range(len(totals)):
+            totals[c] = totals[c] * m_x + others[c] * m_other
+        round_row(totals, shift, step.rounding)
+        clip_row(totals, step.zero, step.code_low, step.code_high)
+        store_codes(arena, y, y.origin + n * y.image + row * y.row, totals, step.first_code)
 
 
 @kernel()
 def rescale(step, x, y, arena, words, images, part, parts):  # type: ignore[no-untyped-def]
-    """One operand of a concatenation, requantized into its part of the result."""
+    """One operand of a concatenation, requantized into its part of the result, pixel by pixel."""
     multiplier, shift = words[step.multiplier], words[step.shift]
+    totals = np.empty(y.channels, i64)
     rows = images * y.height
     for r in range(part * rows // parts, (part + 1) * rows // parts):
         n, row = divmod(r, y.height)
         for column in range(y.width):
-            at_x = x.origin + n * x.image + row * x.row + column * x.pixel
-            at = y.origin + n * y.image + row * y.row + column * y.pixel
-            for c in range(y.channels):
-                total = value_at(arena, x, at_x + c) * multiplier
-                code = round_shift(total, shift, step.rounding) + step.zero
-                store_code(arena, y, at + c, min(max(code, step.code_low), step.code_high), step.first_code)
+            values_of(arena, x, x.origin + n * x.image + row * x.row + column * x.pixel, totals)
+            for c in range(len(totals)):
+                totals[c] *= multiplier
+            round_row(totals, shift, step.rounding)
+            clip_row(totals, step.zero, step.code_low, step.code_high)
+            store_codes(arena, y, y.origin + n * y.image + row * y.row + column * y.pixel, totals, step.first_code)
 
 
 @kernel()
@@ -144,48 +147,58 @@ def gather(step, x, y, arena, words, images, part, parts):  # type: ignore[no-un
 
 @kernel()
 def split(step, x, y, arena, masks, images, part, parts):  # type: ignore[no-untyped-def]
-    """Region precision as a plain convolution: decide on regions, then write a map of twice the channels.
+    """Region precision as a plain convolution: decide on regions, then write a map of two planes.
 
-    In each group of y the first half of the channels holds the codes where the region is sensitive,
-    the second half the coarse codes (shifted back up) where it is not; the other half is zero.
-    `masks` bool [sample, region] receives the decision. Equals `reference.sensitive_regions`.
+    The first plane of y holds the codes where the region is sensitive, the second the coarse codes
+    (shifted back up) where it is not; the other plane is zero. `masks` bool [sample, region] receives
+    the decision. Equals `reference.sensitive_regions`.
     """
-    down, across = (x.height + step.region_h - 1) // step.region_h, (x.width + step.region_w - 1) // step.region_w
-    largest = (i64(1) << step.low_bits) - 1
+    across = (x.width + step.region_w - 1) // step.region_w
+    coarse = coarse_codes(step)
+    sensitive = np.empty(x.width * x.channels, u8)  # 255 for every code of a row that is, else 0
     for n in range(part * images // parts, (part + 1) * images // parts):
-        sums = np.zeros((down, across), i64)
-        for row in range(x.height):
-            for column in range(x.width):
-                codes = arena[x.origin + n * x.image + row * x.row + column * x.pixel :][: x.channels]
-                total = i32(0)
-                for c in range(x.channels):
-                    total += i32(codes[c])
-                sums[row // step.region_h, column // step.region_w] += total
-        for i in range(down):
+        for top in range(0, x.height, step.region_h):
+            tall = min(step.region_h, x.height - top)
+            first = step.mask + top // step.region_h * across
             for j in range(across):
-                tall = min(step.region_h, x.height - i * step.region_h)
-                broad = min(step.region_w, x.width - j * step.region_w)
-                reached = sums[i, j] << step.fraction_bits >= step.threshold * (x.channels * tall * broad)
-                masks[n, step.mask + i * across + j] = reached
-        # what a code becomes where its region is not sensitive: a table of all bytes
-        coarse = np.empty(256, u8)
-        for code in range(256):
-            coarse[code] = min(max(round_shift(i64(code), step.drop, step.rounding), i64(0)), largest) << step.drop
-        for row in range(x.height):
-            for column in range(x.width):
-                sensitive = masks[n, step.mask + row // step.region_h * across + column // step.region_w]
-                source = x.origin + n * x.image + row * x.row + column * x.pixel
-                target = y.origin + n * y.image + row * y.row + column * y.pixel
-                for g in range(step.groups):
-                    codes = arena[source + g * step.depth :][: step.depth]
-                    fine = arena[target + 2 * g * step.depth :][: step.depth]
-                    low = arena[target + (2 * g + 1) * step.depth :][: step.depth]
-                    if sensitive:
-                        fine[:], low[:] = codes, 0
-                    else:
-                        fine[:] = 0
-                        for c in range(step.depth):
-                            low[c] = coarse[codes[c]]
+                left, broad = j * step.region_w, min(step.region_w, x.width - j * step.region_w)
+                run, total = broad * x.channels, i64(0)
+                for row in range(top, top + tall):
+                    codes = arena[x.origin + n * x.image + row * x.row + left * x.pixel :][:run]
+                    for i in range(run):
+                        total += i64(codes[i])
+                reached = total << step.fraction_bits >= step.threshold * (tall * run)
+                masks[n, first + j] = reached
+                sensitive[left * x.channels :][:run] = 255 if reached else 0
+            for row in range(top, top + tall):
+                codes = arena[x.origin + n * x.image + row * x.row :][: len(sensitive)]
+                fine = arena[y.origin + n * y.image + row * y.row :][: len(sensitive)]
+                low = arena[y.origin + y.plane + n * y.image + row * y.row :][: len(sensitive)]
+                for i in range(len(sensitive)):
+                    fine[i] = codes[i] & sensitive[i]
+                _coarsen(step, codes, sensitive, coarse, low)
+
+
+@kernel()
+def _coarsen(step, codes, sensitive, coarse, low):  # type: ignore[no-untyped-def]
+    """Coarse codes where a row is not sensitive: by arithmetic, which runs in vectors, or from the table."""
+    if step.rounding == HALF_UP:  # no sum leaves a byte: what would round up beyond the largest is capped before
+        half = (1 << step.drop) >> 1
+        cap, mask = (((1 << step.low_bits) - 1) << step.drop) + half - 1, 255 - ((1 << step.drop) - 1)
+        for i in range(len(low)):
+            low[i] = u8(u8(u8(min(codes[i], u8(cap))) + u8(half)) & u8(mask)) & ~sensitive[i]
+    else:
+        for i in range(len(low)):
+            low[i] = coarse[codes[i]] & ~sensitive[i]
+
+
+@kernel()
+def coarse_codes(step):  # type: ignore[no-untyped-def]
+    """What each byte becomes where its region is not sensitive: uint8 [256]."""
+    coarse, largest = np.empty(256, u8), (i64(1) << step.low_bits) - 1
+    for code in range(256):
+        coarse[code] = min(max(round_shift(i64(code), step.drop, step.rounding), i64(0)), largest) << step.drop
+    return coarse
 
 
 @kernel()
@@ -202,13 +215,12 @@ def multiply_rows(step, x, other, y, arena, words, floats, images, part, parts):
             at = other.origin + n * other.image + (row // step.table_size * step.depth + k) * other.pixel
             for c in range(step.filters):
                 total = sums[c] + value * value_at(arena, other, at + c)
-                if step.fit == 4:  # Fit.SATURATE_STEP
-                    high = (i64(1) << (step.fit_bits - 1)) - 1
-                    total = min(max(total, -high - 1), high)
+                if step.fit == SATURATE_STEP:
+                    total = saturate(total, step.fit_bits)
                 sums[c] = total
         at = y.origin + n * y.image + row * y.pixel
-        for c in range(step.filters):
-            store_code(arena, y, at + c, code_of(step, c, sums[c], words, floats), step.first_code)
+        codes_of(step, 0, sums, words, floats)
+        store_codes(arena, y, at, sums, step.first_code)
 
 
 @kernel()
@@ -235,6 +247,7 @@ def softmax(step, x, y, arena, words, images, part, parts):  # type: ignore[no-u
 def layer_norm(step, x, y, arena, words, floats, images, part, parts):  # type: ignore[no-untyped-def]
     """Normalize the channels of each pixel, weigh, add the bias. Equals `reference.normalize` and what follows it."""
     size = x.channels
+    sums = np.empty(size, i64)
     rows = images * x.width
     for r in range(part * rows // parts, (part + 1) * rows // parts):
         n, row = divmod(r, x.width)
@@ -248,8 +261,9 @@ def layer_norm(step, x, y, arena, words, floats, images, part, parts):  # type: 
         for c in range(size):
             centred = (size * value_at(arena, x, at_x + c) - total) << (step.norm_bits + step.root_bits // 2)
             normal = (2 * centred + root) // (2 * root)
-            product = normal * words[step.table + c] + words[step.bias + c]
-            store_code(arena, y, at + c, code_of(step, c, product, words, floats), step.first_code)
+            sums[c] = normal * words[step.table + c] + words[step.bias + c]
+        codes_of(step, 0, sums, words, floats)
+        store_codes(arena, y, at, sums, step.first_code)
 
 
 @kernel()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.kernels.compile import kernel
-from hwsim.kernels.rounding import code_of, fit, saturate
-from hwsim.kernels.tiles import LANES, PIXELS, adding_byte_tile, byte_tile, dot_tile, emit
+from hwsim.kernels.rounding import codes_of, fit_row, saturate
+from hwsim.kernels.tiles import LANES, PIXELS, adding_byte_tile, byte_tile, dot_tile, emit, emit_wide
 from hwsim.kernels.words import TILES, Emit, Fit
 
 i32, i64, u8 = np.int32, np.int64, np.uint8
-BYTES, BYTES_ADD, LOGITS = int(Emit.BYTES), int(Emit.BYTES_ADD), int(Emit.LOGITS)
+BYTES, BYTES_ADD, WIDE, LOGITS = int(Emit.BYTES), int(Emit.BYTES_ADD), int(Emit.WIDE), int(Emit.LOGITS)
 SATURATE_STEP = int(Fit.SATURATE_STEP)
 
 
@@ -75,6 +75,18 @@ def store_code(arena, y, at, code, first_code):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def store_codes(arena, y, at, codes, first_code):  # type: ignore[no-untyped-def]
+    """Write codes side by side from a byte of map `y` on."""
+    unit, low = y.unit, arena[at:][: len(codes)]
+    for c in range(len(codes)):
+        low[c] = u8(((codes[c] - first_code) * unit) & 255)
+    if y.planes == 2:
+        high = arena[at + y.plane :][: len(codes)]
+        for c in range(len(codes)):
+            high[c] = u8(((codes[c] - first_code) * unit) >> 8)
+
+
+@kernel()
 def value_at(arena, x, at):  # type: ignore[no-untyped-def]
     """The value whose code stands at a byte of map `x`."""
     if x.planes == 2:
@@ -119,12 +131,52 @@ def lay_groups(step, x, y, other, images):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def finish(step, y, channel, total, at, arena, words, floats, logits):  # type: ignore[no-untyped-def]
-    """Emit one exact sum, bias included, of output channel `channel`; `at` is a byte of y or an output."""
+def place_segments(step, x, words):  # type: ignore[no-untyped-def]
+    """The segments of a step, int64 [count, (byte offset, four-byte words)], once it is known how far planes lie apart.
+
+    They stand in `words` as (offset, plane, four-byte words): a layer with region precision walks
+    through the fine codes in one plane and the coarse ones in the other.
+    """
+    placed = np.empty((step.segment_count, 2), i64)
+    for s in range(step.segment_count):
+        at = step.segments + 3 * s
+        placed[s, 0], placed[s, 1] = words[at] + words[at + 1] * x.plane, words[at + 2]
+    return placed
+
+
+@kernel()
+def finish(step, y, channel, totals, at, arena, words, floats, logits):  # type: ignore[no-untyped-def]
+    """Emit exact sums, bias included, of the channels from `channel` on; `at` is a byte of y or an output."""
     if step.emit == LOGITS:
-        logits[at + channel * y.plane] = i32(fit(total, step.fit, step.fit_bits))
+        fit_row(totals, step.fit, step.fit_bits)
+        for c in range(len(totals)):
+            logits[at + (channel + c) * y.plane] = i32(totals[c])
     else:
-        store_code(arena, y, at + channel, code_of(step, channel, total, words, floats), step.first_code)
+        codes_of(step, channel, totals, words, floats)
+        store_codes(arena, y, at + channel, totals, step.first_code)
+
+
+@kernel()
+def values_of(arena, x, at, values):  # type: ignore[no-untyped-def]
+    """The values of codes side by side from a byte of map `x` on."""
+    low, base = arena[at:][: len(values)], x.low
+    for c in range(len(values)):
+        values[c] = i64(low[c]) + base
+    if x.planes == 2:
+        high = arena[at + x.plane :][: len(values)]
+        for c in range(len(values)):
+            values[c] += i64(high[c]) << 8
+
+
+@kernel()
+def add_planes(step, sums, area, x_planes, totals):  # type: ignore[no-untyped-def]
+    """Exact sums of a row of channels from the int32 sums of its byte planes, `area` apart."""
+    totals[:] = 0
+    for p in range(x_planes * step.weight_planes):
+        x_plane, w_plane = divmod(p, step.weight_planes)
+        shift, row = 8 * (x_plane + w_plane), sums[p * area :]
+        for c in range(len(totals)):
+            totals[c] += i64(row[c]) << shift
 
 
 @kernel()
@@ -140,11 +192,15 @@ def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, ima
     channel_tiles = (step.filters + width - 1) // width
     pixel_tiles = (count + step.tile_groups - 1) // step.tile_groups
     area = step.tile_groups * PIXELS * width
-    planes = x.planes * step.weight_planes
-    sums = np.empty(planes * area, i32)
+    x_planes = 1 if step.split else x.planes
+    planes = x_planes * step.weight_planes
+    raw = np.zeros(4 * area + LANES, i32)
+    sums, totals = raw[-raw.ctypes.data % 64 // 4 :], np.empty(width, i64)  # at an address of whole vectors
 
     arena_at, words_at, ints_at = arena.ctypes.data, words.ctypes.data, ints.ctypes.data
-    weights_at, segments = weights.ctypes.data + step.weights, words_at + 8 * step.segments
+    weights_at = weights.ctypes.data + step.weights
+    placed = place_segments(step, x, words)
+    segments = placed.ctypes.data
     work = step.groups * channel_tiles * pixel_tiles
     for item in range(part * work // parts, (part + 1) * work // parts):
         block, tile = divmod(item, pixel_tiles)
@@ -176,17 +232,38 @@ def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, ima
                 step.tile, x_at + x_plane * x.plane, ins.ctypes.data + at, in_stride, segments, step.segment_count, w,
                 sums.ctypes.data + 4 * p * area,
             )  # fmt: skip
+        if step.emit == WIDE:
+            emit_tile(step, y, outs[first:], out_stride, sums, area, block * width, channel, filters, arena, words)
+            continue
+        sign, bias = words[step.table + channel :], words[step.bias + channel :]
         for pixel in range(step.tile_groups * PIXELS):
             target = outs[first + pixel // PIXELS] + pixel % PIXELS * out_stride
-            for c in range(filters):
-                total = i64(0)
-                for p in range(planes):
-                    x_plane, w_plane = divmod(p, step.weight_planes)
-                    total += i64(sums[p * area + pixel * width + c]) << (8 * (x_plane + w_plane))
-                total = total * words[step.table + channel + c] + words[step.bias + channel + c]
-                if planes == 1:
-                    total = i64(i32(total))  # the tile's sum is one modulo 2^32
-                finish(step, y, channel + c, total, target, arena, words, floats, logits)
+            row = totals[:filters]
+            if planes == 1:  # the tile's sums are right modulo 2^32
+                for c in range(filters):
+                    row[c] = i64(i32(i64(sums[pixel * width + c]) + bias[c]))
+            else:
+                add_planes(step, sums[pixel * width :], area, x_planes, row)
+                for c in range(filters):
+                    row[c] = row[c] * sign[c] + bias[c]
+            finish(step, y, channel, row, target, arena, words, floats, logits)
+
+
+@kernel()
+def emit_tile(step, y, outs, out_stride, sums, area, lane, channel, filters, arena, words):  # type: ignore[no-untyped-def]
+    """Join the planes of a tile's sums and write its codes, by vectors of 64 bits."""
+    words_at, high_byte = words.ctypes.data, y.plane if y.planes == 2 else i64(0)
+    for group in range(step.tile_groups):
+        for v in range(step.vectors):
+            if filters <= v * LANES:
+                continue
+            at = 8 * (lane + v * LANES)
+            emit_wide(  # type: ignore[call-arg]
+                sums.ctypes.data + 4 * (group * PIXELS * step.vectors + v) * LANES, 4 * step.vectors * LANES, 4 * area,
+                words_at + 8 * step.table + at, words_at + 8 * step.bias + at, words_at + 8 * step.multiplier + at,
+                words_at + 8 * step.half + at, words_at + 8 * step.shift + at, words_at + 8 * step.scalars,
+                arena.ctypes.data + outs[group] + channel + v * LANES, high_byte, out_stride, filters - v * LANES,
+            )  # fmt: skip
 
 
 @kernel()
@@ -223,6 +300,7 @@ def multiply_exactly(step, x, y, arena, words, floats, logits, images, part, par
     """
     steps = step.fit == SATURATE_STEP
     taps = step.kernel_h * step.kernel_w * step.depth
+    totals = np.empty(step.groups * step.filters, i64)
     pixels = images * y.height * y.width
     for p in range(part * pixels // parts, (part + 1) * pixels // parts):
         n, inside = divmod(p, y.height * y.width)
@@ -230,7 +308,7 @@ def multiply_exactly(step, x, y, arena, words, floats, logits, images, part, par
         top, left = row * step.stride_h - step.pad_h, column * step.stride_w - step.pad_w
         corner = x.origin + n * x.image + top * x.row + left * x.pixel
         at = y.origin + n * y.image + row * y.row + column * y.pixel
-        for channel in range(step.groups * step.filters):
+        for channel in range(len(totals)):
             total, w = words[step.bias + channel], step.table + channel * taps
             if steps:
                 total = saturate(total, step.fit_bits)
@@ -243,4 +321,5 @@ def multiply_exactly(step, x, y, arena, words, floats, logits, images, part, par
                         w += 1
                         if steps:
                             total = saturate(total, step.fit_bits)
-            finish(step, y, channel, total, at, arena, words, floats, logits)
+            totals[channel] = total
+        finish(step, y, 0, totals, at, arena, words, floats, logits)

@@ -29,13 +29,14 @@ def saturate(value, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def fit(value, policy, bits):  # type: ignore[no-untyped-def]
-    """An exact sum as it leaves its accumulator."""
+def fit_row(totals, policy, bits):  # type: ignore[no-untyped-def]
+    """Exact sums as they leave their accumulator, in place."""
     if policy == WRAP:
-        return wrap(value, bits)
-    if policy == SATURATE:
-        return saturate(value, bits)
-    return value
+        for c in range(len(totals)):
+            totals[c] = wrap(totals[c], bits)
+    elif policy == SATURATE:
+        for c in range(len(totals)):
+            totals[c] = saturate(totals[c], bits)
 
 
 @kernel()
@@ -56,33 +57,78 @@ def round_shift(value, shift, rule):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def scale(value, multiplier, shift, rule):  # type: ignore[no-untyped-def]
-    """`value * multiplier / 2^shift` by any rule but the one of floats."""
-    if rule == GEMMLOWP_DOUBLE:
-        left, right = max(i64(31) - shift, i64(0)), max(shift - i64(31), i64(0))
-        return round_shift(round_shift(wrap(value << left, 32) * multiplier, i64(31), HALF_UP), right, HALF_AWAY)
-    return round_shift(value * multiplier, shift, rule)
-
-
-@kernel()
-def scale_f32(value, scale):  # type: ignore[no-untyped-def]
-    """The sum as float32 times a float32 scale, rounded to the even neighbour."""
-    product = f32(value) * scale
-    return i64(np.rint(min(max(product, f32(-(2.0**62))), f32(2.0**62))))
-
-
-@kernel()
-def code_of(step, channel, total, words, floats):  # type: ignore[no-untyped-def]
-    """The output code of an exact sum, bias included. Equals `reference.requantize` after `reference.fit`."""
-    total = fit(total, step.fit, step.fit_bits)
-    if step.level_count > 0:
-        levels = step.levels + channel * step.level_count
-        reached = i64(0)
-        for i in range(step.level_count):
-            reached += i64(total >= words[levels + i])
-        return step.code_low + reached
-    if step.rounding == F32_HALF_EVEN:
-        scaled = scale_f32(total, floats[step.multiplier32 + channel])
+def round_row(totals, shift, rule):  # type: ignore[no-untyped-def]
+    """`total / 2^shift` by a rule of one step and a common shift, in place."""
+    if rule == HALF_UP:
+        half = (i64(1) << shift) >> i64(1)
+        for c in range(len(totals)):
+            totals[c] = (totals[c] + half) >> shift
     else:
-        scaled = scale(total, words[step.multiplier + channel], words[step.shift + channel], step.rounding)
-    return min(max(scaled + step.zero, step.code_low), step.code_high)
+        for c in range(len(totals)):
+            totals[c] = round_shift(totals[c], shift, rule)
+
+
+@kernel()
+def clip_row(totals, zero, low, high):  # type: ignore[no-untyped-def]
+    """Codes of rounded values: plus the zero point, then clipped, in place."""
+    for c in range(len(totals)):
+        totals[c] = min(max(totals[c] + zero, low), high)
+
+
+@kernel()
+def scale_row(totals, multiplier, shift, rule):  # type: ignore[no-untyped-def]
+    """`total * multiplier / 2^shift` by a rule of integers, in place. Equals what `reference.requantize` does."""
+    if rule == HALF_UP:
+        for c in range(len(totals)):
+            s = shift[c]
+            totals[c] = (totals[c] * multiplier[c] + ((i64(1) << s) >> i64(1))) >> s
+    elif rule == FLOOR:
+        for c in range(len(totals)):
+            totals[c] = (totals[c] * multiplier[c]) >> shift[c]
+    elif rule == GEMMLOWP_DOUBLE:
+        for c in range(len(totals)):
+            left, right = max(i64(31) - shift[c], i64(0)), max(shift[c] - i64(31), i64(0))
+            high = (wrap(totals[c] << left, 32) * multiplier[c] + (i64(1) << 30)) >> i64(31)
+            totals[c] = round_shift(high, right, HALF_AWAY)
+    else:
+        for c in range(len(totals)):
+            totals[c] = round_shift(totals[c] * multiplier[c], shift[c], rule)
+
+
+@kernel()
+def scale_row_f32(totals, scales):  # type: ignore[no-untyped-def]
+    """Sums as float32 times float32 scales, rounded to the even neighbour, in place."""
+    largest = f32(2.0**62)
+    for c in range(len(totals)):
+        product = f32(totals[c]) * scales[c]
+        totals[c] = i64(np.rint(min(max(product, -largest), largest)))
+
+
+@kernel()
+def reach_row(totals, levels, low):  # type: ignore[no-untyped-def]
+    """`low` plus the number of levels [channel, count] that each sum reaches, in place."""
+    count = len(levels) // len(totals)
+    for c in range(len(totals)):
+        reached = i64(0)
+        for i in range(count):
+            reached += i64(totals[c] >= levels[c * count + i])
+        totals[c] = low + reached
+
+
+@kernel()
+def codes_of(step, channel, totals, words, floats):  # type: ignore[no-untyped-def]
+    """Output codes, in place, of exact sums (bias included) of the channels from `channel` on.
+
+    Equals `reference.requantize` after `reference.fit`.
+    """
+    count = len(totals)
+    fit_row(totals, step.fit, step.fit_bits)
+    if step.level_count > 0:
+        reach_row(totals, words[step.levels + channel * step.level_count :][: count * step.level_count], step.code_low)
+        return
+    if step.rounding == F32_HALF_EVEN:
+        scale_row_f32(totals, floats[step.multiplier32 + channel :][:count])
+    else:
+        multiplier, shift = words[step.multiplier + channel :][:count], words[step.shift + channel :][:count]
+        scale_row(totals, multiplier, shift, step.rounding)
+    clip_row(totals, step.zero, step.code_low, step.code_high)

@@ -56,6 +56,12 @@ def splat(b: ir.IRBuilder, scalar: Any, lanes: int) -> Any:
     return b.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(i32, lanes), [0] * lanes))
 
 
+def clip(b: ir.IRBuilder, value: Any, low: Any, high: Any) -> Any:
+    """The nearest integers within bounds."""
+    value = b.select(b.icmp_signed("<", value, low), low, value)
+    return b.select(b.icmp_signed(">", value, high), high, value)
+
+
 def load(b: ir.IRBuilder, kind: ir.Type, address: Any, align: int = 1) -> Any:
     """The value of type `kind` at an address."""
     value = b.load(b.inttoptr(address, kind.as_pointer()))
@@ -183,7 +189,6 @@ class _Bytes:
         )
         self.first = constant(LANES * v)
         self.count = b.sub(self.filters, self.first)
-        self.full = b.icmp_signed(">=", self.count, constant(LANES))
 
     def pixel(self, total: Any, group: int, pixel: int) -> None:
         """Requantize the sums of one pixel and write its codes."""
@@ -195,9 +200,8 @@ class _Bytes:
         code = self._clip(b.bitcast(joined, ROW), *self.scalars[:3])
         if self.with_add:
             code = self._add(code, self._place(self.other, self.others, self.other_stride, group, pixel))
-        self._write(
-            b.trunc(code, ir.VectorType(i8, LANES)), self._place(self.out, self.outs, self.out_stride, group, pixel)
-        )
+        place = self._place(self.out, self.outs, self.out_stride, group, pixel)
+        write_bytes(b, b.trunc(code, ir.VectorType(i8, LANES)), place, self.count)
 
     def _halves(self, vector: Any) -> list[Any]:
         """Even and odd lanes of 32 bits, each as lanes of 64 bits."""
@@ -210,8 +214,7 @@ class _Bytes:
         """Clip to low and high, then add zero: in this order nothing overflows."""
         b = self.b
         zero, low, high = (splat(b, b.trunc(scalar, i32), LANES) for scalar in (zero, low, high))
-        value = b.select(b.icmp_signed("<", value, low), low, value)
-        return b.add(b.select(b.icmp_signed(">", value, high), high, value), zero)
+        return b.add(clip(b, value, low, high), zero)
 
     def _add(self, code: Any, address: Any) -> Any:
         """code * mine + other * its, plus a constant, shifted: in two digits of 16 bits, which 32 bits hold."""
@@ -235,17 +238,19 @@ class _Bytes:
         start = b.add(base, load(b, i64, b.add(offsets, constant(8 * group)), 8))
         return b.add(b.add(start, self.first), b.mul(stride, constant(pixel)))
 
-    def _write(self, codes: Any, address: Any) -> None:
-        b, pointer = self.b, codes.type.as_pointer()
-        with b.if_else(self.full) as (all_lanes, some_lanes):  # a store with a mask is slow
-            with all_lanes:
-                store(b, codes, address)
-            with some_lanes:
-                lanes = ir.Constant(ir.VectorType(i64, LANES), list(range(LANES)))
-                mask = b.icmp_signed("<", lanes, splat(b, self.count, LANES))
-                kind = ir.FunctionType(ir.VoidType(), [codes.type, pointer, i32, mask.type])
-                write = b.module.declare_intrinsic(f"llvm.masked.store.v{LANES}i8.p0", (), kind)
-                b.call(write, [codes, b.inttoptr(address, pointer), ir.Constant(i32, 1), mask])
+
+def write_bytes(b: ir.IRBuilder, codes: Any, address: Any, count: Any) -> None:
+    """Store the first `count` bytes of a vector, or all of them."""
+    with b.if_else(b.icmp_signed(">=", count, constant(LANES))) as (all_lanes, some_lanes):  # masked stores are slow
+        with all_lanes:
+            store(b, codes, address)
+        with some_lanes:
+            pointer = codes.type.as_pointer()
+            lanes = ir.Constant(ir.VectorType(i64, LANES), list(range(LANES)))
+            mask = b.icmp_signed("<", lanes, splat(b, count, LANES))
+            kind = ir.FunctionType(ir.VoidType(), [codes.type, pointer, i32, mask.type])
+            write = b.module.declare_intrinsic(f"llvm.masked.store.v{LANES}i8.p0", (), kind)
+            b.call(write, [codes, b.inttoptr(address, pointer), ir.Constant(i32, 1), mask])
 
 
 def _walk(b: ir.IRBuilder, instruction: Any, groups: int, vectors: int, arguments: Any) -> list[Any]:
@@ -394,3 +399,44 @@ def emit(  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 11), generate
+
+
+@intrinsic
+def emit_wide(  # type: ignore[no-untyped-def]
+    typing_context, sums, sums_stride, plane, sign, bias, multiplier, half, shift, scalars, out, high_byte, out_stride,
+    filters,
+):  # fmt: skip
+    """Join the int32 sums of byte planes, requantize half up in 64 bits, write codes of one or two bytes.
+
+    For one group and one vector. Four planes of `sums` lie `plane` bytes apart and count 1, 256, 256
+    and 65536; planes that a layer lacks are zero. `sign`, `bias`, `multiplier`, `half` and `shift` int64
+    [LANES]; `scalars` int64 (zero, low, high, spare bits, smallest, largest): bounds before zero is
+    added, the bits of 64 that a wrapping accumulator lacks, and the bounds of one that saturates. High
+    bytes are written `high_byte` bytes after the low ones, unless that is 0.
+    """
+    wide, narrow = ir.VectorType(i64, LANES), ir.VectorType(i8, LANES)
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        sums, sums_stride, plane, *places, scalars, out, high_byte, out_stride, filters = arguments
+        sign, bias, multiplier, half, shift = (load(b, wide, place) for place in places)
+        zero, low, high, spare, smallest, largest = (
+            splat(b, load(b, i64, b.add(scalars, constant(8 * i)), 8), LANES) for i in range(6)
+        )
+        for pixel in range(PIXELS):
+            at = b.add(sums, b.mul(sums_stride, constant(pixel)))
+            parts = [b.sext(load(b, ROW, b.add(at, b.mul(plane, constant(p)))), wide) for p in range(4)]
+            total = parts[0]
+            for part, bits in zip(parts[1:], (8, 8, 16), strict=True):
+                total = b.add(total, b.shl(part, ir.Constant(wide, [bits] * LANES)))
+            total = b.add(b.mul(total, sign), bias)
+            total = clip(b, b.ashr(b.shl(total, spare), spare), smallest, largest)
+            code = b.ashr(b.add(b.mul(total, multiplier), half), shift)
+            code = b.add(clip(b, code, low, high), zero)
+            place = b.add(out, b.mul(out_stride, constant(pixel)))
+            write_bytes(b, b.trunc(code, narrow), place, filters)
+            with b.if_then(b.icmp_signed("!=", high_byte, constant(0))):
+                upper = b.trunc(b.lshr(code, ir.Constant(wide, [8] * LANES)), narrow)
+                write_bytes(b, upper, b.add(place, high_byte), filters)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 13), generate

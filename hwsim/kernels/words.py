@@ -56,6 +56,7 @@ class Emit(IntEnum):
 
     BYTES = auto()  # by vectors: half up, one byte per code
     BYTES_ADD = auto()  # the same, and then a residual add
+    WIDE = auto()  # by vectors of 64 bits: half up, sums in planes, codes of one or two bytes
     CODES = auto()  # one at a time: any rounding, thresholds, any width
     LOGITS = auto()  # raw
 
@@ -91,8 +92,9 @@ STEP = np.dtype(
             "tile",  # index into TILES
             "tile_groups",  # pixel groups and vectors of that tile
             "vectors",
-            "segments",  # place in `words` of (offset, four-byte words) pairs, and their number
+            "segments",  # place in `words` of (offset, plane, four-byte words), and their number
             "segment_count",
+            "split",  # 1 where the planes of x are fine and coarse codes, not low and high bytes
             "weights",  # place in `weights`, bytes of one tile of channels, planes
             "weight_bytes",
             "weight_planes",
