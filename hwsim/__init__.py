@@ -22,6 +22,9 @@ _PUBLIC = {
     "execute": "hwsim.engine.execute",
     "save": "hwsim.network.file",
     "load": "hwsim.network.file",
+    "explain": "hwsim.examine.explain",
+    "trace": "hwsim.examine.trace",
+    "diff": "hwsim.examine.diff",
     "Members": "hwsim.training.ensemble",
     "Ensemble": "hwsim.training.ensemble",
     "train": "hwsim.training.ensemble",
@@ -45,6 +48,9 @@ __all__ = ["MODEL_VERSION", "__version__", *_PUBLIC]
 if TYPE_CHECKING:
     from hwsim.design import Design, load_design
     from hwsim.engine.execute import execute
+    from hwsim.examine.diff import diff
+    from hwsim.examine.explain import explain
+    from hwsim.examine.trace import trace
     from hwsim.formats import Format, QTensor
     from hwsim.machine.estimate import estimate
     from hwsim.machine.simulate import simulate

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import fake_stages
+import numpy as np
 import pytest
 from fakes import BASE
+from small_network import small_network
 
 import hwsim
 from hwsim import cli
@@ -69,7 +71,7 @@ def test_help_answers_without_the_heavy_libraries():
 
 def test_every_command_has_an_example(capfd):
     _, out, _ = call(capfd, "--help")
-    for command in ("demo", "run", "sweep", "pareto", "report", "table", "list", "show"):
+    for command in ("demo", "run", "sweep", "pareto", "report", "table", "list", "show", "explain", "trace", "diff"):
         assert re.search(rf"\b{command}\b", out)
         code, text, _ = call(capfd, command, "--help")
         assert code == 0
@@ -220,6 +222,125 @@ def test_an_interrupt_exits_with_130_and_says_how_to_go_on(capfd, design, monkey
     code, out, err = call(capfd, "run", design)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1] == "hwsim: stopped. What was finished is kept: run the same command again to go on."
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A network file, and one beside it whose convolution has another bias in filter 5."""
+    net = small_network()
+    hwsim.save(net, tmp_path / "net.npz")
+    net["conv"].bias[5] = 100
+    hwsim.save(net, tmp_path / "other.npz")
+    np.save(tmp_path / "codes.npy", np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8)).astype(np.uint8))
+
+
+def test_explain_works_on_any_network_with_its_name_alone(capfd, network):
+    code, out, err = call(capfd, "explain", "net.npz")
+    assert code == 0
+    assert out.startswith("layer head (linear), sample 0, output 0 of shape 10: code ")
+    assert err == (
+        "layers: conv 8,8,8; pool 8,4,4; flat 128; head 10\n"
+        "input: random codes, seed 0, sample 0, as no --input is given\n"
+    )
+    assert call(capfd, "explain", "net.npz") == (code, out, err)
+    _, other, _ = call(capfd, "explain", "net.npz", "--sample", "1000000000")
+    assert "sample 1000000000, output 0" in other
+
+
+def test_explain_one_element(capfd, network):
+    arguments = ["explain", "net.npz", "--layer", "conv", "--at", "5,3,4", "--input", "codes.npy", "--sample", "2"]
+    code, out, err = call(capfd, *arguments)
+    assert (code, err) == (0, "")
+    found = hwsim.explain(small_network(), np.load("codes.npy"), "conv", (5, 3, 4), 2)
+    assert out.startswith(f"layer conv (conv), sample 2, output 5,3,4 of shape 8,8,8: code {found.code} (uint8)\n")
+    code, out, _ = call(capfd, *arguments, "--json")
+    assert (code, json.loads(out)) == (0, json.loads(json.dumps(found.to_dict())))
+    _, out, _ = call(capfd, "explain", "net.npz", "--layer", "head", "--all")
+    assert "flat[60]" in out
+
+
+def test_trace_then_diff(capfd, network):
+    code, out, err = call(capfd, "trace", "net.npz", "--input", "codes.npy", "-o", "run.npz")
+    assert (code, out) == (0, "")
+    assert err == "run: run.npz, 3 samples; next: hwsim diff run.npz OTHER.npz\n"
+    assert np.load("run.npz").files == ["input", "conv", "pool", "flat", "head"]
+    code, out, err = call(capfd, "diff", "run.npz", "net.npz")
+    assert (code, err) == (0, "input: run.npz\n")
+    assert out.endswith("\nequal in all that was compared\n")
+    assert call(capfd, "trace", "net.npz", "-o", "random.npz")[0] == 0
+    assert len(np.load("random.npz")["input"]) == 8
+    code, out, _ = call(capfd, "diff", "random.npz", "random.npz")
+    assert (code, "ties" in out) == (0, False)
+
+
+def test_diff_says_how_to_look_into_the_first_difference(capfd, network):
+    call(capfd, "trace", "net.npz", "--input", "codes.npy", "-o", "run.npz")
+    code, out, err = call(capfd, "diff", "run.npz", "other.npz", "--input", "codes.npy")
+    assert (code, err) == (1, "input: codes.npy\n")
+    (values,) = re.findall(r"they part in layer conv, sample 0 at (5,.,.): A has (\d+), B has (\d+)\n", out)
+    command = f"hwsim explain other.npz --layer conv --at {values[0]} --sample 0 --input codes.npy"
+    assert out.endswith(f"  why: {command}\n")
+    code, out, _ = call(capfd, *command.split()[1:])
+    assert code == 0
+    assert f"code {values[2]} (uint8)" in out
+    code, out, err = call(capfd, "diff", "net.npz", "other.npz", "--json")
+    assert (code, err) == (1, "input: 8 samples of random codes, seed 0, as no --input is given\n")
+    assert next(layer["layer"] for layer in json.loads(out)["layers"] if layer["mismatches"]) == "conv"
+
+
+def test_diff_skips_what_only_one_side_has(capfd, network):
+    codes = np.load("codes.npy")
+    run = hwsim.trace(small_network(), codes)
+    np.savez("dump.npz", head=run["head"])
+    code, out, err = call(capfd, "diff", "dump.npz", "net.npz", "--input", "codes.npy")
+    assert code == 0
+    assert "skipped, only in B: input, conv, pool, flat" in out
+    code, _, err = call(capfd, "diff", "dump.npz", "net.npz")
+    assert code == 2
+    assert err.startswith("hwsim: --input: got nothing; allowed: a .npy of the codes that gave dump.npz")
+    np.savez("dump.npz", head=run["head"], scale=np.ones(3))  # whatever else a tool dumps is not even read
+    code, out, _ = call(capfd, "diff", "net.npz", "dump.npz", "--input", "codes.npy", "--common")
+    assert code == 0
+    assert "skipped, only in A: input, conv, pool, flat\nskipped, only in B: scale" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["explain", "nothere.npz"], "hwsim: nothere.npz: cannot be read: No such file or directory\n"),
+        (["explain", "net.npz", "--layer", "cnov"], "hwsim: layer: got cnov; allowed: conv, flat, head, pool. "
+         "Did you mean 'conv'?\n"),
+        (["explain", "net.npz", "--layer", "conv", "--at", "0;1"], "hwsim: --at: got 0;1; allowed: whole numbers with "
+         "commas between, such as 0,3,4\n"),
+        (["explain", "net.npz", "--layer", "pool", "--at", "0,4,0", "--input", "codes.npy"], "hwsim: at: got 0,4,0; "
+         "allowed: 3 numbers for layer 'pool': 0 to 7, 0 to 3, 0 to 3\n"),
+        (["explain", "net.npz", "--layer", "head", "--input", "codes.npy", "--sample", "3"],
+         "hwsim: sample: got 3; allowed: 0 to 2\n"),
+        (["explain", "net.npz", "--layer", "head", "--input", "real.npy"], "hwsim: real.npy: got float64 numbers; "
+         "allowed: integer codes. Network.encode makes codes of real ones.\n"),
+        (["trace", "net.npz", "--input", "small.npy", "-o", "run.npz"], "hwsim: small.npy: got shape 3,8,8; allowed: "
+         "samples,1,8,8, or 1,8,8 for one\n"),
+        (["trace", "net.npz", "--input", "large.npy", "-o", "run.npz"], "hwsim: large.npy: got 300; allowed: codes 0 "
+         "to 255 (uint8)\n"),
+        (["trace", "net.npz", "-o", "nowhere/run.npz"], "hwsim: nowhere/run.npz: cannot be written: No such file or "
+         "directory\n"),
+        (["diff", "codes.npy", "net.npz"], "hwsim: codes.npy: got no zip file; allowed: a network file, or an .npz "
+         "with one integer array per layer\n"),
+        (["diff", "net.npz", "dump.npz", "--input", "codes.npy"], "hwsim: dump.npz layer 'conv': got no such layer; "
+         "allowed: every layer of net.npz. Did you mean 'conv1'? With --common only the layers that both have are "
+         "compared.\n"),
+        (["diff", "dump.npz", "dump.npz", "--input", "codes.npy"], "hwsim: --input: got codes.npy; allowed: only "
+         "beside a network file: both sides are runs already\n"),
+    ],
+)  # fmt: skip
+def test_bad_codes_runs_and_places_are_one_line_and_exit_with_2(capfd, network, arguments, line):
+    np.save("real.npy", np.zeros((3, 1, 8, 8)))
+    np.save("small.npy", np.zeros((3, 8, 8), np.int8))
+    np.save("large.npy", np.full((1, 8, 8), 300))
+    np.savez("dump.npz", conv1=np.zeros((3, 8, 8, 8), np.int8))
+    code, out, err = call(capfd, *arguments)
+    assert (code, out) == (2, "")
+    assert err.splitlines(keepends=True)[-1] == line
 
 
 def test_the_demo_study_is_sound():

@@ -18,6 +18,7 @@ FLOORS = [
     ["network"],
     ["reference"],
     ["engine"],
+    ["examine"],
     ["interop"],
     ["quantizers"],
     ["datasets"],
