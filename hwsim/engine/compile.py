@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from hwsim.engine.maps import MAX_PLANES, NO_BORDER, OUTPUT, Border, Map, storage
 from hwsim.engine.program import Builder, Program
-from hwsim.engine.weights import Planes, even_before_odd, pack_tiles, per_lane, split_planes
+from hwsim.engine.weights import Planes, even_before_odd, pack_bits, pack_tiles, per_lane, split_planes
 from hwsim.formats import Format
+from hwsim.formats import Kind as CodeKind
 from hwsim.kernels.tiles import LANES
 from hwsim.kernels.words import TILES, Emit, Fit, Kind
 from hwsim.network.bounds import layer_bound
@@ -190,13 +191,26 @@ class _Compiler:
         return DIGIT_BITS <= shift < DIGIT_BITS + 32 and largest + BYTE_MAX * 2 + 1 <= INT32_MAX
 
     def _by_vectors(self, layer: Layer) -> bool:
-        """Can the sums of a product layer leave by vectors of bytes, half up and with int32 sums?"""
-        r, planes = layer.requantizer, self._planes(layer)
+        """Can the sums of a product layer leave by vectors of bytes: int32 sums, half up or one threshold?"""
+        r = layer.requantizer
+        if isinstance(r, Thresholds):
+            return self._by_one_threshold(layer, r)
         if not (isinstance(r, Requantizer) and r.rounding is Rounding.HALF_UP and _is_byte(layer.output)):
             return False
-        one = planes is not None and len(planes.values) * storage(self._source(layer))[2] == 1
         if np.any(r.multiplier > (np.int64(1) << r.shift)):
             return False  # 32 bits might not hold what is left after the shift
+        return self._sums_are_int32(layer)
+
+    def _by_one_threshold(self, layer: Layer, r: Thresholds) -> bool:
+        """Can sum - level, times two where neighbouring codes are two apart, be clipped in int32?"""
+        largest = layer_bound(layer, self.network.formats, self.network.shapes) + np.abs(r.levels).max()
+        one_byte = storage(layer.output)[2] == 1 and r.levels.shape[1] == 1
+        return one_byte and bool((largest <= INT32_MAX // 2).all()) and self._sums_are_int32(layer)
+
+    def _sums_are_int32(self, layer: Layer) -> bool:
+        """Are a layer's sums, in one plane, those of a tile as they are?"""
+        planes = self._planes(layer)
+        one = planes is not None and len(planes.values) * storage(self._source(layer))[2] == 1
         policy, bits = self._fit(layer)
         return one and ((policy is Fit.NOTHING and self._fits_int32(layer)) or (policy, bits) == (Fit.WRAP, 32))
 
@@ -257,6 +271,8 @@ class _Compiler:
         """A convolution or linear layer, and perhaps the add that follows it."""
         on_map = layer.op is Op.CONV
         x = self._read(layer.inputs[0], on_map)
+        if self._is_binary(layer):
+            x = self._pack(layer, x)
         if layer.region is not None:
             x = self._split(layer, x)
         other = self._read(next(n for n in add.inputs if n != layer.name), True) if add is not None else x
@@ -266,12 +282,16 @@ class _Compiler:
         if planes is None:
             self._product_by_steps(layer, values, fields)
             return
-        bias = layer.bias + self.builder.maps[x].low * values.reshape(len(values), -1).sum(axis=1)
+        assert layer.bias is not None
+        low = 0 if self._is_binary(layer) else self.builder.maps[x].low
+        bias = layer.bias + low * values.reshape(len(values), -1).sum(axis=1)
+        if self._is_binary(layer):  # see `tiles._Xnor`
+            bias = bias + math.prod(values.shape[1:])
         if self._is_depthwise(layer):
             fields |= self._depthwise_weights(values)
             self.builder.step(kind=Kind.DEPTHWISE, **fields, **self._bytes(layer, None, bias, 1, 1))
             return
-        tile = self._tile(values.shape[0] // layer.geometry.groups)
+        tile = self._tile("xnor" if self._is_binary(layer) else self.instruction, len(values) // layer.geometry.groups)
         _, tile_groups, vectors = TILES[tile]
         fields |= {"tile": tile, "tile_groups": tile_groups, "vectors": vectors}
         fields |= self._tile_weights(layer, x, planes, vectors)
@@ -279,6 +299,8 @@ class _Compiler:
             fields |= self._bytes(layer, add, bias, layer.geometry.groups, vectors)
         elif self._by_wide_vectors(layer):
             fields |= self._wide(layer, planes, bias, vectors)
+        elif layer.requantizer is None and not on_map and self._sums_are_int32(layer):
+            fields |= {"emit": Emit.INTS, "bias32": self._bias32(bias, layer.geometry.groups, vectors)}
         else:
             fields |= self._codes(layer)
             fields |= {"bias": self.builder.words(bias), "table": self.builder.words(planes.sign)}
@@ -292,9 +314,9 @@ class _Compiler:
         fields |= self._codes(layer) | {"bias": self.builder.words(layer.bias), "table": table}
         self.builder.step(kind=Kind.EXACT, **fields)
 
-    def _tile(self, filters: int) -> int:
+    def _tile(self, instruction: str, filters: int) -> int:
         """The tile for so many filters: the widest one that is not half empty."""
-        mine = [i for i, (name, _, _) in enumerate(TILES) if name == self.instruction]
+        mine = [i for i, (name, _, _) in enumerate(TILES) if name == instruction]
         wasted = {i: -(-filters // (TILES[i][2] * LANES)) * TILES[i][2] for i in mine}
         return min(mine, key=lambda i: (wasted[i], -TILES[i][2]))
 
@@ -311,7 +333,8 @@ class _Compiler:
         """Weights in the order of the segments: a kernel row where its codes lie side by side, else a tap."""
         g, m = layer.geometry, self.builder.maps[x]
         rows, columns = planes.values.shape[3:]
-        halves = np.split(planes.values, 2 if layer.region else 1, axis=2)  # those of the fine and of the coarse codes
+        values = pack_bits(planes.values[0])[None] if self._is_binary(layer) else planes.values
+        halves = np.split(values, 2 if layer.region else 1, axis=2)  # those of the fine and of the coarse codes
         together = g.groups == 1 and g.dilation[1] == 1
         runs, segments = [], []
         for ky in range(rows):
@@ -329,6 +352,21 @@ class _Compiler:
             "split": layer.region is not None, "weights": self.builder.weights(packed),
             "weight_bytes": words * 4 * LANES * vectors, "weight_planes": len(planes.values),
         }  # fmt: skip
+
+    def _is_binary(self, layer: Layer) -> bool:
+        """Both operands -1 or +1, and no padding, whose zero is neither: such products are counted as bits."""
+        assert layer.weight is not None
+        kinds = {self._source(layer).kind, layer.weight.format.kind}
+        on_map = layer.op is Op.CONV
+        plain = layer.geometry.groups == 1 and not (on_map and self._reach(layer) != NO_BORDER)
+        return kinds == {CodeKind.BINARY} and plain and self._planes(layer) is not None
+
+    def _pack(self, layer: Layer, x: int) -> int:
+        """The bits of a map of -1 and +1."""
+        m = self.builder.maps[x]
+        y = self.builder.map(Map(m.height, m.width, -(-m.channels // 32) * 4, 0, 1, 1))
+        self.builder.step(kind=Kind.PACK, x=x, y=y)
+        return y
 
     def _is_depthwise(self, layer: Layer) -> bool:
         """One filter per channel: such layers have too little to sum for a register tile."""
@@ -349,28 +387,36 @@ class _Compiler:
     # How sums leave.
 
     def _bytes(self, layer: Layer, add: Layer | None, bias: Ints, groups: int, vectors: int) -> dict[str, int]:
-        r, b = layer.requantizer, self.builder
-        assert isinstance(r, Requantizer)
+        b, r = self.builder, layer.requantizer
+        if isinstance(r, Thresholds):
+            bias = bias - r.levels[:, 0]
+            r, scalars = _clip_at_zero(layer.output, r)
+        else:
+            assert isinstance(r, Requantizer)
+            scalars = [*_byte_clip(layer.output, r)]
         filters = len(bias)
         shift = np.broadcast_to(r.shift.ravel(), filters)
-        scalars = [*_byte_clip(layer.output, r)]
         if add is not None:
             s, first = add.requantizer, add.inputs.index(layer.name)
             assert isinstance(s, Requantizer)
             mine, its = s.multiplier.ravel()[[first, 1 - first]].tolist()
             rest = int(s.shift.ravel()[0]) - DIGIT_BITS
             scalars += [mine, its, self._add_constant(add), rest, *_byte_clip(add.output, s)]
-        wrapped = ((bias + 2**31) & (2**32 - 1)) - 2**31
         half = (np.int64(1) << shift) >> 1
         lanes = groups, vectors
         return {
             "emit": Emit.BYTES if add is None else Emit.BYTES_ADD,
-            "bias32": b.ints(per_lane(wrapped, *lanes, np.int32)),
+            "bias32": self._bias32(bias, *lanes),
             "multiplier32": b.ints(per_lane(np.broadcast_to(r.multiplier.ravel(), filters), *lanes, np.int32)),
             "half": b.words(even_before_odd(per_lane(half, *lanes, np.int64))),
             "shift": b.words(even_before_odd(per_lane(shift, *lanes, np.int64))),
             "scalars": b.words(scalars),
         }  # fmt: skip
+
+    def _bias32(self, bias: Ints, groups: int, vectors: int) -> int:
+        """A bias modulo 2^32, as tiles add it."""
+        wrapped = ((bias + 2**31) & (2**32 - 1)) - 2**31
+        return self.builder.ints(per_lane(wrapped, groups, vectors, np.int32))
 
     def _wide(self, layer: Layer, planes: Planes, bias: Ints, vectors: int) -> dict[str, int]:
         r, b = layer.requantizer, self.builder
@@ -405,7 +451,9 @@ class _Compiler:
         fields |= {"zero": output.zero_point, "first_code": output.qmin}
         if isinstance(r, Thresholds):
             levels = np.broadcast_to(r.levels, (channels, r.levels.shape[1]))
-            return fields | {"levels": b.words(levels), "level_count": levels.shape[1], "code_low": r.low}
+            return fields | {
+                "levels": b.words(levels.T), "level_count": levels.shape[1], "channels": channels, "code_low": r.low,
+            }  # fmt: skip
         fields |= {"code_low": r.low, "code_high": r.high, "rounding": list(Rounding).index(r.rounding)}
         multiplier = np.broadcast_to(r.multiplier.ravel(), channels)
         return fields | {
@@ -541,3 +589,10 @@ def _byte_clip(output: Format, r: Requantizer) -> tuple[int, int, int]:
     """Zero point and clip bounds in stored codes, the bounds before the zero point is added."""
     zero = output.zero_point - output.qmin
     return zero, r.low - output.qmin - zero, r.high - output.qmin - zero
+
+
+def _clip_at_zero(output: Format, r: Thresholds) -> tuple[Requantizer, list[int]]:
+    """One threshold as the requantizer of a byte tile, for sums less their level: clipped to -1 and 0, then raised."""
+    unit = storage(output)[1]
+    one = Requantizer(np.full(1, unit), np.zeros(1, np.int64), 0, 0)
+    return one, [unit * (r.low - output.qmin + 1), -unit, 0]

@@ -55,7 +55,7 @@ def execute(network: Network, codes: NDArray[np.integer], kernels: str | None = 
     outputs = np.empty((samples, program.outputs), dtype=np.int32)
     masks = np.empty((samples, program.regions), dtype=np.bool_)
     if samples:
-        _run(program, np.ascontiguousarray(codes).reshape(-1).astype(np.int32, copy=False), outputs, masks)
+        _run(program, codes, outputs, masks)
     by_layer = {
         name: masks[:, first : first + rows * columns].reshape(samples, rows, columns)
         for name, first, rows, columns in program.masks
@@ -94,7 +94,7 @@ def _chosen(kernels: str | None) -> str:
     return kernels
 
 
-def _run(program: Program, codes: NDArray[np.int32], outputs: NDArray[np.int32], masks: NDArray[np.bool_]) -> None:
+def _run(program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32], masks: NDArray[np.bool_]) -> None:
     """All samples on all threads: chunk by chunk, or step by step where there are too few samples for that."""
     from hwsim.kernels.program import run
 
@@ -108,10 +108,14 @@ def _run(program: Program, codes: NDArray[np.int32], outputs: NDArray[np.int32],
     maps, borders, size = p.arena(chunk)
     arenas = np.empty((1 if together else workers, size), dtype=np.uint8)
     counter = np.zeros(1, dtype=np.int64)
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    bytes_as_they_are = flat.dtype == np.uint8 and p.stores_codes
+    wide = np.zeros(0, np.int32) if bytes_as_they_are else flat.astype(np.int32, copy=False)
+    narrow = flat if bytes_as_they_are else np.zeros(0, np.uint8)
 
     def work(worker: int) -> None:
         run(
-            p.steps, maps, borders, p.words, p.ints, p.floats, p.weights, p.strides, p.first_code, codes,
+            p.steps, maps, borders, p.words, p.ints, p.floats, p.weights, p.strides, p.first_code, wide, narrow,
             outputs.reshape(-1), masks, arenas[0 if together else worker], samples, chunk, worker, workers, together,
             counter,
         )  # fmt: skip

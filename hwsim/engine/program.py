@@ -44,6 +44,12 @@ class Program:
         return self.ints.view(np.float32)
 
     @property
+    def stores_codes(self) -> bool:
+        """Are the bytes of the input's map its codes themselves?"""
+        first = self.maps[0]
+        return self.first_code == 0 and first.unit == 1 and first.planes == 1
+
+    @property
     def bytes_per_image(self) -> int:
         """Bytes of all maps of one sample."""
         return sum(m.image * m.planes for m in self.maps if m.parent is None)

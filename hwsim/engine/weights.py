@@ -75,3 +75,10 @@ def per_lane(values: Ints, groups: int, vectors: int, dtype: type[np.signedinteg
 def even_before_odd(lanes: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
     """Each vector's values with its even channels before its odd ones, as 64-bit lanes take them."""
     return lanes.reshape(-1, LANES // 2, 2).transpose(0, 2, 1).reshape(-1)
+
+
+def pack_bits(signs: Ints) -> Ints:
+    """Weights of -1 and +1, [filter, channel, ...], as bytes of bits, [filter, byte, ...], 32 channels to a word."""
+    positive = (signs > 0).astype(np.uint8)
+    padded = np.pad(positive, ((0, 0), (0, -signs.shape[1] % 32), *((0, 0),) * (signs.ndim - 2)))
+    return np.packbits(padded, axis=1, bitorder="little").view(np.int8).astype(np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.multiply import store_code, store_codes, value_at, values_of
 from hwsim.kernels.rounding import HALF_UP, clip_row, codes_of, round_row, round_shift, saturate
+from hwsim.kernels.tiles import pack_word
 from hwsim.kernels.words import Fit
 
 i32, i64, u8 = np.int32, np.int64, np.uint8
@@ -16,22 +17,27 @@ SATURATE_STEP = int(Fit.SATURATE_STEP)
 
 
 @kernel()
-def load_codes(codes, strides, x, arena, images, first_code, part, parts):  # type: ignore[no-untyped-def]
-    """Write input codes, flat for these samples, into map `x`; `strides` of row, column, channel in `codes`."""
+def load_codes(codes, codes8, strides, x, arena, images, first_code, part, parts):  # type: ignore[no-untyped-def]
+    """Write input codes, flat for these samples, into map `x`; `strides` of row, column, channel in a sample.
+
+    The codes stand in `codes8` (uint8) where these are wanted as they are, else in `codes` (int32).
+    """
     size = x.height * x.width * x.channels
     rows = images * x.height
-    plain = x.planes == 1 and x.unit == 1
     for r in range(part * rows // parts, (part + 1) * rows // parts):
         n, row = divmod(r, x.height)
+        at, source = x.origin + n * x.image + row * x.row, n * size + row * strides[0]
+        if len(codes8) and strides[2] == 1:
+            arena[at:][: x.width * x.channels] = codes8[source:][: x.width * x.channels]
+            continue
         for c in range(x.channels):
-            at = x.origin + n * x.image + row * x.row + c
-            source = n * size + row * strides[0] + c * strides[2]
-            if plain:
+            if len(codes8):
                 for column in range(x.width):
-                    arena[at + column * x.pixel] = u8(codes[source + column * strides[1]] - first_code)
+                    arena[at + c + column * x.pixel] = codes8[source + column * strides[1] + c * strides[2]]
             else:
                 for column in range(x.width):
-                    store_code(arena, x, at + column * x.pixel, i64(codes[source + column * strides[1]]), first_code)
+                    code = i64(codes[source + column * strides[1] + c * strides[2]])
+                    store_code(arena, x, at + c + column * x.pixel, code, first_code)
 
 
 @kernel()
@@ -143,6 +149,23 @@ def gather(step, x, y, arena, words, images, part, parts):  # type: ignore[no-un
             place = source + words[step.table + inside * y.channels + c]
             for plane in range(y.planes):
                 arena[at + c + plane * y.plane] = arena[place + plane * x.plane]
+
+
+@kernel()
+def pack(step, x, y, arena, images, part, parts):  # type: ignore[no-untyped-def]
+    """Codes of -1 and +1 as bits, 32 channels to a word of four bytes; bits beyond the channels are 0."""
+    pixels = images * y.height * y.width
+    for p in range(part * pixels // parts, (part + 1) * pixels // parts):
+        n, inside = divmod(p, y.height * y.width)
+        row, column = divmod(inside, y.width)
+        source = x.origin + n * x.image + row * x.row + column * x.pixel
+        target = y.origin + n * y.image + row * y.row + column * y.pixel
+        for c in range(0, x.channels, 32):
+            word = i64(pack_word(arena.ctypes.data + source + c))  # type: ignore[call-arg]
+            if x.channels - c < 32:
+                word &= (i64(1) << (x.channels - c)) - 1
+            for byte in range(4):
+                arena[target + c // 8 + byte] = u8((word >> (8 * byte)) & 255)
 
 
 @kernel()

@@ -6,23 +6,24 @@ import numpy as np
 
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.rounding import codes_of, fit_row, saturate
-from hwsim.kernels.tiles import LANES, PIXELS, adding_byte_tile, byte_tile, dot_tile, emit, emit_wide
+from hwsim.kernels.tiles import LANES, PIXELS, adding_byte_tile, byte_tile, dot_tile, emit, emit_ints, emit_wide
 from hwsim.kernels.words import TILES, Emit, Fit
 
 i32, i64, u8 = np.int32, np.int64, np.uint8
-BYTES, BYTES_ADD, WIDE, LOGITS = int(Emit.BYTES), int(Emit.BYTES_ADD), int(Emit.WIDE), int(Emit.LOGITS)
+BYTES, BYTES_ADD, WIDE = int(Emit.BYTES), int(Emit.BYTES_ADD), int(Emit.WIDE)
+INTS, LOGITS = int(Emit.INTS), int(Emit.LOGITS)
 SATURATE_STEP = int(Fit.SATURATE_STEP)
 
 
-def _four(make):  # type: ignore[no-untyped-def]
-    """A tile of each kind: four names, so that Numba sees each call; a CPU with fewer tiles never picks the last."""
+def _five(make):  # type: ignore[no-untyped-def]
+    """A tile of each kind: five names, so that Numba sees each call; a CPU with fewer tiles never picks the last."""
     made = [make(*tile) for tile in TILES]
-    return [made[min(i, len(made) - 1)] for i in range(4)]
+    return [made[min(i, len(made) - 1)] for i in range(5)]
 
 
-_sum_0, _sum_1, _sum_2, _sum_3 = _four(dot_tile)
-_byte_0, _byte_1, _byte_2, _byte_3 = _four(byte_tile)
-_add_0, _add_1, _add_2, _add_3 = _four(adding_byte_tile)
+_sum_0, _sum_1, _sum_2, _sum_3, _sum_4 = _five(dot_tile)
+_byte_0, _byte_1, _byte_2, _byte_3, _byte_4 = _five(byte_tile)
+_add_0, _add_1, _add_2, _add_3, _add_4 = _five(adding_byte_tile)
 
 
 @kernel()
@@ -33,8 +34,10 @@ def _sum_tile(tile, x, offsets, stride, segments, count, w, sums):  # type: igno
         _sum_1(x, offsets, stride, segments, count, w, sums)
     elif tile == 2:
         _sum_2(x, offsets, stride, segments, count, w, sums)
-    else:
+    elif tile == 3:
         _sum_3(x, offsets, stride, segments, count, w, sums)
+    else:
+        _sum_4(x, offsets, stride, segments, count, w, sums)
 
 
 @kernel()
@@ -47,8 +50,10 @@ def _byte_tile(  # type: ignore[no-untyped-def]
         _byte_1(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
     elif tile == 2:
         _byte_2(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
-    else:
+    elif tile == 3:
         _byte_3(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
+    else:
+        _byte_4(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
 
 
 @kernel()
@@ -61,8 +66,10 @@ def _add_tile(  # type: ignore[no-untyped-def]
         _add_1(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
     elif tile == 2:
         _add_2(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
-    else:
+    elif tile == 3:
         _add_3(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
+    else:
+        _add_4(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
 
 
 @kernel()
@@ -179,7 +186,7 @@ def add_planes(step, sums, area, x_planes, totals):  # type: ignore[no-untyped-d
             totals[c] += i64(row[c]) << shift
 
 
-@kernel()
+@kernel(nogil=True)
 def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, images, part, parts):  # type: ignore[no-untyped-def]
     """A convolution or linear layer by register tiles; this part of all (channel tile, pixel tile) pairs.
 
@@ -235,6 +242,9 @@ def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, ima
         if step.emit == WIDE:
             emit_tile(step, y, outs[first:], out_stride, sums, area, block * width, channel, filters, arena, words)
             continue
+        if step.emit == INTS:
+            emit_sums(step, y, outs[first:], out_stride, sums, block * width, channel, filters, ints, logits)
+            continue
         sign, bias = words[step.table + channel :], words[step.bias + channel :]
         for pixel in range(step.tile_groups * PIXELS):
             target = outs[first + pixel // PIXELS] + pixel % PIXELS * out_stride
@@ -264,6 +274,19 @@ def emit_tile(step, y, outs, out_stride, sums, area, lane, channel, filters, are
                 words_at + 8 * step.half + at, words_at + 8 * step.shift + at, words_at + 8 * step.scalars,
                 arena.ctypes.data + outs[group] + channel + v * LANES, high_byte, out_stride, filters - v * LANES,
             )  # fmt: skip
+
+
+@kernel()
+def emit_sums(step, y, outs, out_stride, sums, lane, channel, filters, ints, logits):  # type: ignore[no-untyped-def]
+    """Write a tile's sums and bias as they are."""
+    for group in range(step.tile_groups):
+        for v in range(step.vectors):
+            if filters > v * LANES:
+                emit_ints(  # type: ignore[call-arg]
+                    sums.ctypes.data + 4 * (group * PIXELS * step.vectors + v) * LANES, 4 * step.vectors * LANES,
+                    ints.ctypes.data + 4 * (step.bias32 + lane + v * LANES),
+                    logits.ctypes.data + 4 * (outs[group] + channel + v * LANES), 4 * out_stride, filters - v * LANES,
+                )  # fmt: skip
 
 
 @kernel()

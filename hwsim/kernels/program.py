@@ -18,7 +18,7 @@ from hwsim.kernels.words import Kind
 
 PRODUCT, DEPTHWISE, EXACT = int(Kind.PRODUCT), int(Kind.DEPTHWISE), int(Kind.EXACT)
 MAX_POOL, SUM_POOL, ADD, RESCALE = int(Kind.MAX_POOL), int(Kind.SUM_POOL), int(Kind.ADD), int(Kind.RESCALE)
-GATHER, SPLIT, MATMUL = int(Kind.GATHER), int(Kind.SPLIT), int(Kind.MATMUL)
+GATHER, PACK, SPLIT, MATMUL = int(Kind.GATHER), int(Kind.PACK), int(Kind.SPLIT), int(Kind.MATMUL)
 SOFTMAX, LAYER_NORM = int(Kind.SOFTMAX), int(Kind.LAYER_NORM)
 
 
@@ -31,17 +31,17 @@ def _fill_borders(borders, arena):  # type: ignore[no-untyped-def]
 
 @kernel(nogil=True)
 def run(  # type: ignore[no-untyped-def]
-    steps, maps, borders, words, ints, floats, weights, strides, first_code, codes, logits, masks, arena, samples,
-    chunk, worker, workers, together, counter,
+    steps, maps, borders, words, ints, floats, weights, strides, first_code, codes, codes8, logits, masks, arena,
+    samples, chunk, worker, workers, together, counter,
 ):  # fmt: skip
     """The share of one of `workers` threads in running all steps for all samples.
 
-    `codes` int32 [sample * size], `logits` int32 [sample * outputs], `masks` bool [sample, region] and
-    `arena` uint8 are flat arrays. Threads take turns at chunks of samples, each in an arena of its own,
-    unless they work `together`: then all share one arena and every step, and meet after each, which
-    `counter`, an int64 [1] that is 0 at first, counts.
+    `codes` int32 or `codes8` uint8 [sample * size], the other one empty, `logits` int32 [sample *
+    outputs], `masks` bool [sample, region] and `arena` uint8 are flat arrays. Threads take turns at
+    chunks of samples, each in an arena of its own, unless they work `together`: then all share one
+    arena and every step, and meet after each, which `counter`, an int64 [1] that is 0 at first, counts.
     """
-    size, outputs = len(codes) // samples, len(logits) // samples
+    size, size8, outputs = len(codes) // samples, len(codes8) // samples, len(logits) // samples
     part, parts = (worker, workers) if together else (0, 1)
     first, stride = (0, 1) if together else (worker, workers)
     met = 0
@@ -54,7 +54,10 @@ def run(  # type: ignore[no-untyped-def]
         begin, end = c * chunk, min((c + 1) * chunk, samples)
         images = end - begin
         flat, decided = logits[begin * outputs : end * outputs], masks[begin:end]
-        m.load_codes(codes[begin * size : end * size], strides, maps[0], arena, images, first_code, part, parts)
+        m.load_codes(
+            codes[begin * size : end * size], codes8[begin * size8 : end * size8], strides, maps[0], arena, images,
+            first_code, part, parts,
+        )  # fmt: skip
         for s in range(-1, len(steps)):
             if s >= 0:
                 step = steps[s]
@@ -75,6 +78,8 @@ def run(  # type: ignore[no-untyped-def]
                     m.rescale(step, x, y, arena, words, images, part, parts)
                 elif kind == GATHER:
                     m.gather(step, x, y, arena, words, images, part, parts)
+                elif kind == PACK:
+                    m.pack(step, x, y, arena, images, part, parts)
                 elif kind == SPLIT:
                     m.split(step, x, y, arena, decided, images, part, parts)
                 elif kind == MATMUL:

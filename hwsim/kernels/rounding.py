@@ -105,14 +105,14 @@ def scale_row_f32(totals, scales):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def reach_row(totals, levels, low):  # type: ignore[no-untyped-def]
-    """`low` plus the number of levels [channel, count] that each sum reaches, in place."""
-    count = len(levels) // len(totals)
-    for c in range(len(totals)):
-        reached = i64(0)
-        for i in range(count):
-            reached += i64(totals[c] >= levels[c * count + i])
-        totals[c] = low + reached
+def reach_row(totals, levels, count, channels, low):  # type: ignore[no-untyped-def]
+    """`low` plus the number of levels that each sum reaches, in place; `levels` [count, channels], from a channel on."""
+    reached = np.full(len(totals), low, i64)
+    for i in range(count):
+        level = levels[i * channels :]
+        for c in range(len(totals)):
+            reached[c] += i64(totals[c] >= level[c])
+    totals[:] = reached
 
 
 @kernel()
@@ -124,7 +124,7 @@ def codes_of(step, channel, totals, words, floats):  # type: ignore[no-untyped-d
     count = len(totals)
     fit_row(totals, step.fit, step.fit_bits)
     if step.level_count > 0:
-        reach_row(totals, words[step.levels + channel * step.level_count :][: count * step.level_count], step.code_low)
+        reach_row(totals, words[step.levels + channel :], step.level_count, step.channels, step.code_low)
         return
     if step.rounding == F32_HALF_EVEN:
         scale_row_f32(totals, floats[step.multiplier32 + channel :][:count])

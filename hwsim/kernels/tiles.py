@@ -12,6 +12,7 @@ Each tile is made by one generator of LLVM code with one of three multiply-adds:
 vnni      the AVX-512 instruction vpdpbusd: 64 products per instruction, no saturation inside
 avx2      vpmaddwd on bytes widened to int16: 16 products per instruction
 generic   plain vector code, which LLVM lowers for any CPU
+xnor      bits for bytes: products of -1 and +1, 32 channels to a word, counted by xor and popcount
 
 All functions take addresses (int64), as kernels know where their arrays lie.
 """
@@ -158,7 +159,36 @@ class _Generic:
         return acc
 
 
-_INSTRUCTIONS: dict[str, Callable[[ir.IRBuilder], Any]] = {"vnni": _Vnni, "avx2": _Avx2, "generic": _Generic}
+class _Xnor:
+    """acc += bits that differ in a word of 32 channels, each bit for -1 or +1.
+
+    Of K products those that differ are -1 and the others +1: their sum is K less twice the count. The
+    count goes out as -2 * count; K is the bias' business.
+    """
+
+    def __init__(self, b: ir.IRBuilder) -> None:
+        self.b = b
+        self.instruction = b.module.declare_intrinsic(f"llvm.ctpop.v{LANES}i32", (), ir.FunctionType(ROW, [ROW]))
+
+    def weights(self, raw: Any) -> Any:
+        return self.b.bitcast(raw, ROW)
+
+    def activations(self, word: Any) -> Any:
+        return splat(self.b, word, LANES)
+
+    def add(self, acc: Any, x: Any, w: Any) -> Any:
+        return self.b.add(acc, self.b.call(self.instruction, [self.b.xor(x, w)]))
+
+    def total(self, acc: Any) -> Any:
+        return self.b.sub(ir.Constant(ROW, [0] * LANES), self.b.shl(acc, ir.Constant(ROW, [1] * LANES)))
+
+
+_INSTRUCTIONS: dict[str, Callable[[ir.IRBuilder], Any]] = {
+    "vnni": _Vnni,
+    "avx2": _Avx2,
+    "generic": _Generic,
+    "xnor": _Xnor,
+}
 
 
 class _Bytes:
@@ -201,7 +231,7 @@ class _Bytes:
         if self.with_add:
             code = self._add(code, self._place(self.other, self.others, self.other_stride, group, pixel))
         place = self._place(self.out, self.outs, self.out_stride, group, pixel)
-        write_bytes(b, b.trunc(code, ir.VectorType(i8, LANES)), place, self.count)
+        write_lanes(b, b.trunc(code, ir.VectorType(i8, LANES)), place, self.count)
 
     def _halves(self, vector: Any) -> list[Any]:
         """Even and odd lanes of 32 bits, each as lanes of 64 bits."""
@@ -239,18 +269,18 @@ class _Bytes:
         return b.add(b.add(start, self.first), b.mul(stride, constant(pixel)))
 
 
-def write_bytes(b: ir.IRBuilder, codes: Any, address: Any, count: Any) -> None:
-    """Store the first `count` bytes of a vector, or all of them."""
+def write_lanes(b: ir.IRBuilder, values: Any, address: Any, count: Any) -> None:
+    """Store the first `count` lanes of a vector, or all of them."""
     with b.if_else(b.icmp_signed(">=", count, constant(LANES))) as (all_lanes, some_lanes):  # masked stores are slow
         with all_lanes:
-            store(b, codes, address)
+            store(b, values, address)
         with some_lanes:
-            pointer = codes.type.as_pointer()
+            pointer, bits = values.type.as_pointer(), values.type.element.width
             lanes = ir.Constant(ir.VectorType(i64, LANES), list(range(LANES)))
             mask = b.icmp_signed("<", lanes, splat(b, count, LANES))
-            kind = ir.FunctionType(ir.VoidType(), [codes.type, pointer, i32, mask.type])
-            write = b.module.declare_intrinsic(f"llvm.masked.store.v{LANES}i8.p0", (), kind)
-            b.call(write, [codes, b.inttoptr(address, pointer), ir.Constant(i32, 1), mask])
+            kind = ir.FunctionType(ir.VoidType(), [values.type, pointer, i32, mask.type])
+            write = b.module.declare_intrinsic(f"llvm.masked.store.v{LANES}i{bits}.p0", (), kind)
+            b.call(write, [values, b.inttoptr(address, pointer), ir.Constant(i32, 1), mask])
 
 
 def _walk(b: ir.IRBuilder, instruction: Any, groups: int, vectors: int, arguments: Any) -> list[Any]:
@@ -306,7 +336,7 @@ def _walk(b: ir.IRBuilder, instruction: Any, groups: int, vectors: int, argument
         inner.add_incoming(outer, segment)
         inner.add_incoming(last, word_loop)
     b.position_at_end(done)
-    return new
+    return [instruction.total(last) for last in new] if isinstance(instruction, _Xnor) else new
 
 
 def dot_tile(name: str, groups: int, vectors: int) -> Any:
@@ -433,10 +463,37 @@ def emit_wide(  # type: ignore[no-untyped-def]
             code = b.ashr(b.add(b.mul(total, multiplier), half), shift)
             code = b.add(clip(b, code, low, high), zero)
             place = b.add(out, b.mul(out_stride, constant(pixel)))
-            write_bytes(b, b.trunc(code, narrow), place, filters)
+            write_lanes(b, b.trunc(code, narrow), place, filters)
             with b.if_then(b.icmp_signed("!=", high_byte, constant(0))):
                 upper = b.trunc(b.lshr(code, ir.Constant(wide, [8] * LANES)), narrow)
-                write_bytes(b, upper, b.add(place, high_byte), filters)
+                write_lanes(b, upper, b.add(place, high_byte), filters)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 13), generate
+
+
+@intrinsic
+def emit_ints(typing_context, sums, sums_stride, bias, out, out_stride, filters):  # type: ignore[no-untyped-def]
+    """Write sums and bias as int32, for one group and one vector: `out` an address, pixels `out_stride` bytes apart."""
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        sums, sums_stride, bias, out, out_stride, filters = arguments
+        more = load(b, ROW, bias)
+        for pixel in range(PIXELS):
+            total = b.add(load(b, ROW, b.add(sums, b.mul(sums_stride, constant(pixel)))), more)
+            write_lanes(b, total, b.add(out, b.mul(out_stride, constant(pixel))), filters)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 6), generate
+
+
+@intrinsic
+def pack_word(typing_context, x):  # type: ignore[no-untyped-def]
+    """The 32 bytes at address `x` as bits of an int64: 1 where a byte is not 0."""
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        bytes32 = ir.VectorType(i8, 32)
+        differs = b.icmp_unsigned("!=", load(b, bytes32, arguments[0]), ir.Constant(bytes32, [0] * 32))
+        return b.zext(b.bitcast(differs, i32), i64)
+
+    return types.int64(types.int64), generate

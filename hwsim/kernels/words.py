@@ -45,6 +45,7 @@ class Kind(IntEnum):
     ADD = auto()
     RESCALE = auto()  # one operand of a concatenation
     GATHER = auto()  # change of layout
+    PACK = auto()  # codes of -1 and +1 as bits
     SPLIT = auto()  # region precision: decide, and write fine and coarse codes side by side
     MATMUL = auto()
     SOFTMAX = auto()
@@ -58,7 +59,8 @@ class Emit(IntEnum):
     BYTES_ADD = auto()  # the same, and then a residual add
     WIDE = auto()  # by vectors of 64 bits: half up, sums in planes, codes of one or two bytes
     CODES = auto()  # one at a time: any rounding, thresholds, any width
-    LOGITS = auto()  # raw
+    INTS = auto()  # raw, by vectors: sums modulo 2^32 of a feature vector
+    LOGITS = auto()  # raw, one at a time
 
 
 class Fit(IntEnum):
@@ -111,8 +113,9 @@ STEP = np.dtype(
             "code_low",  # clip
             "code_high",
             "first_code",  # smallest code of the output format: stored as zero
-            "levels",  # place in `words` of thresholds, and their number; 0 where a multiplier stands
+            "levels",  # place in `words` of thresholds [level, channel], their number (0 where a multiplier stands)
             "level_count",
+            "channels",
             "fit",
             "fit_bits",
             "table",  # place in `words` of whatever else a step needs, and its length
@@ -131,5 +134,9 @@ STEP = np.dtype(
     ]
 )
 
-TILES = tuple((name, *shape) for name in KERNELS for shape in (((4, 1), (2, 2)) if name == "vnni" else ((1, 1),)))
+TILES = tuple(
+    (name, *shape)
+    for name in (*KERNELS, "xnor")
+    for shape in (((4, 1), (2, 2)) if name == "vnni" else ((2, 2),) if name == "xnor" else ((1, 1),))
+)
 """(multiply-add, pixel groups, vectors of channels) of every tile that this CPU has."""
