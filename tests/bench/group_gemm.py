@@ -31,10 +31,28 @@ def rows() -> Iterator[Row]:
     yield Row("gemm", f"int8 {M}x{K}x{N}", rate["ours"], "torch._int_mm", rate["torch"], "GMAC/s", goal=1.0)
 
 
-# PLACEHOLDER: runs a one-layer network through `execute`. Put the kernel's own call here once there is one.
 def our_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[], NDArray[np.int32]]:
-    """The product, ready to call: whatever is prepared once per layer (packed weights) is not timed."""
-    return partial(run_ours, linear_layer(w_s8), a_u8)
+    """The product by the kernel of a linear layer, ready to call: packed weights and the map of `a_u8` are given."""
+    program = compiled(linear_layer(w_s8), available()[0])
+    assert program is not None
+    samples = len(a_u8)
+    maps, _, size = program.arena(samples)
+    (step,), (x, y) = program.steps, (maps[program.steps[0][name]] for name in ("x", "y"))
+    arena = np.zeros(size, dtype=np.uint8)
+    arena[x["origin"] :][: a_u8.size] = a_u8.reshape(-1)
+    sums = np.empty((samples, len(w_s8)), dtype=np.int32)
+    p, flat, threads = program, sums.reshape(-1), numba.get_num_threads()
+
+    def part(index: int) -> None:
+        multiply(
+            step, x, y, x, arena, p.words, p.ints, p.floats, p.weights, flat, samples, index, threads
+        )  # fmt: skip
+
+    def product() -> NDArray[np.int32]:
+        on_threads(part, threads)
+        return sums
+
+    return product
 
 
 def torch_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Call:
