@@ -20,6 +20,8 @@ _PUBLIC = {
     "Network": "hwsim.network.graph",
     "Layer": "hwsim.network.layer",
     "execute": "hwsim.engine.execute",
+    "bounds": "hwsim.network.bounds",
+    "overflow_free": "hwsim.network.bounds",
     "save": "hwsim.network.file",
     "load": "hwsim.network.file",
     "explain": "hwsim.examine.explain",
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from hwsim.formats import Format, QTensor
     from hwsim.machine.estimate import estimate
     from hwsim.machine.simulate import simulate
+    from hwsim.network.bounds import bounds, overflow_free
     from hwsim.network.file import load, save
     from hwsim.network.graph import Network
     from hwsim.network.layer import Layer

@@ -117,7 +117,8 @@ def saturate_steps(layer: Layer, operands: list[Ints], formats: list[Format]) ->
     if layer.op is Op.CONV:
         groups = layer.geometry.groups
         patches = windows(x, layer.geometry, fill=0).transpose(0, 2, 3, 4, 5, 1)  # [n, h, w, ky, kx, channel]
-        x = np.stack([part.reshape(*patches.shape[:3], -1) for part in np.split(patches, groups, axis=-1)])
+        terms_each = math.prod(_weight(layer).shape[1:])
+        x = np.stack([part.reshape(*patches.shape[:3], terms_each) for part in np.split(patches, groups, axis=-1)])
         w = _weight(layer).transpose(0, 2, 3, 1).reshape(groups, -1, x.shape[-1])  # [group, filter, term]
         terms = (x[:, :, :, :, None, k] * w[:, None, None, None, :, k] for k in range(x.shape[-1]))
         start = np.broadcast_to(_bias(layer).reshape(groups, 1, 1, 1, -1), (*x.shape[:4], w.shape[1]))

@@ -106,7 +106,7 @@ def scale_row_f32(totals, scales):  # type: ignore[no-untyped-def]
 
 @kernel()
 def reach_row(totals, levels, count, channels, low):  # type: ignore[no-untyped-def]
-    """`low` plus the number of levels that each sum reaches, in place; `levels` [count, channels], from a channel on."""
+    """`low` plus the number of levels that each sum reaches, in place; `levels` [count, channels] from a channel on."""
     reached = np.full(len(totals), low, i64)
     for i in range(count):
         level = levels[i * channels :]

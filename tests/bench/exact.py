@@ -18,6 +18,6 @@ def exact_outputs(network: Network, codes: NDArray[np.integer], samples: int = 1
     return outputs
 
 
-def run_ours(network: Network, codes: NDArray[np.integer]) -> NDArray[np.int32]:
+def run_ours(network: Network, codes: NDArray[np.integer], kernels: str | None = None) -> NDArray[np.int32]:
     """The call that is timed."""
-    return execute(network, codes).outputs
+    return execute(network, codes, kernels).outputs

@@ -8,7 +8,7 @@ from functools import partial
 from hwsim.errors import HwsimError
 from hwsim.network.graph import Network
 from tests.bench.exact import exact_outputs, run_ours
-from tests.bench.networks import random_images, resnet20
+from tests.bench.networks import random_images, resnet20, unpadded_cnn
 from tests.bench.row import UNKNOWN, Row
 from tests.bench.threads import use_threads
 from tests.bench.timing import interleave
@@ -42,3 +42,14 @@ def rows() -> Iterator[Row]:
     for name, (_, goal) in GOALS.items():
         work = f"ResNet-20 {name}"
         yield Row("bits", work, rate.get(name, UNKNOWN), PLAIN, rate[PLAIN], "images/s", goal)
+    yield from binary_rows()
+
+
+def binary_rows() -> Iterator[Row]:
+    """Products of -1 and +1 counted as bits (XNOR and popcount), against 8 bits on the same graph."""
+    networks = {name: unpadded_cnn(name == "binary") for name in ("binary", PLAIN)}
+    codes = {name: random_images(network, BATCH) for name, network in networks.items()}
+    expected = {name: exact_outputs(network, codes[name]) for name, network in networks.items()}
+    times = interleave({name: partial(run_ours, networks[name], codes[name]) for name in networks}, expected)
+    rate = {name: BATCH / value for name, value in times.items()}
+    yield Row("bits", "4 conv 3x3x128 binary, XNOR", rate["binary"], PLAIN, rate[PLAIN], "images/s", 1.0)

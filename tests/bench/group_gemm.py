@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tests.bench.exact import run_ours
+from hwsim.engine.execute import available, compiled
+from hwsim.engine.threads import on_threads
+from hwsim.kernels.multiply import multiply
 from tests.bench.networks import linear_layer
 from tests.bench.row import Row
 from tests.bench.threads import use_threads
@@ -44,9 +46,7 @@ def our_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[
     p, flat, threads = program, sums.reshape(-1), numba.get_num_threads()
 
     def part(index: int) -> None:
-        multiply(
-            step, x, y, x, arena, p.words, p.ints, p.floats, p.weights, flat, samples, index, threads
-        )  # fmt: skip
+        multiply(step, x, y, x, arena, p.words, p.ints, p.floats, p.weights, flat, samples, index, threads)
 
     def product() -> NDArray[np.int32]:
         on_threads(part, threads)

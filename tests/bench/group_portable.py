@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from functools import partial
 
-from tests.bench.child import answer, run_child
-from tests.bench.group_networks import compare
-from tests.bench.networks import resnet20
-from tests.bench.peers import TORCH
+from hwsim.engine.execute import DEFINITION, available
+from tests.bench.exact import exact_outputs, run_ours
+from tests.bench.networks import random_images, resnet20
+from tests.bench.peers import TORCH, real_inputs, torch_float32
 from tests.bench.row import Row
 from tests.bench.threads import use_threads
+from tests.bench.timing import interleave
+
+BATCH = 64
+NOT_PORTABLE = ("vnni", DEFINITION)
 
 
 def rows() -> Iterator[Row]:
-    """ResNet-20 in a process whose environment asks for the portable kernels."""
-    for fields in run_child("tests.bench.group_portable", environment={"HWSIM_KERNELS": "portable"}):
-        yield Row(**fields)
-
-
-def main() -> None:
-    """Measure with the kernels that the environment chose and print the rows."""
+    """ResNet-20 by every kernel that needs no special instruction, all measured in turns."""
     use_threads()
-    answer([asdict(row) for row in compare(resnet20(), "ResNet-20", 64, {TORCH: 0.7}, group="portable")])
-
-
-if __name__ == "__main__":
-    main()
+    network = resnet20()
+    codes = random_images(network, BATCH)
+    twin = partial(torch_float32(network), real_inputs(network, codes))
+    kernels = [name for name in available() if name not in NOT_PORTABLE]
+    calls = {TORCH: twin} | {name: partial(run_ours, network, codes, name) for name in kernels}
+    exact = exact_outputs(network, codes)
+    times = interleave(calls, {TORCH: twin()} | dict.fromkeys(kernels, exact))
+    for name in kernels:
+        work = f"ResNet-20 batch {BATCH}, {name}"
+        yield Row("portable", work, BATCH / times[name], TORCH, BATCH / times[TORCH], "images/s", goal=0.7)

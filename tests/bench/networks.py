@@ -1,4 +1,4 @@
-"""The networks of the speed table: ResNet-20 and ResNet-18 for CIFAR images, a small CNN, one linear layer."""
+"""The networks of the speed table: ResNet-20 and ResNet-18 for CIFAR images, small CNNs, one linear layer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.formats import LOGITS, Format, QTensor
+from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.network.graph import Network
-from hwsim.network.layer import INPUT, Layer, Op
+from hwsim.network.layer import INPUT, Geometry, Layer, Op, Thresholds
+from hwsim.network.requantize import requantizer
 from tests.bench.builder import Builder
 
+BINARY = Format(1, kind=Kind.BINARY)
 CLASSES = 10
 CIFAR = (3, 32, 32)
 
@@ -34,6 +36,26 @@ def small_cnn(seed: int = 0) -> Network:
     x = builder.flatten("flatten", builder.max_pool("pool2", x))
     builder.linear("logits", x, CLASSES)
     return builder.network()
+
+
+def unpadded_cnn(binary: bool, channels: int = 128, layers: int = 4) -> Network:
+    """3x3 convolutions without padding on 16x16 maps: with -1 and +1 throughout and thresholds, or of 8 bits."""
+    rng = np.random.default_rng(0)
+    codes, weights = (BINARY, BINARY) if binary else (Format(8), Format(8, signed=True))
+    chain, size = [], 16
+    for number in range(layers):
+        source, size = f"conv{number - 1}" if number else INPUT, size - 2
+        w = rng.integers(weights.qmin, weights.qmax + 1, (channels, channels, 3, 3))
+        levels = rng.integers(-40, 41, (channels, 1))
+        r = Thresholds(levels, 0) if binary else requantizer(np.full(channels, 2e-4), codes, relu=True)
+        zero = np.zeros(channels, dtype=np.int64)
+        geometry = Geometry((3, 3))
+        chain.append(Layer(f"conv{number}", Op.CONV, (source,), codes, 1.0, QTensor(w, weights), zero, r, geometry))
+    chain.append(Layer("flatten", Op.FLATTEN, (chain[-1].name,), codes))
+    w = rng.integers(weights.qmin, weights.qmax + 1, (CLASSES, channels * size * size))
+    zero = np.zeros(CLASSES, dtype=np.int64)
+    chain.append(Layer("logits", Op.LINEAR, ("flatten",), LOGITS, 1.0, QTensor(w, weights), zero))
+    return Network(codes, (channels, 16, 16), 1.0, tuple(chain))
 
 
 def linear_layer(weights: NDArray[np.int8]) -> Network:
