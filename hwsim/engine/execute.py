@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
-from hwsim.engine.compile import NotCompiled, compile_network
+from hwsim.engine.compile import compile_network
+from hwsim.engine.layouts import NotCompiled
 from hwsim.engine.program import Program
 from hwsim.engine.threads import on_threads
 from hwsim.errors import BadInput

@@ -17,13 +17,13 @@ LOWEST, HIGHEST = -128 * 257, 127 * 257
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """Weights as signed bytes: `values` int64 [plane, ...], to be summed with weights 256^plane and times `sign`.
+    """Weights as signed bytes: `values` int16 [plane, ...], to be summed with weights 256^plane and times `sign`.
 
     `sign` int64 [filter]: two bytes reach lower than they reach high, so that a filter with a weight
     beyond HIGHEST is stored negated.
     """
 
-    values: Ints
+    values: NDArray[np.int16]
     sign: Ints
 
 
@@ -36,16 +36,16 @@ def split_planes(weights: Ints) -> Planes | None:
     flat = weights.reshape(len(weights), -1)
     sign = np.ones(len(weights), dtype=np.int64)
     if flat.min(initial=0) >= -128 and flat.max(initial=0) <= 127:
-        return Planes(weights[None], sign)
+        return Planes(weights[None].astype(np.int16), sign)
     sign[flat.max(axis=1, initial=0) > HIGHEST] = -1
     signed = weights * sign.reshape(-1, *(1,) * (weights.ndim - 1))
     if signed.min() < LOWEST or signed.max() > HIGHEST:
         return None
     low = ((signed + 128) & 255) - 128
-    return Planes(np.stack([low, (signed - low) >> 8]), sign)
+    return Planes(np.stack([low, (signed - low) >> 8]).astype(np.int16), sign)
 
 
-def pack_tiles(runs: list[Ints], groups: int, vectors: int) -> NDArray[np.int8]:
+def pack_tiles(runs: list[NDArray[np.int16]], groups: int, vectors: int) -> NDArray[np.int8]:
     """Bytes int8 [group, tile of channels, plane, word, channel, 4], flat.
 
     `runs` has one array [plane, filter, byte] per segment: the weights that meet its bytes. The
@@ -77,8 +77,8 @@ def even_before_odd(lanes: NDArray[np.signedinteger]) -> NDArray[np.signedintege
     return lanes.reshape(-1, LANES // 2, 2).transpose(0, 2, 1).reshape(-1)
 
 
-def pack_bits(signs: Ints) -> Ints:
+def pack_bits(signs: NDArray[np.int16]) -> NDArray[np.int16]:
     """Weights of -1 and +1, [filter, channel, ...], as bytes of bits, [filter, byte, ...], 32 channels to a word."""
     positive = (signs > 0).astype(np.uint8)
     padded = np.pad(positive, ((0, 0), (0, -signs.shape[1] % 32), *((0, 0),) * (signs.ndim - 2)))
-    return np.packbits(padded, axis=1, bitorder="little").view(np.int8).astype(np.int64)
+    return np.packbits(padded, axis=1, bitorder="little").view(np.int8).astype(np.int16)

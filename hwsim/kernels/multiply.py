@@ -118,20 +118,27 @@ def lay_groups(step, x, y, other, images):  # type: ignore[no-untyped-def]
     else:
         across, samples = y.width, images
         strides = (i64(0), i64(0), i64(0))
+    in_step = step.stride_w * x.pixel
     count = samples * y.height * across
     padded = count + step.tile_groups
     ins, outs, others = np.empty(padded, i64), np.empty(padded, i64), np.empty(padded, i64)
+    column = np.empty(across, i64)  # of each group's first pixel
+    for a in range(across):
+        column[a] = min(a * PIXELS, y.width - PIXELS) if y.width >= PIXELS else a
     at = 0
     for s in range(samples):
         sample = min(s * PIXELS, images - PIXELS) if y.width < PIXELS <= images else s
         for row in range(y.height):
+            top = row * step.stride_h - step.pad_h
+            in_row = x.origin + sample * x.image + top * x.row - step.pad_w * x.pixel
+            out_row = y.origin + sample * y.image + row * y.row
+            other_row = other.origin + sample * other.image + row * other.row
+            in_part, out_part, other_part = ins[at:][:across], outs[at:][:across], others[at:][:across]
             for a in range(across):
-                column = min(a * PIXELS, y.width - PIXELS) if y.width >= PIXELS else a
-                top, left = row * step.stride_h - step.pad_h, column * step.stride_w - step.pad_w
-                ins[at] = x.origin + sample * x.image + top * x.row + left * x.pixel
-                outs[at] = y.origin + sample * y.image + row * y.row + column * y.pixel
-                others[at] = other.origin + sample * other.image + row * other.row + column * other.pixel
-                at += 1
+                in_part[a] = in_row + column[a] * in_step
+                out_part[a] = out_row + column[a] * y.pixel
+                other_part[a] = other_row + column[a] * other.pixel
+            at += across
     for pad in range(count, padded):
         ins[pad], outs[pad], others[pad] = ins[count - 1], outs[count - 1], others[count - 1]
     return ins, outs, others, strides, count
