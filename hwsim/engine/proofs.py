@@ -10,8 +10,8 @@ from hwsim.engine.maps import NO_BORDER, storage
 from hwsim.engine.weights import Planes, split_planes
 from hwsim.formats import Format, Kind
 from hwsim.kernels.words import Fit
-from hwsim.network.bounds import layer_bound
 from hwsim.network.graph import Network
+from hwsim.network.largest_sums import layer_bound
 from hwsim.network.layer import Layer, Op, Overflow, Requantizer, Rounding, Thresholds
 
 Ints = NDArray[np.int64]

@@ -17,8 +17,8 @@ from hwsim.examine.inputs import check_codes
 from hwsim.examine.rounding import stage, wrap
 from hwsim.examine.scaling import Ending, divide, scale_sum
 from hwsim.examine.taps import Tap, padding, taps, window
-from hwsim.network.bounds import layer_bound
 from hwsim.network.graph import Network
+from hwsim.network.largest_sums import layer_bound
 from hwsim.network.layer import INPUT, NORM_BITS, ROOT_BITS, Op, Overflow, Requantizer, Rounding, Thresholds
 
 OPERAND_BITS = 32

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, MAX_CODE_BITS, Format, Kind
-from hwsim.network.bounds import layer_bound
+from hwsim.network.largest_sums import layer_bound
 from hwsim.network.layer import INPUT, INT32, Layer, Op, Overflow, Requantizer, Rounding, Thresholds, kept_format
 
 if TYPE_CHECKING:
