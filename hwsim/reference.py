@@ -282,7 +282,8 @@ def requantize(layer: Layer, accumulator: Ints) -> Ints:
     match r.rounding:
         case Rounding.F32_HALF_EVEN:
             scale = multiplier.astype(np.uint32).view(np.float32)
-            product = accumulator.astype(np.float32) * scale
+            with np.errstate(over="ignore"):  # what is beyond float32 is clipped like all that is large
+                product = accumulator.astype(np.float32) * scale
             scaled = np.rint(np.clip(product, -(2.0**62), 2.0**62)).astype(np.int64)
         case Rounding.GEMMLOWP_DOUBLE:
             left, right = np.maximum(31 - shift, 0), np.maximum(shift - 31, 0)

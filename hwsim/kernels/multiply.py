@@ -213,15 +213,14 @@ def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, ima
 
     arena_at, words_at, ints_at = arena.ctypes.data, words.ctypes.data, ints.ctypes.data
     weights_at = weights.ctypes.data + step.weights
-    placed = place_segments(step, x, words)
-    segments = placed.ctypes.data
+    placed = place_segments(step, x, words)  # addresses are taken in the loop only: Numba frees what is not named later
     work = step.groups * channel_tiles * pixel_tiles
     for item in range(part * work // parts, (part + 1) * work // parts):
         block, tile = divmod(item, pixel_tiles)
         group, channel_tile = divmod(block, channel_tiles)
         first, inner = tile * step.tile_groups, channel_tile * width  # first pixel group, first filter of the group
         filters, channel = min(width, step.filters - inner), group * step.filters + inner
-        x_at, at = arena_at + group * step.depth, 8 * first
+        x_at, at, segments = arena_at + group * step.depth, 8 * first, placed.ctypes.data
         if step.emit == BYTES or step.emit == BYTES_ADD:
             w, lane = weights_at + block * step.weight_bytes, block * width
             bias, multiplier = ints_at + 4 * (step.bias32 + lane), ints_at + 4 * (step.multiplier32 + lane)
