@@ -3,71 +3,95 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim import reference
-from hwsim.engine import execute as module
-from hwsim.engine.execute import execute
+from hwsim.engine.execute import DEFINITION, available, execute
 from hwsim.errors import BadInput
-from hwsim.formats import LOGITS, Format, QTensor
+from hwsim.formats import LOGITS, Format, Kind, QTensor
+from hwsim.kernels import words
 from hwsim.network.bounds import bounds, overflow_free
 from hwsim.network.graph import Network
-from hwsim.network.layer import Geometry, Layer, Op, Region
+from hwsim.network.layer import INT32, Geometry, Layer, Op, Overflow, Region, Rounding, Thresholds
+from tests.engine.agree import COMPILED, assert_cuts_agree, assert_kernels_agree, steps
 from tests.networks import networks, networks_with_inputs
 
 U8, S8 = Format(8), Format(8, signed=True)
 
 
-def assert_equals_reference(network, codes):
-    execution = execute(network, codes)
-    expected = reference.run(network, codes)
-    last = network.layers[-1].name
-    assert execution.outputs.dtype == np.int32
-    np.testing.assert_array_equal(execution.outputs, expected[last].reshape(len(codes), -1))
-    regions = {layer.name: layer for layer in network.layers if layer.region}
-    assert execution.masks.keys() == regions.keys()
-    for name, layer in regions.items():
-        mask = reference.sensitive_regions(layer.region, expected[layer.inputs[0]])
-        np.testing.assert_array_equal(execution.masks[name], mask)
+def may_fall_back(network: Network) -> bool:
+    """Networks that have no kernels: values of more than 16 bits, and wide or saturating sums by region."""
+    wide = any(math.log2(f.values[1] - f.values[0] + 1) > 16 for f in list(network.formats.values())[:-1])
+    regions = [layer for layer in network.layers if layer.region is not None]
+    return wide or any(
+        layer.accumulator != INT32 or network.formats[layer.inputs[0]].bits > 8 or layer.weight.format.bits > 8
+        for layer in regions
+    )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(networks_with_inputs())
-def test_execution_equals_the_reference(case):
-    assert_equals_reference(*case)
+def policies(network: Network) -> set[object]:
+    """All that `network` uses of what HQ1 has to choose from, and the steps that it becomes."""
+    found: set[object] = {"zero point"} if network.input.zero_point else set()
+    for layer in network.layers:
+        r, g = layer.requantizer, layer.geometry
+        found |= {layer.op, layer.accumulator.overflow, layer.output.kind}
+        found |= {"operand twice"} if len(set(layer.inputs)) < len(layer.inputs) else set()
+        found |= {Thresholds if isinstance(r, Thresholds) else r.rounding} if r is not None else set()
+        found |= {("weight", layer.weight.format.kind)} if layer.weight is not None else set()
+        found |= {"region"} if layer.region is not None else set()
+        found |= {"dilation"} if max(g.dilation) > 1 else set()
+        found |= {"padding_end"} if g.padding_end not in (None, g.padding) else set()
+        found |= {"groups"} if g.groups > 1 else set()
+        found |= {"wide"} if layer.accumulator.bits > 32 else set()
+    if not may_fall_back(network) and COMPILED:
+        found.update((type(step), step) for pair in steps(network, COMPILED[0]) for step in pair if step is not None)
+    return found
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(networks_with_inputs(), st.sampled_from((1, 300, 3000)))
-def test_bits_do_not_depend_on_batches_chunks_and_threads(case, chunk_bytes):
-    network, codes = case
-    whole = execute(network, codes)
-    single = [execute(network, codes[i : i + 1]) for i in range(len(codes))]
-    np.testing.assert_array_equal(whole.outputs, np.concatenate([e.outputs for e in single]))
-    threads = numba.get_num_threads()
-    try:
-        numba.set_num_threads(1)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "CHUNK_BYTES", chunk_bytes)
-            chunked = execute(network, codes)
-    finally:
-        numba.set_num_threads(threads)
-    np.testing.assert_array_equal(whole.outputs, chunked.outputs)
-    for name, mask in whole.masks.items():
-        np.testing.assert_array_equal(mask, chunked.masks[name])
-        np.testing.assert_array_equal(mask, np.concatenate([e.masks[name] for e in single]))
+EVERYTHING = {
+    *Op, *Overflow, *Rounding, Thresholds, "region", "dilation", "padding_end", "groups", "wide", "zero point",
+    "operand twice", Kind.UNIFORM, Kind.BINARY, Kind.ODD, *(("weight", kind) for kind in Kind),
+}  # fmt: skip
+STEPS = {(type(step), step) for step in (*words.Kind, *words.Emit)} if COMPILED else set()
+
+
+def test_every_kernel_gives_the_bits_of_the_reference_with_every_policy():
+    met: set[object] = set()
+
+    @settings(max_examples=600, deadline=None, derandomize=True)
+    @given(networks_with_inputs())
+    def compare(case):
+        network, codes = case
+        assert_kernels_agree(network, codes, compiles=not may_fall_back(network))
+        met.update(policies(network))
+
+    compare()
+    assert (EVERYTHING | STEPS) - met == set()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(networks_with_inputs(), st.sampled_from(COMPILED or (DEFINITION,)))
+def test_bits_do_not_depend_on_batches_chunks_and_threads(case, kernels):
+    assert_cuts_agree(*case, kernels)
+
+
+def test_kernels_have_names_and_no_others():
+    network = convolution(np.ones((1, 1, 3, 3)))
+    assert available()[-1] == DEFINITION and len(set(available())) == len(available())
+    with pytest.raises(BadInput, match=f"kernels: got fastest; allowed: .*{DEFINITION}"):
+        execute(network, np.zeros((1, 1, 6, 7), np.int8), "fastest")
 
 
 def convolution(weight, region=None, bias=0, x=U8, w=S8) -> Network:
     """One convolution (3 x 3, padding 1) that emits its raw accumulators."""
     layer = Layer(
-        "conv", Op.CONV, ("input",), LOGITS, weight=QTensor(weight, w), bias=np.full(len(weight), bias),
-        geometry=Geometry((3, 3), (1, 1), (1, 1)), region=region,
+        "conv", Op.CONV, ("input",), LOGITS, weight=QTensor(np.asarray(weight, dtype=np.int64), w),
+        bias=np.full(len(weight), bias), geometry=Geometry((3, 3), (1, 1), (1, 1)), region=region,
     )  # fmt: skip
     return Network(x, (weight.shape[1], 6, 7), 1 / 255, (layer,))
 
@@ -97,6 +121,26 @@ def test_a_huge_threshold_is_the_coarse_layer(weight, codes):
     np.testing.assert_array_equal(execution.outputs, coarse.outputs.astype(np.int64) << 8)
 
 
+@pytest.mark.parametrize(
+    ("rounding", "coarse"),
+    [
+        (Rounding.HALF_UP, [0, 1, 1, 2, 15]),
+        (Rounding.HALF_EVEN, [0, 0, 1, 2, 15]),
+        (Rounding.HALF_AWAY, [0, 1, 1, 2, 15]),
+        (Rounding.FLOOR, [0, 0, 0, 1, 15]),
+        (Rounding.TRUNC, [0, 0, 0, 1, 15]),
+    ],
+)
+def test_coarse_codes_are_rounded_by_the_rule_of_the_region(rounding, coarse):
+    weight, low = np.zeros((1, 1, 3, 3)), np.zeros((1, 1, 3, 3), np.int64)
+    low[0, 0, 1, 1] = 1
+    codes = np.zeros((1, 1, 6, 7), np.int64)
+    codes[0, 0, 0, :5] = 7, 8, 9, 24, 255
+    network = convolution(weight, Region(1, 1, 2**31 - 1, low, rounding=rounding))
+    wanted = assert_kernels_agree(network, codes)
+    np.testing.assert_array_equal(wanted.outputs.reshape(6, 7)[0, :5], np.array(coarse) << 8)
+
+
 def test_each_tap_counts_with_the_region_of_its_input_pixel():
     weight, low = np.full((1, 1, 3, 3), 16), np.full((1, 1, 3, 3), 3)  # a coarse 3 is 48: unlike 16 on purpose
     codes = np.zeros((1, 1, 6, 7), dtype=np.int64)
@@ -116,19 +160,20 @@ def test_sums_wrap_around_at_the_largest_magnitudes(bias):
     exact = 18 * 255 * (-128 if bias < 0 else 127) + bias
     centre = execute(network, codes).outputs.reshape(2, 2, 6, 7)[0, 0, 2, 2]
     assert centre == exact - np.sign(bias) * 2**32
-    assert_equals_reference(network, codes)
+    assert_kernels_agree(network, codes)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(networks_with_inputs())
 def test_no_accumulator_exceeds_its_bound(case):
     network, codes = case
-    proved, done = bounds(network), reference.run(network, codes)
+    proved, free, done = bounds(network), overflow_free(network), reference.run(network, codes)
     for layer in network.layers:
-        if layer.has_macs and overflow_free(network)[layer.name]:
-            source = layer.inputs[0]
-            sums = reference.accumulate(layer, [done[source]], [network.formats[source]])
-            largest = np.abs(sums).max(axis=tuple(a for a in range(sums.ndim) if a != 1), initial=0)
+        if layer.name in proved and free[layer.name]:
+            operands = [done[source] for source in layer.inputs]
+            sums = reference.accumulate(layer, operands, [network.formats[source] for source in layer.inputs])
+            axis = layer.channel_axis % sums.ndim
+            largest = np.abs(sums).max(axis=tuple(a for a in range(sums.ndim) if a != axis), initial=0)
             assert np.all(largest <= proved[layer.name])
 
 
@@ -169,11 +214,11 @@ def test_any_integer_dtype_and_layout_will_do(weight, codes, dtype):
     np.testing.assert_array_equal(execute(convolution(weight), other).outputs, expected)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
-@given(networks())
-def test_no_samples_give_no_outputs(network):
-    execution = execute(network, np.zeros((0, *network.input_shape), dtype=np.int16))
-    assert execution.outputs.shape[0] == 0 and execution.outputs.ndim == 2
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(networks(), st.sampled_from(available()))
+def test_no_samples_give_no_outputs(network, kernels):
+    execution = execute(network, np.zeros((0, *network.input_shape), dtype=np.int16), kernels)
+    assert execution.outputs.shape == (0, math.prod(network.shapes[network.layers[-1].name]))
     assert all(len(mask) == 0 for mask in execution.masks.values())
 
 

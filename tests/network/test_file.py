@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -14,10 +15,22 @@ from hypothesis import strategies as st
 
 from hwsim.engine.execute import execute
 from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.formats import LOGITS, Format, QTensor
+from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.network.file import HEADER, digest, load, save
 from hwsim.network.graph import Network
-from hwsim.network.layer import Geometry, Layer, Op, Region
+from hwsim.network.layer import (
+    INPUT,
+    Accumulator,
+    Geometry,
+    Layer,
+    Op,
+    Overflow,
+    Region,
+    Requantizer,
+    Rounding,
+    Softmax,
+    Thresholds,
+)
 from hwsim.network.requantize import requantizer
 from tests.networks import networks_with_inputs
 
@@ -98,6 +111,100 @@ def test_every_field_survives(saved):
     ):  # fmt: skip
         np.testing.assert_array_equal(x, y)
     assert b.bias.dtype == np.int64 and new["out"].weight.scale == 1.0
+
+
+def full_network() -> Network:
+    """Every field of every policy holds something else than its default."""
+    rng = np.random.default_rng(1)
+    odd, book = Format(3, kind=Kind.ODD), Format(2, kind=Kind.CODEBOOK, table=(-32768, -1, 1, 32767))
+    window = Geometry((2, 3), (1, 2), (1, 0), 2, (2, 1), (0, 2))
+    down = Requantizer(np.array([2**29]), np.array([40]), 1, 200)
+    layers = (
+        Layer("conv", Op.CONV, (INPUT,), odd, 0.25, QTensor(rng.integers(0, 4, (2, 1, 2, 3)), book),
+              np.array([2**39, -9]), Thresholds(np.array([[-5, 0, 2**46], [1, 1, 2]]), 2), window,
+              accumulator=Accumulator(48)),
+        Layer("mean", Op.AVG_POOL, ("conv",), U8, 0.5, requantizer=dataclasses.replace(down, rounding=Rounding.TRUNC),
+              geometry=Geometry((2, 2), padding_end=(1, 1)), accumulator=Accumulator(12, Overflow.SATURATE_END)),
+        Layer("shaped", Op.RESHAPE, ("mean",), U8, shape=(4, 4)),
+        Layer("turned", Op.TRANSPOSE, ("shaped",), U8, axes=(1, 0)),
+        Layer("product", Op.MATMUL, ("shaped", "turned"), U8,
+              requantizer=dataclasses.replace(down, rounding=Rounding.GEMMLOWP_DOUBLE),
+              accumulator=Accumulator(17, Overflow.SATURATE_STEP)),
+        Layer("soft", Op.SOFTMAX, ("product",), U8, softmax=Softmax(np.array([2**31 - 1, 77, 0]), 65536)),
+        Layer("norm", Op.LAYER_NORM, ("soft",), U8, 0.5, QTensor(np.array([1, -2, 3, 4]), S4), np.arange(4),
+              Requantizer(np.array([0x3A000000]), np.array([0]), 0, 255, Rounding.F32_HALF_EVEN)),
+        Layer("joined", Op.CONCAT, ("norm", "soft"), U8, requantizer=Requantizer(
+            np.array([1, 3]), np.array([0, 2]), 0, 255, Rounding.HALF_EVEN)),
+        Layer("out", Op.LINEAR, ("joined",), LOGITS, 1e-3, QTensor(np.ones((3, 4), int), S4), np.zeros(3, np.int64),
+              accumulator=Accumulator(16, Overflow.CHECK)),
+    )  # fmt: skip
+    return Network(U8, (2, 5, 4), 1 / 7, layers)
+
+
+def differences(a, b, place="network") -> list[str]:
+    """The fields, by their place, in which two dataclasses, tuples, arrays or plain values differ."""
+    if dataclasses.is_dataclass(a) and type(a) is type(b):
+        pairs = [(getattr(a, f.name), getattr(b, f.name), f"{place}.{f.name}") for f in dataclasses.fields(a)]
+    elif isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
+        pairs = [(x, y, f"{place}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True))]
+    elif isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return [] if np.array_equal(a, b) else [place]
+    else:
+        return [] if a == b and type(a) is type(b) else [place]
+    return [found for pair in pairs for found in differences(*pair)]
+
+
+def test_every_policy_survives(tmp_path):
+    network = full_network()
+    save(network, tmp_path / "net.npz")
+    again = load(tmp_path / "net.npz")
+    assert differences(network, again) == [] and digest(network) == digest(again)
+    for layer in again.layers:  # what the kernels take as int64 must come back as int64
+        r = layer.requantizer
+        arrays = [r.levels] if isinstance(r, Thresholds) else [r.multiplier, r.shift] if r else []
+        arrays += [layer.softmax.table] if layer.softmax else []
+        assert all(array.dtype == np.int64 for array in arrays)
+    codes = np.random.default_rng(2).integers(0, 256, (5, 2, 5, 4))
+    np.testing.assert_array_equal(execute(again, codes).outputs, execute(network, codes).outputs)
+
+
+but = dataclasses.replace
+FULL = {layer.name: layer for layer in full_network().layers}
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("conv", {"requantizer": but(FULL["conv"].requantizer, levels=FULL["conv"].requantizer.levels + 1)}),
+        ("conv", {"requantizer": but(FULL["conv"].requantizer, low=3)}),
+        ("conv", {"accumulator": Accumulator(47)}),
+        ("conv", {"accumulator": Accumulator(48, Overflow.SATURATE_END)}),
+        ("conv", {"geometry": but(FULL["conv"].geometry, padding=(0, 0), padding_end=(1, 2))}),
+        ("conv", {"geometry": but(FULL["conv"].geometry, dilation=(1, 1), padding=(0, 0))}),
+        ("conv", {"output": Format(3)}),
+        ("conv", {"weight": QTensor(FULL["conv"].weight.codes, Format(2, kind=Kind.CODEBOOK, table=(0, 1, 2, 3)))}),
+        ("mean", {"requantizer": but(FULL["mean"].requantizer, rounding=Rounding.FLOOR)}),
+        ("mean", {"geometry": Geometry((2, 2), padding=(1, 1), padding_end=(0, 0))}),
+        ("turned", {"axes": (0, 1)}),
+        ("soft", {"softmax": but(FULL["soft"].softmax, one=256)}),
+        ("soft", {"softmax": but(FULL["soft"].softmax, table=np.array([2**31 - 1, 77]))}),
+        ("norm", {"requantizer": but(FULL["norm"].requantizer, multiplier=np.array([0x3A000001]))}),
+        ("joined", {"inputs": ("soft", "norm")}),
+        ("out", {"accumulator": Accumulator(16)}),
+    ],
+)  # fmt: skip
+def test_a_digest_sees_every_policy(name, fields):
+    network = full_network()
+    layers = tuple(but(layer, **fields) if layer.name == name else layer for layer in network.layers)
+    assert digest(but(network, layers=layers)) != digest(network)
+
+
+def test_a_digest_sees_a_shape():
+    def shaped(*shape: int) -> Network:
+        head = Layer("out", Op.LINEAR, ("s",), LOGITS, 1.0, QTensor(np.ones((1, 2), int), S4), np.zeros(1, np.int64))
+        return Network(U8, (8,), 1.0, (Layer("s", Op.RESHAPE, (INPUT,), U8, shape=shape), head))
+
+    assert len({digest(shaped(*shape)) for shape in ((4, 2), (2, 2, 2), (1, 4, 2), (4, 1, 2))}) == 4
 
 
 def test_files_are_byte_stable_and_plain_npz(saved, tmp_path):
@@ -215,6 +322,19 @@ def layer0(header):
         (lambda h: layer0(h)["geometry"].update(stride=[1]), BadInput, "geometry/stride: got 1 items; allowed: 2"),
         (lambda h: layer0(h)["geometry"].update(stride=[1, True]), BadInput, "stride/1: got True"),
         (lambda h: layer0(h)["geometry"].update(padding=[2**15, 2**16]), HwsimError, "layer 'conv' geometry"),
+        (lambda h: layer0(h)["geometry"].update(padding_end=[1]), BadInput, "geometry/padding_end: got 1 items"),
+        (lambda h: layer0(h)["geometry"].update(padding_end=[0, -1]), HwsimError, "layer 'conv' geometry"),
+        (lambda h: layer0(h)["geometry"].update(dilation=[0, 1]), HwsimError, "layer 'conv' geometry"),
+        (lambda h: layer0(h)["accumulator"].update(bits=49), HwsimError, "accumulator: accumulator.bits: got 49"),
+        (lambda h: layer0(h)["accumulator"].update(overflow="warp"), UnknownName, "Did you mean 'wrap'"),
+        (lambda h: layer0(h).pop("accumulator"), BadInput, "layers/0/accumulator: got nothing"),
+        (lambda h: layer0(h).update(softmax={"one": 1}), BadInput, "softmax/table: got nothing"),
+        (lambda h: layer0(h).update(axes=["a"]), BadInput, "axes/0: got a word"),
+        (lambda h: layer0(h).update(shape=2), BadInput, "shape: got 2; allowed: a list"),
+        (lambda h: layer0(h)["requantizer"].pop("rounding"), BadInput, "requantizer/rounding: got nothing"),
+        (lambda h: layer0(h)["region"].update(rounding="gemmlowp_double"), HwsimError, "a rounding of one step"),
+        (lambda h: layer0(h)["output"].update(kind="codebook"), HwsimError, "format.table: got 0 entries"),
+        (lambda h: layer0(h)["output"].update(table=[1, 2]), HwsimError, "format.table: got 2 entries"),
         (lambda h: layer0(h)["bias"].update(dtype="|O"), UnknownName, r"got \|O"),
         (lambda h: layer0(h)["bias"].update(dtype="<i8"), BadInput, "as the header says"),
         (lambda h: layer0(h)["bias"].update(shape=[3]), BadInput, "as the header says"),
