@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
 from weakref import WeakKeyDictionary
 
 import numba
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
+from hwsim.engine.arenas import arenas
 from hwsim.engine.compile import compile_network
 from hwsim.engine.layouts import NotCompiled
 from hwsim.engine.program import Program
@@ -99,36 +99,33 @@ def _run(program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32
     """All samples on all threads: chunk by chunk, or step by step where there are too few samples for that."""
     from hwsim.kernels.program import run
 
-    p, samples, workers = program, len(outputs), numba.get_num_threads()
-    together = samples < 2 * workers
-    chunk = max(1, min(CHUNK_BYTES // p.bytes_per_image, MAX_CHUNK, -(-samples // workers)))
-    if together:
-        chunk = samples
-    else:
-        workers = min(workers, -(-samples // chunk))
+    p, samples, threads = program, len(outputs), numba.get_num_threads()
+    together = samples < 2 * threads
+    chunk = samples if together else _chunk(p, samples, threads)
+    workers = threads if together else min(threads, -(-samples // chunk))
     maps, borders, size = p.arena(chunk)
-    arenas = np.empty((1 if together else workers, size), dtype=np.uint8)
     counter = np.zeros(1, dtype=np.int64)
-    flat = np.ascontiguousarray(codes).reshape(-1)
-    bytes_as_they_are = flat.dtype == np.uint8 and p.stores_codes
-    wide = np.zeros(0, np.int32) if bytes_as_they_are else flat.astype(np.int32, copy=False)
-    narrow = flat if bytes_as_they_are else np.zeros(0, np.uint8)
+    flat, logits = np.ascontiguousarray(codes).reshape(-1), outputs.reshape(-1)
+    as_bytes = flat.dtype == np.uint8 and p.stores_codes
+    wide = np.zeros(0, np.int32) if as_bytes else flat.astype(np.int32, copy=False)
+    narrow = flat if as_bytes else np.zeros(0, np.uint8)
 
-    def work(worker: int) -> None:
-        run(
-            p.steps, maps, borders, p.words, p.ints, p.floats, p.weights, p.strides, p.first_code, wide, narrow,
-            outputs.reshape(-1), masks, arenas[0 if together else worker], samples, chunk, worker, workers, together,
-            counter,
-        )  # fmt: skip
+    with arenas(1 if together else workers, size) as lent:
 
-    if together:  # threads that wait for each other must all be running: one such batch at a time
-        with _one_at_a_time:
-            on_threads(work, workers)
-    else:
-        on_threads(work, workers)
+        def work(worker: int) -> None:
+            run(
+                p.steps, maps, borders, p.words, p.ints, p.floats, p.weights, p.strides, p.first_code, wide, narrow,
+                logits, masks, lent[0 if together else worker], samples, chunk, worker, workers, together, counter,
+            )  # fmt: skip
+
+        on_threads(work, workers, together)
 
 
-_one_at_a_time = Lock()
+def _chunk(program: Program, samples: int, threads: int) -> int:
+    """Samples that run at once: as many as the cache takes, and so that all threads get as many chunks."""
+    largest = max(1, min(CHUNK_BYTES // program.bytes_per_image, MAX_CHUNK))
+    rounds = -(-samples // (largest * threads))
+    return -(-samples // (rounds * threads))
 
 
 def _by_definition(network: Network, codes: NDArray[np.integer]) -> Execution:

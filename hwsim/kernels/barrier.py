@@ -9,6 +9,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from hwsim.kernels.compile import kernel
+
 i32, i64 = ir.IntType(32), ir.IntType(64)
 
 SPINS = 4096
@@ -46,3 +48,22 @@ def meet(typing_context, counter, target):  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def look(typing_context, counter):  # type: ignore[no-untyped-def]
+    """The int64 at address `counter`, as another thread may have just written it."""
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return b.load_atomic(b.inttoptr(arguments[0], i64.as_pointer()), "acquire", 8)
+
+    return types.int64(types.int64), generate
+
+
+@kernel(nogil=True)
+def reaches(counter, target, spins):  # type: ignore[no-untyped-def]
+    """Does the int64 [1] `counter` reach `target` within so many looks at it?"""
+    for _ in range(spins):  # noqa: SIM110 (any() is slow, or no loop at all, in compiled code)
+        if look(counter.ctypes.data) >= target:  # type: ignore[call-arg]
+            return True
+    return False

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import numpy as np
 import pytest
 
 import hwsim
-from hwsim.engine import execute as module
 from hwsim.engine.execute import available, execute
 from hwsim.formats import Format, Kind
 from hwsim.network.file import save
@@ -71,25 +69,6 @@ def test_several_threads_at_once(kernels):
             np.testing.assert_array_equal(got.outputs, right.outputs)
             for name, mask in right.masks.items():
                 np.testing.assert_array_equal(got.masks[name], mask)
-
-
-@pytest.mark.skipif(not COMPILED, reason="no compiler")
-def test_batches_whose_threads_wait_for_each_other_run_one_at_a_time(monkeypatch):
-    """Two of them could share the pool's threads in such a way that neither has all that it waits for."""
-    net, codes = residual_network()
-    inside, peak, run = [], [], module.on_threads
-
-    def watched(work, count):
-        inside.append(count)
-        peak.append(len(inside))
-        time.sleep(0.01)  # time enough for another batch to come in, where nothing keeps it out
-        run(work, count)
-        inside.pop()
-
-    monkeypatch.setattr(module, "on_threads", watched)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda n: execute(net, codes[n : n + 1]), range(9)))
-    assert peak == [1] * 9
 
 
 def _child(name: str, samples: int) -> np.ndarray:

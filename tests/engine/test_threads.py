@@ -1,0 +1,69 @@
+"""The crew of threads: every piece of work is done once, errors come back, and who waits for others gets them all."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, get_ident
+
+import pytest
+
+from hwsim.engine import threads
+from hwsim.engine.threads import on_threads
+
+
+@pytest.mark.parametrize("spins", [0, threads.SPINS], ids=["asleep", "awake"])
+@pytest.mark.parametrize("together", [False, True])
+def test_every_index_is_called_once(monkeypatch, spins, together):
+    monkeypatch.setattr(threads, "SPINS", spins)
+    for count in (1, 2, 3, 5):
+        for _ in range(20):
+            called: list[int] = []
+            on_threads(called.append, count, together)
+            assert sorted(called) == list(range(count))
+
+
+def test_those_who_work_together_are_all_there():
+    """Each piece waits for all others, while four callers want that at once: no piece may come late."""
+    inside, peak = [], []
+
+    def call(_: int) -> int:
+        barrier, who = Barrier(3), set()
+
+        def work(index: int) -> None:
+            inside.append(index)
+            peak.append(len(inside))
+            barrier.wait(timeout=30)
+            who.add(get_ident())
+            time.sleep(0.001)
+            inside.pop()
+
+        on_threads(work, 3, together=True)
+        return len(who)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(call, range(12))) == [3] * 12
+    assert max(peak) == 3  # one caller after the other
+
+
+def test_who_need_not_wait_works_alone_while_the_crew_is_busy():
+    def outer(index: int) -> None:
+        if index == 0:
+            on_threads(inner.append, 4)
+
+    inner: list[int] = []
+    on_threads(outer, 2)
+    assert inner == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_the_error_of_any_thread_comes_back_and_the_crew_goes_on(failing):
+    def work(index: int) -> None:
+        if index == failing:
+            raise ZeroDivisionError(index)
+
+    with pytest.raises(ZeroDivisionError, match=str(failing)):
+        on_threads(work, 3)
+    called: list[int] = []
+    on_threads(called.append, 3)
+    assert sorted(called) == [0, 1, 2]
