@@ -15,7 +15,7 @@ from hwsim.engine.arenas import arenas
 from hwsim.engine.compile import compile_network
 from hwsim.engine.layouts import NotCompiled
 from hwsim.engine.program import Program
-from hwsim.engine.threads import on_threads
+from hwsim.engine.threads import Call, on_threads
 from hwsim.errors import BadInput
 from hwsim.kernels.compile import JIT
 from hwsim.kernels.tiles import KERNELS
@@ -25,6 +25,9 @@ CHUNK_BYTES = 1 << 21
 """Samples run in chunks whose maps have about this size: bounded memory, and they stay in the cache."""
 
 MAX_CHUNK = 64
+
+SHARED_WORK = 1 << 21
+"""A batch of fewer products is done before a second thread would be there."""
 
 DEFINITION = "definition"
 """Name of the slow way: `hwsim.reference` itself, which runs everything and needs no compiler."""
@@ -99,7 +102,8 @@ def _run(program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32
     """All samples on all threads: chunk by chunk, or step by step where there are too few samples for that."""
     from hwsim.kernels.program import run
 
-    p, samples, threads = program, len(outputs), numba.get_num_threads()
+    p, samples = program, len(outputs)
+    threads = numba.get_num_threads() if samples * p.work >= SHARED_WORK else 1
     together = samples < 2 * threads
     chunk = samples if together else _chunk(p, samples, threads)
     workers = threads if together else min(threads, -(-samples // chunk))
@@ -112,10 +116,11 @@ def _run(program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32
 
     with arenas(1 if together else workers, size) as lent:
 
-        def work(worker: int) -> None:
+        def work(worker: int, call: Call) -> None:
             run(
                 p.steps, maps, borders, p.words, p.ints, p.floats, p.weights, p.strides, p.first_code, wide, narrow,
                 logits, masks, lent[0 if together else worker], samples, chunk, worker, workers, together, counter,
+                *call,
             )  # fmt: skip
 
         on_threads(work, workers, together)

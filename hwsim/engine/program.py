@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,16 @@ class Program:
     def floats(self) -> NDArray[np.float32]:
         """The int32 constants as the float32 scales that some of them are."""
         return self.ints.view(np.float32)
+
+    @cached_property
+    def work(self) -> int:
+        """About how many products one sample takes; a code that only moves counts as one."""
+        total = 0
+        for step in self.steps:
+            y = self.maps[step["y"]]
+            taps = int(step["kernel_h"]) * int(step["kernel_w"]) * int(step["depth"])
+            total += y.height * y.width * y.channels * max(taps, 1)
+        return total
 
     @property
     def stores_codes(self) -> bool:

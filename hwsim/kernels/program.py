@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.kernels import maps as m
-from hwsim.kernels.barrier import meet
+from hwsim.kernels.barrier import begin_call, end_call, meet
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.multiply import depthwise, multiply, multiply_exactly
 from hwsim.kernels.words import Kind
@@ -32,7 +32,7 @@ def _fill_borders(borders, arena):  # type: ignore[no-untyped-def]
 @kernel(nogil=True)
 def run(  # type: ignore[no-untyped-def]
     steps, maps, borders, words, ints, floats, weights, strides, first_code, codes, codes8, logits, masks, arena,
-    samples, chunk, worker, workers, together, counter,
+    samples, chunk, worker, workers, together, counter, asked, served, call,
 ):  # fmt: skip
     """The share of one of `workers` threads in running all steps for all samples.
 
@@ -40,7 +40,9 @@ def run(  # type: ignore[no-untyped-def]
     outputs], `masks` bool [sample, region] and `arena` uint8 are flat arrays. Threads take turns at
     chunks of samples, each in an arena of its own, unless they work `together`: then all share one
     arena and every step, and meet after each, which `counter`, an int64 [1] that is 0 at first, counts.
+    `asked`, `served` and `call` are those of `kernels.barrier`.
     """
+    begin_call(asked, call, worker, workers)
     size, size8, outputs = len(codes) // samples, len(codes8) // samples, len(logits) // samples
     part, parts = (worker, workers) if together else (0, 1)
     first, stride = (0, 1) if together else (worker, workers)
@@ -49,7 +51,7 @@ def run(  # type: ignore[no-untyped-def]
         _fill_borders(borders, arena)
     if together:
         met += parts
-        meet(counter.ctypes.data, met)  # type: ignore[call-arg]
+        meet(counter.ctypes.data, met)
     for c in range(first, (samples + chunk - 1) // chunk, stride):
         begin, end = c * chunk, min((c + 1) * chunk, samples)
         images = end - begin
@@ -90,4 +92,5 @@ def run(  # type: ignore[no-untyped-def]
                     m.layer_norm(step, x, y, arena, words, floats, images, part, parts)
             if together:
                 met += parts
-                meet(counter.ctypes.data, met)  # type: ignore[call-arg]
+                meet(counter.ctypes.data, met)
+    end_call(asked, served, call, worker, workers)

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from hwsim.engine.execute import available, compiled
-from hwsim.engine.threads import on_threads
+from hwsim.engine.threads import Call, on_threads
+from hwsim.kernels.barrier import begin_call, end_call
 from hwsim.kernels.multiply import multiply
 from tests.bench.networks import linear_layer
 from tests.bench.row import Row
 from tests.bench.threads import use_threads
-from tests.bench.timing import Array, Call, interleave
+from tests.bench.timing import Array, interleave
 
 M, K, N = 4098, 576, 128
 
@@ -45,8 +46,8 @@ def our_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[
     sums = np.empty((samples, len(w_s8)), dtype=np.int32)
     p, flat, threads = program, sums.reshape(-1), numba.get_num_threads()
 
-    def part(index: int) -> None:
-        multiply(step, x, y, x, arena, p.words, p.ints, p.floats, p.weights, flat, samples, index, threads)
+    def part(index: int, call: Call) -> None:
+        _product(step, x, y, arena, p.words, p.ints, p.floats, p.weights, flat, samples, index, threads, *call)
 
     def product() -> NDArray[np.int32]:
         on_threads(part, threads)
@@ -55,7 +56,14 @@ def our_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[
     return product
 
 
-def torch_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Call:
+@numba.njit(nogil=True)
+def _product(step, x, y, arena, words, ints, floats, weights, sums, samples, part, parts, asked, served, call):
+    begin_call(asked, call, part, parts)
+    multiply(step, x, y, x, arena, words, ints, floats, weights, sums, samples, part, parts)
+    end_call(asked, served, call, part, parts)
+
+
+def torch_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[], Array]:
     """torch._int_mm with the weights in the layout that it likes best."""
     a, w = torch.from_numpy(a_u8), torch.from_numpy(w_s8).T.contiguous()
 

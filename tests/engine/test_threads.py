@@ -12,15 +12,15 @@ from hwsim.engine import threads
 from hwsim.engine.threads import on_threads
 
 
-@pytest.mark.parametrize("spins", [0, threads.SPINS], ids=["asleep", "awake"])
+@pytest.mark.parametrize("pause", [0, 0.01], ids=["awake", "asleep"])
 @pytest.mark.parametrize("together", [False, True])
-def test_every_index_is_called_once(monkeypatch, spins, together):
-    monkeypatch.setattr(threads, "SPINS", spins)
-    for count in (1, 2, 3, 5):
+def test_every_index_is_called_once(pause, together):
+    for count in (1, 2, 3, 5, 2, 4):
         for _ in range(20):
             called: list[int] = []
-            on_threads(called.append, count, together)
+            on_threads(lambda index, call, called=called: called.append(index), count, together)
             assert sorted(called) == list(range(count))
+            time.sleep(pause)
 
 
 def test_those_who_work_together_are_all_there():
@@ -30,7 +30,7 @@ def test_those_who_work_together_are_all_there():
     def call(_: int) -> int:
         barrier, who = Barrier(3), set()
 
-        def work(index: int) -> None:
+        def work(index: int, call: threads.Call) -> None:
             inside.append(index)
             peak.append(len(inside))
             barrier.wait(timeout=30)
@@ -47,9 +47,9 @@ def test_those_who_work_together_are_all_there():
 
 
 def test_who_need_not_wait_works_alone_while_the_crew_is_busy():
-    def outer(index: int) -> None:
+    def outer(index: int, call: threads.Call) -> None:
         if index == 0:
-            on_threads(inner.append, 4)
+            on_threads(lambda index, call: inner.append(index), 4)
 
     inner: list[int] = []
     on_threads(outer, 2)
@@ -58,12 +58,12 @@ def test_who_need_not_wait_works_alone_while_the_crew_is_busy():
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_the_error_of_any_thread_comes_back_and_the_crew_goes_on(failing):
-    def work(index: int) -> None:
+    def work(index: int, call: threads.Call) -> None:
         if index == failing:
             raise ZeroDivisionError(index)
 
     with pytest.raises(ZeroDivisionError, match=str(failing)):
         on_threads(work, 3)
     called: list[int] = []
-    on_threads(called.append, 3)
+    on_threads(lambda index, call: called.append(index), 3)
     assert sorted(called) == [0, 1, 2]
