@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.kernels.barrier import wait_for_all
+from hwsim.kernels.barrier import own_core, wait_for_all
 
 
 class Call(NamedTuple):
@@ -91,6 +91,7 @@ class _Helper(Thread):
         self.given: tuple[Work | None, Call] | None = None
         self.error: BaseException | None = None
         self.changed = Condition()
+        self.cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
 
     def give(self, work: Work | None, call: Call) -> None:
         with self.changed:
@@ -105,12 +106,18 @@ class _Helper(Thread):
                 (work, call), self.given = self.given, None
             if work is None:
                 return
+            self._make_way(int(call.asked[0, 1]))
             try:
                 work(self.index, call)
             except BaseException as error:  # it belongs to the caller
                 self.error = error
             del work
             call.served[self.index, 0] = max(call.served[self.index, 0], call.number)
+
+    def _make_way(self, core: int) -> None:
+        """Leave the core of the first thread: the system may take milliseconds to see that two threads share one."""
+        if self.cores > {core} and own_core() == core:
+            os.sched_setaffinity(0, self.cores - {core})
 
 
 _crews: dict[int, _Crew] = {}

@@ -3,12 +3,14 @@
 The interpreter's lock and a sleeping thread each cost more than a small network, so threads of a crew
 speak through counters in memory: `asked` and `served`, int64 [thread, 8], hold the number of the last
 call that each thread was asked to take part in and has finished (in the first of eight entries, as
-two threads should not write to one line of the cache).
+two threads should not write to one line of the cache). The second entry of `asked` is the core on
+which the first thread was when it asked.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from llvmlite import ir
@@ -75,6 +77,26 @@ def rest(typing_context):  # type: ignore[no-untyped-def]
     return types.void(), generate
 
 
+@intrinsic
+def core(typing_context):  # type: ignore[no-untyped-def]
+    """Number of the core on which this thread is; -1 where the system does not say."""
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        if sys.platform != "linux":
+            return ir.Constant(i64, -1)
+        name = "sched_getcpu"
+        ask = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(i32, []), name)
+        return b.sext(b.call(ask, []), i64)
+
+    return types.int64(), generate
+
+
+@kernel(nogil=True)
+def own_core():  # type: ignore[no-untyped-def]
+    """`core`, for Python."""
+    return core()  # type: ignore[call-arg]
+
+
 @kernel()
 def await_counter(counter, target):  # type: ignore[no-untyped-def]
     """Wait until the int64 at address `counter` has reached `target`."""
@@ -97,6 +119,7 @@ def meet(counter, target):  # type: ignore[no-untyped-def]
 def begin_call(asked, call, worker, workers):  # type: ignore[no-untyped-def]
     """The first thread asks the others of this call to begin: they are awake, or are being woken."""
     if worker == 0:
+        asked[0, 1] = core()  # type: ignore[call-arg]
         for other in range(1, workers):
             tell(asked[other:].ctypes.data, call)  # type: ignore[call-arg]
 
