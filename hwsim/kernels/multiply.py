@@ -6,7 +6,7 @@ import numpy as np
 
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.rounding import codes_of, fit_row, saturate
-from hwsim.kernels.tiles import LANES, PIXELS, adding_byte_tile, byte_tile, dot_tile, emit, emit_ints, emit_wide
+from hwsim.kernels.tiles import LANES, PIXELS, adding_byte_tile, byte_tile, dot_tile, emit, emit_wide, int_tile
 from hwsim.kernels.words import TILES, Emit, Fit
 
 i32, i64, u8 = np.int32, np.int64, np.uint8
@@ -22,6 +22,7 @@ def _five(make):  # type: ignore[no-untyped-def]
 
 
 _sum_0, _sum_1, _sum_2, _sum_3, _sum_4 = _five(dot_tile)
+_int_0, _int_1, _int_2, _int_3, _int_4 = _five(int_tile)
 _byte_0, _byte_1, _byte_2, _byte_3, _byte_4 = _five(byte_tile)
 _add_0, _add_1, _add_2, _add_3, _add_4 = _five(adding_byte_tile)
 
@@ -38,6 +39,20 @@ def _sum_tile(tile, x, offsets, stride, segments, count, w, sums):  # type: igno
         _sum_3(x, offsets, stride, segments, count, w, sums)
     else:
         _sum_4(x, offsets, stride, segments, count, w, sums)
+
+
+@kernel()
+def _int_tile(tile, x, ins, stride, segments, count, w, bias, out, outs, out_stride, n):  # type: ignore[no-untyped-def]
+    if tile == 0:
+        _int_0(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
+    elif tile == 1:
+        _int_1(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
+    elif tile == 2:
+        _int_2(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
+    elif tile == 3:
+        _int_3(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
+    else:
+        _int_4(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
 
 
 @kernel()
@@ -221,6 +236,13 @@ def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, ima
         first, inner = tile * step.tile_groups, channel_tile * width  # first pixel group, first filter of the group
         filters, channel = min(width, step.filters - inner), group * step.filters + inner
         x_at, at, segments = arena_at + group * step.depth, 8 * first, placed.ctypes.data
+        if step.emit == INTS:
+            _int_tile(
+                step.tile, x_at, ins.ctypes.data + at, in_stride, segments, step.segment_count,
+                weights_at + block * step.weight_bytes, ints_at + 4 * (step.bias32 + block * width),
+                logits.ctypes.data + 4 * channel, outs.ctypes.data + at, out_stride, filters,
+            )  # fmt: skip
+            continue
         if step.emit == BYTES or step.emit == BYTES_ADD:
             w, lane = weights_at + block * step.weight_bytes, block * width
             bias, multiplier = ints_at + 4 * (step.bias32 + lane), ints_at + 4 * (step.multiplier32 + lane)
@@ -247,9 +269,6 @@ def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, ima
             )  # fmt: skip
         if step.emit == WIDE:
             emit_tile(step, y, outs[first:], out_stride, sums, area, block * width, channel, filters, arena, words)
-            continue
-        if step.emit == INTS:
-            emit_sums(step, y, outs[first:], out_stride, sums, block * width, channel, filters, ints, logits)
             continue
         sign, bias = words[step.table + channel :], words[step.bias + channel :]
         for pixel in range(step.tile_groups * PIXELS):
@@ -280,19 +299,6 @@ def emit_tile(step, y, outs, out_stride, sums, area, lane, channel, filters, are
                 words_at + 8 * step.half + at, words_at + 8 * step.shift + at, words_at + 8 * step.scalars,
                 arena.ctypes.data + outs[group] + channel + v * LANES, high_byte, out_stride, filters - v * LANES,
             )  # fmt: skip
-
-
-@kernel()
-def emit_sums(step, y, outs, out_stride, sums, lane, channel, filters, ints, logits):  # type: ignore[no-untyped-def]
-    """Write a tile's sums and bias as they are."""
-    for group in range(step.tile_groups):
-        for v in range(step.vectors):
-            if filters > v * LANES:
-                emit_ints(  # type: ignore[call-arg]
-                    sums.ctypes.data + 4 * (group * PIXELS * step.vectors + v) * LANES, 4 * step.vectors * LANES,
-                    ints.ctypes.data + 4 * (step.bias32 + lane + v * LANES),
-                    logits.ctypes.data + 4 * (outs[group] + channel + v * LANES), 4 * out_stride, filters - v * LANES,
-                )  # fmt: skip
 
 
 @kernel()

@@ -405,6 +405,37 @@ def adding_byte_tile(name: str, groups: int, vectors: int) -> Any:
     return intrinsic(tile)
 
 
+def int_tile(name: str, groups: int, vectors: int) -> Any:
+    """The same tile, which adds a bias and writes int32.
+
+    tile(x, offsets, stride, segments, count, weights, bias, out, outs, out_stride, filters): `bias` int32;
+    int32 `outs` [group] of those at address `out` takes the first channel of each group's first pixel,
+    pixels are `out_stride` int32 apart; `filters` channels are written.
+    """
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        sums = _walk(b, _INSTRUCTIONS[name](b), groups, vectors, arguments[:6])
+        bias, out, outs, out_stride, filters = arguments[6:]
+        stride = b.mul(out_stride, constant(4))
+        for v in range(vectors):
+            first = constant(LANES * v)
+            with b.if_then(b.icmp_signed(">", filters, first)):
+                more = load(b, ROW, b.add(bias, constant(4 * LANES * v)))
+                for pixel, total in enumerate(sums[v::vectors]):
+                    start = load(b, i64, b.add(outs, constant(8 * (pixel // PIXELS))), 8)
+                    place = b.add(out, b.mul(b.add(start, first), constant(4)))
+                    place = b.add(place, b.mul(stride, constant(pixel % PIXELS)))
+                    write_lanes(b, b.add(total, more), place, b.sub(filters, first))
+        return context.get_dummy_value()
+
+    def tile(  # type: ignore[no-untyped-def]
+        typing_context, x, offsets, stride, segments, count, weights, bias, out, outs, out_stride, filters
+    ):
+        return types.void(*[types.int64] * 11), generate
+
+    return intrinsic(tile)
+
+
 def _finish(b: ir.IRBuilder, sums: list[Any], vectors: int, ending: _Bytes) -> None:
     """Hand the sums [pixel, vector] of a tile to its end, vector by vector, as each has constants of its own."""
     for v in range(vectors):
@@ -470,21 +501,6 @@ def emit_wide(  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 13), generate
-
-
-@intrinsic
-def emit_ints(typing_context, sums, sums_stride, bias, out, out_stride, filters):  # type: ignore[no-untyped-def]
-    """Write sums and bias as int32, for one group and one vector: `out` an address, pixels `out_stride` bytes apart."""
-
-    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        sums, sums_stride, bias, out, out_stride, filters = arguments
-        more = load(b, ROW, bias)
-        for pixel in range(PIXELS):
-            total = b.add(load(b, ROW, b.add(sums, b.mul(sums_stride, constant(pixel)))), more)
-            write_lanes(b, total, b.add(out, b.mul(out_stride, constant(pixel))), filters)
-        return context.get_dummy_value()
-
-    return types.void(*[types.int64] * 6), generate
 
 
 @intrinsic
