@@ -15,8 +15,8 @@ Call = Callable[[], Array]
 SLICE_SECONDS = 0.05
 """One turn calls again and again for about this long, so that short calls are measured warm."""
 
-PAUSE_SECONDS = 0.02
-"""Between turns, so that the waiting threads of one library (they spin) do not steal from the next one."""
+PAUSE_SECONDS = 0.1
+"""Between turns: idle threads of onnxruntime and of libgomp spin for tens of milliseconds, on the next one's time."""
 
 MIN_ROUNDS = 3
 
