@@ -107,7 +107,7 @@ def test_requantize_is_one_exact_rounding_of_the_product(total, multiplier, shif
 
 
 def gemmlowp(acc: int, q: int, e: int) -> int:
-    """The rule of integer_semantics.md, 2.2, with Python integers: scale = q * 2^(e - 31)."""
+    """TFLite's rule with Python integers: scale = q * 2^(e - 31)."""
     left, right = max(e, 0), max(-e, 0)
     shifted = ((acc << left) + 2**31) % 2**32 - 2**31
     p = shifted * q

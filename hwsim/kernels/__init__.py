@@ -1,6 +1,7 @@
-"""Numba leaf functions on arrays: each is an optimisation of one function of `hwsim.reference`.
+"""Numba leaf functions on arrays, each an optimisation of something defined elsewhere.
 
-Codes travel between layers as C-contiguous int16, accumulators as int32, which wraps as the
-accumulator does. Samples are independent, so every kernel runs in parallel over them and gives the
+`program` runs a compiled network and must equal `hwsim.reference` bit for bit; its steps are in
+`multiply` (on the register tiles of `tiles`) and `maps`, their words in `words`. The others count for
+the machine (`region_timing`) and for the statistics of attacks (`roc`, `shadows`, `bootstrap`). All give the
 same bits with any number of threads.
 """

@@ -4,10 +4,9 @@ A tile holds the int32 sums of 4, 8 or 16 output pixels x 16 or 32 channels in r
 walks along the reduction. The reduction is a list of segments: runs of bytes that lie side by side
 in the activation map, taken four at a time. A convolution over a channels-last map is such a walk
 without any copying: its segments are the kernel rows, and the next pixel reads the same segments
-`stride * channels` bytes later (integer_semantics of HQ1 calls for exact sums; all tiles give the
-exact sum modulo 2^32, in any order).
+`stride * channels` bytes later. Every tile gives the exact sum modulo 2^32.
 
-Each tile is made by one generator of LLVM code with one of three multiply-adds:
+Each tile is made by one generator of LLVM code with one of these multiply-adds:
 
 vnni      the AVX-512 instruction vpdpbusd: 64 products per instruction, no saturation inside
 avx2      vpmaddwd on bytes widened to int16: 16 products per instruction
