@@ -32,9 +32,9 @@ class Products:
 
     def write(self, layer: Layer, add: Layer | None) -> None:
         """A convolution or linear layer, and perhaps the add that follows it."""
-        on_map = layer.op is Op.CONV
+        on_map, binary = layer.op is Op.CONV, self.proofs.is_binary(layer)
         x = self.layouts.read(layer.inputs[0], on_map)
-        if self.proofs.is_binary(layer):
+        if binary:
             x = self._pack(layer, x)
         if layer.region is not None:
             x = self._split(layer, x)
@@ -46,17 +46,15 @@ class Products:
             self._write_exact(layer, values, fields)
             return
         assert layer.bias is not None
-        low = 0 if self.proofs.is_binary(layer) else self.builder.maps[x].low
-        bias = layer.bias + low * values.reshape(len(values), -1).sum(axis=1)
-        if self.proofs.is_binary(layer):  # see `tiles._Xnor`
-            bias = bias + math.prod(values.shape[1:])
+        if binary:
+            bias = layer.bias + math.prod(values.shape[1:])  # see `tiles._Xnor`
+        else:
+            bias = layer.bias + self.builder.maps[x].low * values.reshape(len(values), -1).sum(axis=1)
         if self.proofs.is_depthwise(layer):
             fields |= self._depthwise_weights(values)
             self.builder.step(kind=Kind.DEPTHWISE, **fields, **self.endings.bytes(layer, None, bias, 1, 1))
             return
-        tile = self._tile(
-            "xnor" if self.proofs.is_binary(layer) else self.instruction, len(values) // layer.geometry.groups
-        )
+        tile = self._tile("xnor" if binary else self.instruction, len(values) // layer.geometry.groups)
         _, tile_groups, vectors = TILES[tile]
         fields |= {"tile": tile, "tile_groups": tile_groups, "vectors": vectors}
         fields |= self._tile_weights(layer, x, planes, vectors)

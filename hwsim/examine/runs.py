@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,9 +11,8 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.examine.arrays import read_integers
-from hwsim.network.file import HEADER, SIZE_LIMIT
+from hwsim.network.file import HEADER, SIZE_LIMIT, npy_bytes, write_zip
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal runs make equal files
 _NPY = ".npy"
 
 
@@ -61,21 +58,7 @@ def write_run(path: Path, run: Mapping[str, NDArray[np.integer]]) -> None:
 
     >>> write_run(Path("run.npz"), {"input": np.zeros((1, 3), np.int8)})  # doctest: +SKIP
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                for name, array in run.items():
-                    buffer = io.BytesIO()
-                    np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
-                    archive.writestr(zipfile.ZipInfo(name + _NPY, _EPOCH), buffer.getvalue())
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise HwsimError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    write_zip(path, ((name + _NPY, npy_bytes(np.asarray(array))) for name, array in run.items()))
 
 
 def _entries(path: Path) -> list[zipfile.ZipInfo]:

@@ -11,7 +11,7 @@ i64, f32 = np.int64, np.float32
 HALF_UP, HALF_EVEN, HALF_AWAY, FLOOR, TRUNC, GEMMLOWP_DOUBLE, F32_HALF_EVEN = range(7)
 """Places of the rules in `network.layer.Rounding` (a test holds them to it)."""
 
-NOTHING, WRAP, SATURATE = int(Fit.NOTHING), int(Fit.WRAP), int(Fit.SATURATE)
+WRAP, SATURATE = int(Fit.WRAP), int(Fit.SATURATE)
 
 
 @kernel(inline="always")

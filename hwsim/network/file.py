@@ -19,8 +19,9 @@ import sys
 import types
 import typing
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,19 @@ def save(network: Network, path: str | Path) -> None:
 
     >>> save(network, "net.npz")  # doctest: +SKIP
     """
-    path = Path(path)
     header, arrays = _pack(network)
+    codes = ((f"{place}.npy", npy_bytes(array)) for place, array in arrays.items())
+    write_zip(Path(path), chain([(HEADER, header)], codes))
+
+
+def write_zip(path: Path, entries: Iterable[tuple[str, bytes]]) -> None:
+    """Write a zip of named entries, whole or not at all; equal entries give equal bytes."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                _write_entry(archive, HEADER, header)
-                for place, array in arrays.items():
-                    buffer = io.BytesIO()
-                    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-                    _write_entry(archive, f"{place}.npy", buffer.getvalue())
+                for name, data in entries:
+                    _write_entry(archive, name, data)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
@@ -65,6 +68,17 @@ def save(network: Network, path: str | Path) -> None:
         raise HwsimError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def npy_bytes(array: NDArray[np.integer]) -> bytes:
+    """A .npy file of an array.
+
+    >>> npy_bytes(np.zeros(2, np.int8))[:6]
+    b'\\x93NUMPY'
+    """
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+    return buffer.getvalue()
 
 
 def load(path: str | Path) -> Network:
