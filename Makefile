@@ -1,9 +1,9 @@
-# make demo | test | test-oracles | check | bench | clean        (VENV=dir puts the virtual environment elsewhere)
+# make demo | test | test-oracles | test-rtl | validation | check | bench | clean        (VENV=dir puts the virtual environment elsewhere)
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-oracles check bench clean
+.PHONY: demo test test-oracles test-rtl validation check bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hwsim demo -o demo
@@ -14,6 +14,12 @@ test: $(VENV)/.installed-test
 test-oracles: $(VENV)/.installed-oracles
 	$(BIN)/python -m tests.oracles
 	$(BIN)/python -m pytest -q tests/oracles
+
+test-rtl: $(VENV)/.installed-rtl
+	HWSIM_REQUIRE_RTL=1 $(BIN)/python -m pytest -q tests/rtl
+
+validation: $(VENV)/.installed-rtl
+	$(BIN)/python -m tests.validation
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
@@ -42,6 +48,11 @@ $(VENV)/.installed-check: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-oracles: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,oracles]"
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps "hls4ml>=1.1,<2"
+	touch $@ $(VENV)/.installed $(VENV)/.installed-test
+
+# the circuit also needs a C++ compiler: g++, clang++, or the wheel ziglang
+$(VENV)/.installed-rtl: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,rtl]"
 	touch $@ $(VENV)/.installed $(VENV)/.installed-test
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python

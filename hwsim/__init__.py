@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 """Raised whenever a default changes a number; part of every point's key."""
 
 _PUBLIC = {

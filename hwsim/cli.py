@@ -50,6 +50,21 @@ Codes = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+AcceleratorName = Annotated[
+    str, typer.Option("--accelerator", metavar="NAME", help="A name from `hwsim list accelerator`, or a TOML file.")
+]
+ArraySize = Annotated[
+    str | None, typer.Option("--array", metavar="ROWSxCOLS", help="Another size of the array, such as 32x32.")
+]
+IsoArea = Annotated[
+    str | None,
+    typer.Option(
+        "--iso-area", metavar="AREA|NAME", help="As many PEs as fit 1.5mm2, or the PE area of an accelerator."
+    ),
+]
+Flow = Literal["ws", "os", "is", "rs"]
+Profile = Literal["rtl", "scalesim", "stonne"]
+Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Images that share a layer's weights.", min=1)]
 RUNS = Path(".hwsim")
 
 
@@ -321,6 +336,98 @@ def _numbers(where: str, text: str) -> tuple[int, ...]:
 
 def _sizes(shape: Sequence[int]) -> str:
     return ",".join(map(str, shape))
+
+
+@app.command()
+def cycles(
+    workload: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKLOAD",
+            help="A topology (.csv), a network (.npz), or a name such as resnet18.",
+            show_default=False,
+        ),
+    ],
+    accelerator: AcceleratorName = "tpu_like",
+    array: ArraySize = None,
+    dataflow: Annotated[Flow | None, typer.Option("--dataflow", help="Instead of the accelerator's own.")] = None,
+    timing: Annotated[Profile | None, typer.Option("--timing", help="Convention of the counts.")] = None,
+    iso_area: IsoArea = None,
+    batch: Batch = 1,
+    reading: Annotated[
+        Literal["ceil", "floor", "padded"],
+        typer.Option("--reading", help="Output sizes of a topology without padding: SCALE-Sim's, floor, or same size."),
+    ] = "ceil",
+    form: Annotated[Literal["text", "csv", "jsonl"], typer.Option("--format", help="What to print.")] = "text",
+    causes: Annotated[bool, typer.Option("--causes", help="One column per cause instead of the summary.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", metavar="FILE.svg", help="Draw cycles, utilization and roofline.")
+    ] = None,
+) -> None:
+    """Cycles, utilization and DRAM traffic of every layer; needs no weights and no data.
+
+    Example: hwsim cycles resnet18 --array 32x32 --dataflow ws --timing scalesim --format csv
+    """
+    from hwsim.machine.analyse import analyse, total_row
+    from hwsim.machine.choose import choose
+    from hwsim.report.text import aligned
+    from hwsim.study.table import to_csv, to_jsonl
+
+    chosen, notes = choose(accelerator, array, dataflow, timing, iso_area)
+    layers, more = _workload(workload, reading)
+    for note in [*notes, *more, *chosen.notes()]:
+        _say(note)
+    reports = analyse(chosen, layers, batch)
+    rows = [report.all_causes() if causes else report.row() for report in reports]
+    if form == "text":
+        _say(f"{accelerator}: {chosen.describe()}; batch {batch}")
+        total = total_row(reports, causes)
+        print(aligned([*rows, total], list(rows[0])))
+    else:
+        sys.stdout.write(to_csv(rows) if form == "csv" else to_jsonl(rows))
+    if figure is not None:
+        from hwsim.report.hardware import cycles_figure
+
+        cycles_figure(chosen, reports, figure, batch, accelerator)
+        _say(f"figure: {figure}")
+
+
+@app.command()
+def timeline(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD", help="As for hwsim cycles.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.json", help="Where the trace goes.")],
+    accelerator: AcceleratorName = "tpu_like",
+    array: ArraySize = None,
+    dataflow: Annotated[Flow | None, typer.Option("--dataflow", help="Instead of the accelerator's own.")] = None,
+    batch: Batch = 1,
+) -> None:
+    """Write what array, DRAM and vector unit do, tile by tile, as a trace that Perfetto (ui.perfetto.dev) opens.
+
+    Example: hwsim timeline resnet18 -o trace.json
+    """
+    from hwsim.machine.choose import choose
+    from hwsim.machine.timeline import timeline as events_of
+    from hwsim.machine.timeline import write_trace
+
+    chosen, notes = choose(accelerator, array, dataflow)
+    layers, more = _workload(workload, "ceil")
+    for note in [*notes, *more]:
+        _say(note)
+    events = events_of(chosen, layers, batch)
+    write_trace(events, chosen, output)
+    _say(f"trace: {output}, {len(events)} events; open it in https://ui.perfetto.dev")
+
+
+def _workload(text: str, reading: Literal["ceil", "floor", "padded"]) -> tuple[Any, list[str]]:
+    """A network, or named products; and what there is to say about how it was read."""
+    if text.endswith(".npz"):
+        from hwsim.network.file import load
+
+        return load(Path(text)), []
+    from hwsim.interop.workloads import load_workload
+
+    topology = load_workload(text, reading)
+    return [(layer.name, layer.product) for layer in topology.layers], list(topology.notes)
 
 
 @app.command("list")

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 class HwsimError(Exception):
     """Something a user can mend; the command line prints it as one line and exits with its code.
 
-    >>> str(HwsimError("clock_mhz: 0 is not a clock"))
-    'clock_mhz: 0 is not a clock'
+    >>> str(HwsimError("clock: 0 is not a clock"))
+    'clock: 0 is not a clock'
     """
 
     exit_code = 2

@@ -176,25 +176,28 @@ def region_products(layer: Layer, region: Region, x_codes: Ints, x_format: Forma
 def sensitive_regions(region: Region, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Which regions of each sample's input map are sensitive: bool [sample, region row, region column].
 
+    Where channels decide for themselves: bool [sample, channel, region row, region column].
+
     >>> region = Region(1, 2, threshold=16, low_weight=np.zeros((1, 1, 1, 1), np.int8))
     >>> sensitive_regions(region, np.array([[[[2, 0, 1, 0]]]])).tolist()
     [[[True, False]]]
     """
-    samples, channels, height, width = codes.shape
+    _, _, height, width = codes.shape
     tops, lefts = range(0, height, region.height), range(0, width, region.width)
-    mask = np.zeros((samples, len(tops), len(lefts)), dtype=np.bool_)
+    deciders = codes[:, :, None] if region.per_channel else codes[:, None]  # [sample, decider, its channels, ...]
+    mask = np.zeros((*deciders.shape[:2], len(tops), len(lefts)), dtype=np.bool_)
     for i, top in enumerate(tops):
         for j, left in enumerate(lefts):
-            part = codes[:, :, top : top + region.height, left : left + region.width].astype(np.int64)
-            count = channels * part.shape[2] * part.shape[3]
-            mask[:, i, j] = part.sum(axis=(1, 2, 3)) << FRACTION_BITS >= region.threshold * count
-    return mask
+            part = deciders[..., top : top + region.height, left : left + region.width].astype(np.int64)
+            count = math.prod(part.shape[2:])
+            mask[:, :, i, j] = part.sum(axis=(2, 3, 4)) << FRACTION_BITS >= region.threshold * count
+    return mask if region.per_channel else mask[:, 0]
 
 
 def spread(mask: NDArray[np.bool_], region: Region, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """A region mask as a pixel mask [sample, 1, row, column] of a map of `shape`."""
+    """A region mask as a pixel mask [sample, channel, row, column] of a map of `shape`; one channel serves all."""
     rows, columns = np.arange(shape[2]) // region.height, np.arange(shape[3]) // region.width
-    return mask[:, None, rows[:, None], columns]
+    return (mask if region.per_channel else mask[:, None])[:, :, rows[:, None], columns]
 
 
 def add(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
@@ -415,3 +418,47 @@ def walk_output_stationary(a: Ints, w: Ints) -> tuple[Ints, int]:
         psum = np.vstack([np.zeros((1, columns), dtype=np.int64), psum[:-1]])
         cycles += 1
     return out, cycles
+
+
+def walk_variable_rows(steps: Ints, depth: int) -> tuple[Ints, Ints]:
+    """When rows of PEs begin and end wavefronts that last `steps` [wavefront, row] cycles: (begins, ends), same shape.
+
+    A row takes its next wavefront when nothing is under way in it, its output register is free and the
+    partial sum from the row above is there. When it is done, the sum goes into the register and from
+    there, as soon as there is room, into a queue of `depth` sums before the row below, which without a
+    queue takes it from the register. What lasts 0 cycles, and all moving, happens within a cycle. What
+    leaves the last row is taken at once.
+
+    >>> begins, ends = walk_variable_rows(np.array([[1, 4], [1, 1], [1, 1]]), depth=0)
+    >>> begins.tolist(), ends.tolist()
+    ([[0, 1], [1, 5], [5, 6]], [[1, 5], [2, 6], [6, 7]])
+    >>> walk_variable_rows(np.array([[1, 4], [1, 1], [1, 1]]), depth=1)[0].tolist()  # the first row runs ahead
+    [[0, 1], [1, 5], [2, 6]]
+    """
+    wavefronts, rows = steps.shape
+    begins, ends = np.zeros_like(steps), np.zeros_like(steps)
+    taken, left = [0] * rows, [0] * rows  # wavefronts begun; cycles left of the one under way
+    working, register, queue = [False] * rows, [False] * rows, [0] * rows
+    cycle = 0
+    while any(working) or min(taken) < wavefronts:
+        moving = True
+        while moving:
+            moving = False
+            for r in range(rows):
+                if working[r] and left[r] == 0:
+                    working[r], register[r], moving = False, True, True
+                    ends[taken[r] - 1, r] = cycle
+                if register[r] and (r == rows - 1 or queue[r] < depth):
+                    register[r], moving = False, True
+                    queue[r] += r < rows - 1
+                free = not working[r] and not register[r]
+                waiting = r == 0 or queue[r - 1] > 0 or register[r - 1]
+                if free and waiting and taken[r] < wavefronts:
+                    if r > 0 and queue[r - 1] > 0:
+                        queue[r - 1] -= 1
+                    elif r > 0:
+                        register[r - 1] = False
+                    begins[taken[r], r], left[r] = cycle, int(steps[taken[r], r])
+                    taken[r], working[r], moving = taken[r] + 1, True, True
+        cycle, left = cycle + 1, [cycles - 1 for cycles in left]
+    return begins, ends

@@ -95,7 +95,7 @@ def result(design: Design) -> dict:
     bits = getattr(design.quantizer, "w_bits", 6)
     cells = design.accelerator.rows * design.accelerator.cols
     parts = {"pe": 0.3, "scratchpad": 0.3, "dram": 0.2, "vector": 0.1, "leakage": 0.1}
-    causes = {"compute": 40, "fill_drain": 20, "weight_load": 20, "memory_stall": 15, "vector": 5}
+    causes = {"compute": 40, "fill_drain": 20, "weight_load": 20, "prefetch": 15, "vector": 5}
     cycles = 40_000 * 16 // design.accelerator.cols
     energy = 1e6 * bits * (1 + digest / 10) + cells
     row = {

@@ -276,7 +276,7 @@ def conv_layers(
 
 @st.composite
 def regions(draw: Draw, w_shape: Shape, x: Format, w: Format) -> Region | None:
-    """Region precision with random coarse weights, where the formats allow it."""
+    """Region precision with random coarse weights, where the formats allow it; channels decide together or alone."""
     widest = min(x.bits - 1, w.bits)
     if {x.kind, w.kind} != {Kind.UNIFORM} or x.signed or x.zero_point or widest < 1:
         return None
@@ -284,7 +284,7 @@ def regions(draw: Draw, w_shape: Shape, x: Format, w: Format) -> Region | None:
     low = codes_of(draw, Format(low_bits, signed=True), w_shape).astype(np.int16)
     threshold = draw(st.sampled_from((0, 8, 100, 900, 1800, INT32_MAX)) | st.integers(0, 16 * x.qmax))
     size = draw(st.integers(1, 4)), draw(st.integers(1, 5))
-    return Region(*size, threshold, low, low_bits, draw(st.sampled_from(ONE_STEP)))
+    return Region(*size, threshold, low, low_bits, draw(st.sampled_from(ONE_STEP)), draw(st.booleans()))
 
 
 @st.composite

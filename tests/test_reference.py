@@ -550,6 +550,29 @@ def test_regions_at_the_edge_count_only_what_they_hold():
     assert reference.sensitive_regions(region, codes).tolist() == [[[False, False], [False, True]]]
 
 
+def test_channels_that_decide_for_themselves_count_only_their_own_codes():
+    codes = np.zeros((1, 2, 3, 3), dtype=np.int64)
+    codes[0, 0, 2, 2], codes[0, 1, :2, :2] = 10, [[10, 10], [10, 9]]  # a whole region of mean 9.75
+    region = Region(2, 2, 10 << 4, np.zeros(1, np.int8), per_channel=True)
+    lower_right = [[False, False], [False, True]]
+    assert reference.sensitive_regions(region, codes).tolist() == [[lower_right, [[False, False], [False, False]]]]
+    codes[0, 1, 1, 1] = 10
+    mask = reference.sensitive_regions(region, codes)
+    assert mask.tolist() == [[lower_right, [[True, False], [False, False]]]]
+    pixels = reference.spread(mask, region, codes.shape)
+    assert pixels.shape == codes.shape and np.argwhere(pixels[0, 0]).tolist() == [[2, 2]]
+    assert np.argwhere(pixels[0, 1]).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+
+
+def test_channels_of_one_layer_meet_different_weights():
+    """One pixel, two channels with codes 160 and 16: only the first is sensitive, the second is 1 coarse unit."""
+    weight = QTensor(np.array([[[[3]], [[5]]]], np.int8), S8)
+    region = Region(1, 1, 100 << 4, np.array([[[[7]], [[2]]]]), per_channel=True)
+    layer = Layer("c", Op.CONV, ("x",), S32, weight=weight, bias=np.zeros(1, np.int64), region=region)
+    sums = reference.region_products(layer, region, np.array([160, 16]).reshape(1, 2, 1, 1), U8)
+    assert sums.item() == 160 * 3 + (1 * 2 << 8)
+
+
 # The walk through a PE array.
 
 

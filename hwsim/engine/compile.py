@@ -15,21 +15,25 @@ from hwsim.network.graph import Network
 from hwsim.network.layer import NORM_BITS, ROOT_BITS, Layer, Op
 
 
-def compile_network(network: Network, instruction: str) -> Program:
-    """The program of a network; `instruction` is one of `kernels.tiles.KERNELS`. Raises NotCompiled."""
-    return _Compiler(network, instruction).program()
+def compile_network(network: Network, instruction: str, written: frozenset[str] = frozenset()) -> Program:
+    """The program of a network; `instruction` is one of `kernels.tiles.KERNELS`. Raises NotCompiled.
+
+    The values named in `written` are in memory at the end, even where that is not the fastest way.
+    """
+    return _Compiler(network, instruction, written).program()
 
 
 class _Compiler:
-    def __init__(self, network: Network, instruction: str) -> None:
+    def __init__(self, network: Network, instruction: str, written: frozenset[str]) -> None:
         self.network, self.builder, self.proofs = network, Builder(), Proofs(network)
+        self.written = written
         self.layouts = Layouts(network, self.builder)
         self.products = Products(network, self.builder, self.layouts, self.proofs, instruction)
         self.endings = Endings(network, self.builder, self.proofs)
 
     def program(self) -> Program:
         strides = self.layouts.place_input()
-        absorbed = self.proofs.fused_adds()
+        absorbed = self.proofs.fused_adds(self.written)
         names = {layer.name for layer in absorbed.values()}
         for layer in self.network.layers:
             if layer.name not in names:
@@ -38,7 +42,7 @@ class _Compiler:
         outputs = math.prod(self.network.shapes[self.network.layers[-1].name])
         return Program(
             self.builder.table(), self.builder.maps, words, ints, weights, strides, self.network.input.qmin, outputs,
-            tuple(self.products.masks),
+            tuple(self.products.masks), self.layouts.first_places(),
         )  # fmt: skip
 
     def _layer(self, layer: Layer, absorbed: Layer | None) -> None:

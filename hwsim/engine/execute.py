@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numba
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from hwsim import reference
 from hwsim.engine.arenas import arenas
 from hwsim.engine.compile import compile_network
+from hwsim.engine.kept import Codes, Kept, code_dtype, make_room
 from hwsim.engine.layouts import NotCompiled
 from hwsim.engine.program import Program
 from hwsim.engine.threads import Call, on_threads
-from hwsim.errors import BadInput
+from hwsim.errors import BadInput, UnknownName
 from hwsim.kernels.compile import JIT
 from hwsim.kernels.tiles import KERNELS
 from hwsim.network.graph import Network
@@ -37,34 +39,47 @@ DEFINITION = "definition"
 class Execution:
     """What a network computed: raw outputs int32 [sample, class], and the sensitive regions that it met.
 
-    `masks` has one bool array [sample, region row, region column] per layer with region precision.
+    `masks` has one bool array per layer with region precision: [sample, region row, region column],
+    or [sample, channel, region row, region column] where each channel decides for itself. `codes` has
+    the values that were to be kept, [sample, *shape], each in the smallest dtype of its format; the
+    last layer's are its outputs.
     """
 
     outputs: NDArray[np.int32]
     masks: Mapping[str, NDArray[np.bool_]]
+    codes: Mapping[str, Codes] = field(default_factory=dict)
 
 
-def execute(network: Network, codes: NDArray[np.integer], kernels: str | None = None) -> Execution:
+def execute(
+    network: Network, codes: NDArray[np.integer], kernels: str | None = None, keep: Iterable[str] = ()
+) -> Execution:
     """Run `network` on input codes [sample, *input_shape] of any integer dtype.
 
     Every policy of the network is followed exactly, and the result depends neither on the batch nor
     on the number of threads, nor on `kernels`, which names one of `available()`; the fastest is the
-    default. Raises BadInput for codes of the wrong dtype, shape or range.
+    default. The codes of the values named in `keep` (layers, or "input") are handed out too; what is
+    kept takes memory, so a caller with many samples runs them in parts. Raises BadInput for codes of
+    the wrong dtype, shape or range, and UnknownName for a layer that is not there.
     """
     _check_codes(network, codes)
-    program = compiled(network, _chosen(kernels))
+    names = _known(network, keep)
+    last = network.layers[-1].name
+    inner = [name for name in names if name != last]
+    program = compiled(network, _chosen(kernels), inner)
     if program is None:
-        return _by_definition(network, codes)
+        return _by_definition(network, codes, names)
     samples = len(codes)
     outputs = np.empty((samples, program.outputs), dtype=np.int32)
     masks = np.empty((samples, program.regions), dtype=np.bool_)
+    kept = make_room(network, program, inner, samples)
     if samples:
-        _run(program, codes, outputs, masks)
+        _run(program, codes, outputs, masks, kept)
     by_layer = {
-        name: masks[:, first : first + rows * columns].reshape(samples, rows, columns)
-        for name, first, rows, columns in program.masks
+        name: masks[:, first : first + math.prod(shape)].reshape(samples, *shape)
+        for name, first, shape in program.masks
     }
-    return Execution(outputs, by_layer)
+    kept_codes = {last: outputs.reshape(samples, *network.shapes[last]), **kept.codes}
+    return Execution(outputs, by_layer, {name: kept_codes[name] for name in names})
 
 
 def available() -> tuple[str, ...]:
@@ -76,18 +91,28 @@ def available() -> tuple[str, ...]:
     return (*(KERNELS if JIT else ()), DEFINITION)
 
 
-def compiled(network: Network, kernels: str) -> Program | None:
-    """The program of a network, made once and kept as long as the network lives; None where there is none."""
+def compiled(network: Network, kernels: str, written: Iterable[str] = ()) -> Program | None:
+    """The program of a network, made once and kept as long as the network lives; None where there is none.
+
+    The values named in `written` are in memory when it ends, which the fastest program need not do.
+    """
+    program = _compiled(network, kernels, frozenset())
+    missing = frozenset(written).difference(program.places if program is not None else written)
+    return _compiled(network, kernels, missing) if missing else program
+
+
+def _compiled(network: Network, kernels: str, written: frozenset[str]) -> Program | None:
     programs = _programs.setdefault(network, {})
-    if kernels not in programs:
+    if (kernels, written) not in programs:
         try:
-            programs[kernels] = None if kernels == DEFINITION else compile_network(network, kernels)
+            program = None if kernels == DEFINITION else compile_network(network, kernels, written)
         except NotCompiled:
-            programs[kernels] = None
-    return programs[kernels]
+            program = None
+        programs[kernels, written] = program
+    return programs[kernels, written]
 
 
-_programs: WeakKeyDictionary[Network, dict[str, Program | None]] = WeakKeyDictionary()
+_programs: WeakKeyDictionary[Network, dict[tuple[str, frozenset[str]], Program | None]] = WeakKeyDictionary()
 
 
 def _chosen(kernels: str | None) -> str:
@@ -98,7 +123,18 @@ def _chosen(kernels: str | None) -> str:
     return kernels
 
 
-def _run(program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32], masks: NDArray[np.bool_]) -> None:
+def _known(network: Network, keep: Iterable[str]) -> tuple[str, ...]:
+    """The names of `keep`, each once; raises UnknownName."""
+    names = tuple(dict.fromkeys(keep))
+    for name in names:
+        if name not in network.shapes:
+            raise UnknownName("keep", name, network.shapes)
+    return names
+
+
+def _run(
+    program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32], masks: NDArray[np.bool_], kept: Kept
+) -> None:
     """All samples on all threads: chunk by chunk, or step by step where there are too few samples for that."""
     from hwsim.kernels.program import run
 
@@ -119,8 +155,8 @@ def _run(program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32
         def work(worker: int, call: Call) -> None:
             run(
                 p.steps, maps, borders, p.words, p.ints, p.floats, p.weights, p.strides, p.first_code, wide, narrow,
-                logits, masks, lent[0 if together else worker], samples, chunk, worker, workers, together, counter,
-                *call,
+                logits, masks, kept.records, kept.buffer, lent[0 if together else worker], samples, chunk, worker,
+                workers, together, counter, *call,
             )  # fmt: skip
 
         on_threads(work, workers, together)
@@ -133,7 +169,7 @@ def _chunk(program: Program, samples: int, threads: int) -> int:
     return -(-samples // (rounds * threads))
 
 
-def _by_definition(network: Network, codes: NDArray[np.integer]) -> Execution:
+def _by_definition(network: Network, codes: NDArray[np.integer], keep: tuple[str, ...]) -> Execution:
     done = reference.run(network, codes)
     masks = {
         layer.name: reference.sensitive_regions(layer.region, done[layer.inputs[0]])
@@ -141,7 +177,8 @@ def _by_definition(network: Network, codes: NDArray[np.integer]) -> Execution:
         if layer.region is not None
     }
     last = done[network.layers[-1].name]
-    return Execution(last.reshape(len(codes), int(np.prod(last.shape[1:]))).astype(np.int32), masks)
+    outputs = last.reshape(len(codes), math.prod(last.shape[1:])).astype(np.int32)
+    return Execution(outputs, masks, {name: done[name].astype(code_dtype(network.formats[name])) for name in keep})
 
 
 def _check_codes(network: Network, codes: NDArray[np.integer]) -> None:

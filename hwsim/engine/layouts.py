@@ -95,6 +95,10 @@ class Layouts:
         self.builder.step(kind=Kind.GATHER, x=source, y=y, table=self.builder.words(picked))
         return y
 
+    def first_places(self) -> dict[str, tuple[int, bool]]:
+        """Map, and whether it has channels last, of each value as its layer writes it; the last layer has none."""
+        return {name: (self.places[name, on_map], on_map) for name, on_map in self.on_map.items()}
+
     def target(self, layer: Layer, on_map: bool) -> int:
         """The map that a layer writes; for the last layer a view of the [sample, output] array."""
         if layer is not self.network.layers[-1]:

@@ -28,7 +28,7 @@ class Products:
         self.network, self.builder, self.layouts, self.proofs = network, builder, layouts, proofs
         self.endings = Endings(network, builder, proofs)
         self.instruction = instruction
-        self.masks: list[tuple[str, int, int, int]] = []  # see Program
+        self.masks: list[tuple[str, int, tuple[int, ...]]] = []  # see Program
 
     def write(self, layer: Layer, add: Layer | None) -> None:
         """A convolution or linear layer, and perhaps the add that follows it."""
@@ -136,12 +136,12 @@ class Products:
         if self.builder.maps[x].planes != 1:
             raise NotCompiled(f"region layer {layer.name!r} reads codes of two bytes")
         y = self.builder.map(Map(height, width, channels, 0, 1, 2, reach(self.network, layer)))
-        rows, columns = -(-height // region.height), -(-width // region.width)
-        first = sum(r * c for _, _, r, c in self.masks)
-        self.masks.append((layer.name, first, rows, columns))
+        decided = -(-height // region.height), -(-width // region.width)
+        first = sum(math.prod(shape) for _, _, shape in self.masks)
+        self.masks.append((layer.name, first, (channels, *decided) if region.per_channel else decided))
         self.builder.step(
-            kind=Kind.SPLIT, x=x, y=y, region_h=region.height,
-            region_w=region.width, threshold=region.threshold, low_bits=region.low_bits,
+            kind=Kind.SPLIT, x=x, y=y, region_h=region.height, region_w=region.width,
+            per_channel=region.per_channel, threshold=region.threshold, low_bits=region.low_bits,
             drop=source.bits - region.low_bits, rounding=list(Rounding).index(region.rounding), mask=first,
             fraction_bits=FRACTION_BITS,
         )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,7 +22,9 @@ class Program:
     """Steps over maps, and the constants that they point to. Map 0 is the input.
 
     `strides` are those of row, column and channel in the flat input codes of one sample; `masks` is
-    the place of each region layer's decision in a row of all decisions: (name, first, rows, columns).
+    the place of each region layer's decision in a row of all decisions: (name, first, shape);
+    `places` says for each value but the last, unless it never is in memory, which map it is written
+    to, and whether that has channels last.
     """
 
     steps: NDArray[np.void]
@@ -31,13 +35,14 @@ class Program:
     strides: NDArray[np.int64]
     first_code: int
     outputs: int
-    masks: tuple[tuple[str, int, int, int], ...]
+    masks: tuple[tuple[str, int, tuple[int, ...]], ...]
+    places: Mapping[str, tuple[int, bool]]
     _arenas: dict[int, tuple[NDArray[np.void], NDArray[np.int64], int]] = field(default_factory=dict)
 
     @property
     def regions(self) -> int:
         """Decisions per sample."""
-        return sum(rows * columns for _, _, rows, columns in self.masks)
+        return sum(math.prod(shape) for _, _, shape in self.masks)
 
     @property
     def floats(self) -> NDArray[np.float32]:

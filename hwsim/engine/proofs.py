@@ -146,8 +146,11 @@ class Proofs:
     def _may_be_absorbed(self, layer: Layer) -> bool:
         return layer.op is Op.CONV and self.by_vectors(layer) and not self.is_depthwise(layer)
 
-    def fused_adds(self) -> dict[str, Layer]:
-        """Residual adds by name, with the product layer whose last vectors they can share."""
+    def fused_adds(self, written: frozenset[str]) -> dict[str, Layer]:
+        """Residual adds by name, with the product layer whose last vectors they can share.
+
+        The sums of such a layer never become a map: those in `written` have to.
+        """
         found: dict[str, Layer] = {}
         layers = self.network.layers
         for position, layer in enumerate(layers):
@@ -155,7 +158,7 @@ class Proofs:
                 continue
             for source in reversed([other for other in layers[:position] if other.name in layer.inputs]):
                 reads = sum(other.inputs.count(source.name) for other in layers)
-                if reads == 1 and self._may_be_absorbed(source):
+                if reads == 1 and source.name not in written and self._may_be_absorbed(source):
                     found[layer.name] = source
                     break
         return found

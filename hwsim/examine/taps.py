@@ -77,11 +77,13 @@ def _conv_pairs(element: Element) -> Iterator[tuple[Operand, Index]]:
 
 def _region_taps(element: Element, region: Region) -> Iterator[Tap]:
     """Taps of a convolution with region precision: at full width where the input pixel is sensitive, else coarse."""
-    sensitive = reference.sensitive_regions(region, element.codes[0][None])[0]
+    codes = element.codes[0][None]
+    mask = reference.spread(reference.sensitive_regions(region, codes), region, codes.shape)
+    sensitive = np.broadcast_to(mask, codes.shape)[0]
     for operand, at in _conv_pairs(element):
         if operand.at is None:
             yield operand, element.weight(at), 0
-        elif sensitive[operand.at[1] // region.height, operand.at[2] // region.width]:
+        elif sensitive[operand.at]:
             yield element.operand(operand.at, note="sensitive"), element.weight(at), 0
         else:
             yield _coarse_tap(element, region, operand, at)

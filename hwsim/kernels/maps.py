@@ -41,6 +41,31 @@ def load_codes(codes, codes8, strides, x, arena, images, first_code, part, parts
 
 
 @kernel()
+def save_codes(record, x, arena, kept, images, before, part, parts):  # type: ignore[no-untyped-def]
+    """Write the codes of map `x` into `kept`, channels last, where a record of `engine.kept` says.
+
+    `before` samples stand there already. A stored byte is the code less the smallest one, times the map's unit.
+    """
+    smallest, first, size, each = record[1], record[2], record[3], record[4]
+    run, rows = x.width * x.channels, images * x.height
+    for r in range(part * rows // parts, (part + 1) * rows // parts):
+        n, row = divmod(r, x.height)
+        low = arena[x.origin + n * x.image + row * x.row :][:run]
+        to = kept[first + (before + n) * size + row * run * each :][: run * each]
+        if x.planes == 1:
+            shift, base = u8(x.unit - 1), u8(smallest & 255)  # units are 1 and 2
+            for i in range(run):
+                to[i] = u8(u8(low[i] >> shift) + base)
+            continue
+        high = arena[x.origin + x.plane + n * x.image + row * x.row :][:run]
+        for i in range(run):
+            code = ((i64(high[i]) << 8) + i64(low[i])) // x.unit + smallest
+            to[i * each] = u8(code & 255)
+            if each == 2:
+                to[i * each + 1] = u8((code >> 8) & 255)
+
+
+@kernel()
 def max_pool(step, x, y, arena, images, part, parts):  # type: ignore[no-untyped-def]
     """Largest code of each window; padding never wins."""
     rows = images * y.height
@@ -173,26 +198,18 @@ def split(step, x, y, arena, masks, images, part, parts):  # type: ignore[no-unt
     """Region precision as a plain convolution: decide on regions, then write a map of two planes.
 
     The first plane of y holds the codes where the region is sensitive, the second the coarse codes
-    (shifted back up) where it is not; the other plane is zero. `masks` bool [sample, region] receives
-    the decision. Equals `reference.sensitive_regions`.
+    (shifted back up) where it is not; the other plane is zero. `masks` bool [sample, decision] receives
+    the decisions. Equals `reference.sensitive_regions`.
     """
-    across = (x.width + step.region_w - 1) // step.region_w
-    coarse = coarse_codes(step)
+    coarse, totals = coarse_codes(step), np.empty(x.channels, i64)
     sensitive = np.empty(x.width * x.channels, u8)  # 255 for every code of a row that is, else 0
     for n in range(part * images // parts, (part + 1) * images // parts):
         for top in range(0, x.height, step.region_h):
             tall = min(step.region_h, x.height - top)
-            first = step.mask + top // step.region_h * across
-            for j in range(across):
-                left, broad = j * step.region_w, min(step.region_w, x.width - j * step.region_w)
-                run, total = broad * x.channels, i64(0)
-                for row in range(top, top + tall):
-                    codes = arena[x.origin + n * x.image + row * x.row + left * x.pixel :][:run]
-                    for i in range(run):
-                        total += i64(codes[i])
-                reached = total << step.fraction_bits >= step.threshold * (tall * run)
-                masks[n, first + j] = reached
-                sensitive[left * x.channels :][:run] = 255 if reached else 0
+            if step.per_channel:
+                _decide_by_channel(step, x, arena, n, top, tall, masks[n], sensitive, totals)
+            else:
+                _decide(step, x, arena, n, top, tall, masks[n], sensitive)
             for row in range(top, top + tall):
                 codes = arena[x.origin + n * x.image + row * x.row :][: len(sensitive)]
                 fine = arena[y.origin + n * y.image + row * y.row :][: len(sensitive)]
@@ -200,6 +217,46 @@ def split(step, x, y, arena, masks, images, part, parts):  # type: ignore[no-unt
                 for i in range(len(sensitive)):
                     fine[i] = codes[i] & sensitive[i]
                 _coarsen(step, codes, sensitive, coarse, low)
+
+
+@kernel()
+def _decide(step, x, arena, n, top, tall, mask, sensitive):  # type: ignore[no-untyped-def]
+    """Decide on one row of regions, `tall` rows from `top` on, each by the sum over all of its channels."""
+    across = (x.width + step.region_w - 1) // step.region_w
+    first = step.mask + top // step.region_h * across
+    for j in range(across):
+        left, broad = j * step.region_w, min(step.region_w, x.width - j * step.region_w)
+        run, total = broad * x.channels, i64(0)
+        for row in range(top, top + tall):
+            codes = arena[x.origin + n * x.image + row * x.row + left * x.pixel :][:run]
+            for i in range(run):
+                total += i64(codes[i])
+        reached = total << step.fraction_bits >= step.threshold * (tall * run)
+        mask[first + j] = reached
+        sensitive[left * x.channels :][:run] = 255 if reached else 0
+
+
+@kernel()
+def _decide_by_channel(step, x, arena, n, top, tall, mask, sensitive, totals):  # type: ignore[no-untyped-def]
+    """The same where every channel decides for itself; its decisions lie in `mask` as [channel, row, column]."""
+    across, down = (x.width + step.region_w - 1) // step.region_w, (x.height + step.region_h - 1) // step.region_h
+    first = step.mask + top // step.region_h * across
+    for j in range(across):
+        left, broad = j * step.region_w, min(step.region_w, x.width - j * step.region_w)
+        totals[:] = 0
+        for row in range(top, top + tall):
+            for column in range(left, left + broad):
+                codes = arena[x.origin + n * x.image + row * x.row + column * x.pixel :][: x.channels]
+                for c in range(len(codes)):
+                    totals[c] += i64(codes[c])
+        for c in range(x.channels):
+            reached = totals[c] << step.fraction_bits >= step.threshold * (tall * broad)
+            mask[first + c * down * across + j] = reached
+            totals[c] = 255 if reached else 0
+        for column in range(left, left + broad):
+            codes = sensitive[column * x.channels :][: x.channels]
+            for c in range(len(codes)):
+                codes[c] = u8(totals[c])
 
 
 @kernel()

@@ -31,13 +31,14 @@ def _fill_borders(borders, arena):  # type: ignore[no-untyped-def]
 
 @kernel(nogil=True)
 def run(  # type: ignore[no-untyped-def]
-    steps, maps, borders, words, ints, floats, weights, strides, first_code, codes, codes8, logits, masks, arena,
-    samples, chunk, worker, workers, together, counter, asked, served, call,
+    steps, maps, borders, words, ints, floats, weights, strides, first_code, codes, codes8, logits, masks, records,
+    kept, arena, samples, chunk, worker, workers, together, counter, asked, served, call,
 ):  # fmt: skip
     """The share of one of `workers` threads in running all steps for all samples.
 
     `codes` int32 or `codes8` uint8 [sample * size], the other one empty, `logits` int32 [sample *
-    outputs], `masks` bool [sample, region] and `arena` uint8 are flat arrays. Threads take turns at
+    outputs], `masks` bool [sample, region] and `arena` uint8 are flat arrays; `records` and `kept` are
+    those of `engine.kept`. Threads take turns at
     chunks of samples, each in an arena of its own, unless they work `together`: then all share one
     arena and every step, and meet after each, which `counter`, an int64 [1] that is 0 at first, counts.
     `asked`, `served` and `call` are those of `kernels.barrier`.
@@ -93,4 +94,6 @@ def run(  # type: ignore[no-untyped-def]
             if together:
                 met += parts
                 meet(counter.ctypes.data, met)
+        for k in range(len(records)):
+            m.save_codes(records[k], maps[records[k, 0]], arena, kept, images, begin, part, parts)
     end_call(asked, served, call, worker, workers)

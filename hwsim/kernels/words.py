@@ -123,10 +123,11 @@ STEP = np.dtype(
             "one",
             "region_h",
             "region_w",
+            "per_channel",  # 1 where each channel of a region decides for itself
             "threshold",
             "low_bits",
             "drop",
-            "mask",  # first region in a row of `masks`
+            "mask",  # first decision in a row of `masks`
             "fraction_bits",
             "norm_bits",
             "root_bits",

@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
-from hwsim.machine.accelerator import Accelerator
+from hwsim.machine import pricing
+from hwsim.machine.accelerator import PADS
+from hwsim.machine.area import LOCAL_WORD_BITS, area_um2, leakage_uw
+from hwsim.machine.pe_energy import Mode, pe_energy
 from hwsim.machine.run import Run
-from hwsim.machine.tables import KIB, LOGIC_LEAKAGE_UW_PER_UM2, dram_pj_per_bit, operator, sram
+from hwsim.machine.tables import operator
 from hwsim.machine.technology import Technology
 
 Floats = NDArray[np.float64]
 
-COMPONENTS = ("pe", "scratchpad", "dram", "vector", "leakage")
-"""Where energy goes: the array, the three scratchpads, DRAM, pools with requantizers, and standing still."""
+COMPONENTS = ("pe", "local", "scratchpad", "dram", "vector", "leakage")
+"""Where energy goes: the array, memories inside its PEs (row stationary), the three scratchpads, DRAM,
+pools with requantizers, and standing still."""
 
-PADS = ("ifmap", "weight", "ofmap")
+DETAILS: Mapping[str, tuple[str, ...]] = {
+    "pe": ("pe_clock", "pe_switching", "pe_decode"),
+    "scratchpad": tuple(f"{pad}_{way}" for pad in PADS for way in ("read", "write")),
+    "dram": ("dram_read", "dram_write"),
+    "vector": ("pools", "requantization", "region_prediction"),
+    "leakage": ("pe_leakage", "local_leakage", "scratchpad_leakage", "vector_leakage"),
+}
+"""The parts of the components that have any."""
+
 FJ_PER_PJ = 1000.0
-UM2_PER_MM2 = 1e6
+PJ_PER_UW_S = 1e6
 
 
 @dataclass(frozen=True, eq=False)
 class Cost:
     """What a run costs: energy_pj float64 [rows, layer, component], latency_s float64 [rows], area_um2 by component.
 
-    `rows` is as in the run: 1 where nothing depends on the data. `technology` names the preset.
+    `rows` is the number of samples where cycles, counts or toggles depend on the data, else 1, and
+    that row serves all samples. `detail_pj` float64 [rows, layer] are the parts of `DETAILS`.
+    `mode` is `activity` when PEs are priced by what was seen to toggle, else `static`;
+    `sampling_error_pj` float64 [layer] is then one standard error of the mean over samples, because
+    toggles of partial sums are sampled. `notes` says what is assumed or extrapolated.
     """
 
     energy_pj: Floats
+    detail_pj: Mapping[str, Floats]
+    sampling_error_pj: Floats
     latency_s: Floats
     area_um2: Mapping[str, float]
     layers: tuple[str, ...]
     samples: int
-    technology: str
+    technology: Technology
+    mode: Mode
+    notes: tuple[str, ...]
 
     @property
     def total_energy_pj(self) -> Floats:
@@ -47,6 +67,11 @@ class Cost:
                 total += self.energy_pj[:, layer, component]
         return np.broadcast_to(total, self.samples)
 
+    def component_pj(self, name: str) -> Floats:
+        """Energy of one component, float64 [rows, layer]."""
+        part: Floats = self.energy_pj[:, :, COMPONENTS.index(name)]
+        return part
+
     @property
     def total_area_um2(self) -> float:
         """Area of all components."""
@@ -56,86 +81,87 @@ class Cost:
         """Mean energy per sample over that of `baseline`, for instance of the same network at 8x8 bits.
 
         Relative energy is good to about 15 % between widths, the absolute level only to a factor of
-        about 3. Raises HwsimError when the two were priced with different technologies.
+        about 3. Raises HwsimError when the two were priced with different technologies, or one by its
+        toggles and the other not.
         """
-        if self.technology != baseline.technology:
-            raise HwsimError(f"cost: technology {self.technology}, but the baseline has {baseline.technology}")
+        ours, theirs = ((cost.technology.label, cost.mode) for cost in (self, baseline))
+        if (self.technology, self.mode) != (baseline.technology, baseline.mode):
+            raise HwsimError(f"cost: priced by {' and '.join(ours)}, but the baseline by {' and '.join(theirs)}")
         return float(self.total_energy_pj.mean() / baseline.total_energy_pj.mean())
 
 
 def estimate(run: Run, technology: Technology) -> Cost:
     """Energy, latency and area of `run`; raises BadInput for a scratchpad outside the table (1 KiB to 2 MiB)."""
-    accelerator, latency = run.accelerator, run.cycles.sum(axis=2)
-    parts = {
-        "pe": _pe_pj(run) * technology.logic_factor,
-        "scratchpad": _scratchpad_pj(run, technology),
-        "dram": (run.event("dram_read_bits") + run.event("dram_write_bits")) * dram_pj_per_bit()[accelerator.dram.kind],
-        "vector": _vector_pj(run) * technology.logic_factor,
-        "leakage": latency * (_leakage_uw(accelerator) / accelerator.clock_mhz),  # 1 uW for 1 us is 1 pJ
+    accelerator, pe = run.accelerator, pe_energy(run, technology)
+    detail = {
+        "pe_clock": pe.clock * (technology.logic_factor / FJ_PER_PJ),
+        "pe_switching": pe.switching * (technology.logic_factor / FJ_PER_PJ),
+        "pe_decode": _decode_pj(run) * technology.logic_factor,
+        "local": _priced(run, "local_words", LOCAL_WORD_BITS * pricing.local_pj_per_bit(technology)),
+        **_memories_pj(run, technology),
+        **_vector_pj(run, technology),
+        **_leakage_pj(run, technology),
     }
+    parts = [_sum([detail[name] for name in DETAILS.get(component, (component,))]) for component in COMPONENTS]
     return Cost(
-        energy_pj=np.stack([parts[name] for name in COMPONENTS], axis=-1),
-        latency_s=latency.sum(axis=1) / (accelerator.clock_mhz * 1e6),
-        area_um2=area_um2(accelerator),
+        energy_pj=np.stack(np.broadcast_arrays(*parts), axis=-1),
+        detail_pj=detail,
+        sampling_error_pj=pe.sampling_error * (technology.logic_factor / FJ_PER_PJ),
+        latency_s=run.cycles.sum(axis=2).sum(axis=1) / accelerator.clock_hz,
+        area_um2=area_um2(accelerator, technology),
         layers=run.layers,
         samples=run.samples,
-        technology=technology.preset,
+        technology=technology,
+        mode=pe.mode,
+        notes=(*technology.notes(), *pricing.notes(accelerator, technology), *pe.notes),
     )
 
 
-def area_um2(accelerator: Accelerator) -> dict[str, float]:
-    """Area of array, scratchpads and vector unit, um2, before placement.
+def _decode_pj(run: Run) -> Floats:
+    """Codebook weights that were looked up times the price of one of that width, float64 [rows, layer]."""
+    pe = run.accelerator.pe
+    prices = [pe.decode_fj(p.w_bits) / FJ_PER_PJ if p else 0.0 for p in run.precisions]
+    energy: Floats = run.event("decodes") * np.array(prices)
+    return energy
 
-    The vector part is one requantizer (32-bit multiplier and adder) per column and one 32-bit adder
-    per lane. Interconnect and control are not modelled.
-    """
-    array = accelerator.array
-    multiplier, adder = operator("mul", 32).area_um2, operator("add", 32).area_um2
+
+def _memories_pj(run: Run, technology: Technology) -> dict[str, Floats]:
+    """Bits over each port times their price."""
+    accelerator = run.accelerator
+    detail: dict[str, Floats] = {}
+    for name in DETAILS["scratchpad"]:
+        pad, way = name.split("_")
+        detail[name] = _priced(run, f"{name}_bits", pricing.pad_pj_per_bit(accelerator, technology, pad, way))
+    for name in DETAILS["dram"]:
+        detail[name] = _priced(run, f"{name}_bits", pricing.dram_pj_per_bit(accelerator, technology))
+    return detail
+
+
+def _vector_pj(run: Run, technology: Technology) -> dict[str, Floats]:
+    """32-bit additions for pools, adds and the region predictor; 32-bit multiply and add per requantization."""
+    add, multiply = (operator(name, 32).energy_fj * technology.logic_factor / FJ_PER_PJ for name in ("add", "mul"))
     return {
-        "pe": array.rows * array.cols * accelerator.pe.silicon().area_um2,
-        "scratchpad": UM2_PER_MM2 * sum(_pad(accelerator, "area_mm2", pad) for pad in PADS),
-        "vector": array.cols * (multiplier + adder) + accelerator.vector.lanes * adder,
+        "pools": _priced(run, "vector_ops", add),
+        "requantization": _priced(run, "requantizations", add + multiply),
+        "region_prediction": _priced(run, "predictor_adds", add),
     }
 
 
-def _pad(accelerator: Accelerator, column: str, pad: str) -> float:
-    pads = accelerator.scratchpads
-    size = getattr(pads, f"{pad}_kib") * KIB
-    return sram(column, size, pads.word_bytes, f"accelerator.scratchpads.{pad}_kib")  # type: ignore[arg-type]
+def _leakage_pj(run: Run, technology: Technology) -> dict[str, Floats]:
+    """Leakage power times the time of each layer."""
+    seconds = run.cycles.sum(axis=2) / run.accelerator.clock_hz
+    power = leakage_uw(run.accelerator, technology)
+    return {f"{name}_leakage": seconds * (microwatts * PJ_PER_UW_S) for name, microwatts in power.items()}
 
 
-def _pe_pj(run: Run) -> Floats:
-    """Clock of every PE in every array cycle, and the switching of every MAC at its widths."""
-    pe = run.accelerator.pe
-    full = [pe.mac_fj(p.a_bits, p.w_bits) if p else 0.0 for p in run.precisions]
-    low = [pe.mac_fj(p.low_bits, p.low_bits) if p and p.low_bits else 0.0 for p in run.precisions]
-    clock = run.event("pe_cycles") * pe.silicon().clock_fj
-    switching = run.event("macs_full") * np.array(full) + run.event("macs_low") * np.array(low)
-    energy: Floats = (clock + switching) / FJ_PER_PJ
+def _priced(run: Run, event: str, price: float) -> Floats:
+    """Counts of one event times its price, float64 [rows, layer]."""
+    energy: Floats = np.multiply(run.event(event), price, dtype=np.float64)
     return energy
 
 
-def _scratchpad_pj(run: Run, technology: Technology) -> Floats:
-    """Bits over each port times the energy per bit of a full word."""
-    energy = np.zeros(run.cycles.shape[:2])
-    bits_per_word = run.accelerator.scratchpads.word_bytes * 8
-    write = "write_pJ" if technology.sram_write == "table" else "read_pJ"
-    for pad in PADS:
-        energy += run.event(f"{pad}_read_bits") * (_pad(run.accelerator, "read_pJ", pad) / bits_per_word)
-        energy += run.event(f"{pad}_write_bits") * (_pad(run.accelerator, write, pad) / bits_per_word)
-    return energy
-
-
-def _vector_pj(run: Run) -> Floats:
-    """32-bit additions for pools, adds and the region predictor; 32-bit multiply and add per requantization."""
-    add, multiply = operator("add", 32).energy_fj, operator("mul", 32).energy_fj
-    adds = run.event("vector_ops") + run.event("predictor_adds") + run.event("requantizations")
-    energy: Floats = (adds * add + run.event("requantizations") * multiply) / FJ_PER_PJ
-    return energy
-
-
-def _leakage_uw(accelerator: Accelerator) -> float:
-    array = accelerator.array
-    pes = array.rows * array.cols * accelerator.pe.silicon().leakage_uw
-    vector = area_um2(accelerator)["vector"] * LOGIC_LEAKAGE_UW_PER_UM2
-    return pes + vector + 1000 * sum(_pad(accelerator, "leakage_mW", pad) for pad in PADS)
+def _sum(parts: Sequence[Floats]) -> Floats:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total

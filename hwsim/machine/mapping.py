@@ -1,178 +1,288 @@
-"""How a layer is laid on the array: the matrix product it is, its folds, and what stays on chip."""
+"""How a layer is laid on the array: the tiles that fit the scratchpads, and the order of the loops over them."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, get_args
 
-from hwsim.errors import Infeasible
-from hwsim.machine.accelerator import PSUM_BITS, Accelerator
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import BadInput, Infeasible, UnknownName
+from hwsim.kernels import tiles_of_layer
+from hwsim.kernels.tiles_of_layer import ARRAY, IS, OS, RS, SHAPE, TILE, TILING, WS
+from hwsim.machine.accelerator import Accelerator
+from hwsim.machine.folds import Fold, fold_of
 from hwsim.machine.pe import Rate
+from hwsim.machine.ports import Ports, ports_of
+from hwsim.machine.row_stationary import Pass, derive_pass
 from hwsim.network.graph import Network
-from hwsim.network.layer import Layer
+from hwsim.network.layer import Geometry
+from hwsim.network.product import Product, Window, as_product
 from hwsim.registry import family
 
+Order = Literal["mnk", "mkn", "nmk", "nkm", "kmn", "knm"]
+"""Loops over tiles from outer to inner: m pixels, n filters, k input channels."""
+
+FLOWS = {"ws": WS, "os": OS, "is": IS, "rs": RS}
+MOST_TILES = 1 << 21
+"""A layer that is cut into more tiles than this is refused: the scratchpads are far too small for it."""
+
 
 @dataclass(frozen=True)
-class Product:
-    """A convolution, linear or matmul layer as one matrix product per group, for one sample.
+class Tiling:
+    """Sizes of a tile of one group: output rows and columns of so many images, filters, and input channels.
 
-    Each of `groups` groups multiplies [pixels, reduction] by [reduction, filters]; a linear layer of
-    a plain feature vector has one pixel. `ifmap_elements` are the input codes of all groups, padding
-    not included. With region precision `low_bits` is the narrow width and `regions` the number of
-    mask bits.
+    A plain product counts its pixels as rows and its reduction as channels.
     """
 
-    pixels: int
-    reduction: int
+    rows: int
+    cols: int
     filters: int
-    groups: int = 1
-    ifmap_elements: int = 0
-    a_bits: int = 8
-    w_bits: int = 8
-    out_bits: int = 8
-    low_bits: int | None = None
-    regions: int = 0
-
-    @property
-    def macs(self) -> int:
-        """Products of one sample, those with padding included."""
-        return self.groups * self.pixels * self.reduction * self.filters
-
-    @property
-    def stored_w_bits(self) -> int:
-        """Bits per weight in memory: region layers store a low twin of every weight."""
-        return self.w_bits + (self.low_bits or 0)
+    channels: int
+    order: Order = "nmk"
+    images: int = 1
 
 
-def as_product(network: Network, layer: Layer) -> Product:
-    """The matrix product that a convolution, linear or matmul layer of `network` is."""
-    if layer.weight is None:
-        return _activations_product(network, layer)
-    source, region = layer.inputs[0], layer.region
-    shape, output = network.shapes[source], network.shapes[layer.name]
-    filters, groups = layer.weight.codes.shape[0], layer.geometry.groups
-    regions = -(-shape[1] // region.height) * -(-shape[2] // region.width) if region else 0
-    return Product(
-        pixels=math.prod(output) // filters,
-        reduction=math.prod(layer.weight.codes.shape[1:]),
-        filters=filters // groups,
-        groups=groups,
-        ifmap_elements=math.prod(shape),
-        a_bits=network.formats[source].bits,
-        w_bits=layer.weight.format.bits,
-        out_bits=layer.output.bits,
-        low_bits=region.low_bits if region else None,
-        regions=regions,
-    )
-
-
-def _activations_product(network: Network, layer: Layer) -> Product:
-    """A product of two activations: the second one takes the place of the weights, once per leading index."""
-    (*leading, pixels, reduction), right = (network.shapes[name] for name in layer.inputs)
-    a, b = (network.formats[name] for name in layer.inputs)
-    return Product(
-        pixels=pixels,
-        reduction=reduction,
-        filters=right[-1],
-        groups=math.prod(leading),
-        ifmap_elements=math.prod(network.shapes[layer.inputs[0]]),
-        a_bits=a.bits,
-        w_bits=b.bits,
-        out_bits=layer.output.bits,
-    )
-
-
-class LoopOrder(StrEnum):
-    """Which operand is fetched from DRAM piece by piece in the outer loop, and so only once."""
-
-    WEIGHTS_OUTER = "weights_outer"
-    PIXELS_OUTER = "pixels_outer"
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mapping:
-    """Folds of one product on one array, and the cheaper loop order over DRAM.
+    """A layer on an accelerator: the rate of the PE, what one fold takes, the tiles, and the records for kernels.
 
-    One fold is one filling of the array. `k_folds` cut the reduction, `n_folds` the filters,
-    `m_folds` the pixels (os: one block per `rows` pixels; ws: so many pixels that their partial sums
-    fit the ofmap scratchpad). The two `dram_*` fields are the bits of one sample, all groups.
+    `ports` are the steps as the scratchpads allow them; `passes` is the row-stationary pass. `tiles`
+    lists the tiles of one group in their order (TILE of `hwsim.kernels.tiles_of_layer`), `totals` the
+    sums of its columns over all groups. `late` are the cycles by which the outputs of an
+    output-stationary fold leave later than they could, because of the ofmap port.
     """
 
+    product: Product
+    batch: int
     rate: Rate
-    k_folds: int
-    n_folds: int
-    m_folds: int
-    folds: int
-    order: LoopOrder
-    dram_ifmap_bits: int
-    dram_weight_bits: int
+    fold: Fold
+    ports: Ports
+    passes: Pass | None
+    tiling: Tiling
+    tiles: NDArray[np.void]
+    totals: Table[str, int]
+    late: int = 0
 
 
-def derive_mapping(accelerator: Accelerator, product: Product) -> Mapping:
-    """The mapping of `product`; raises Infeasible when the PE cannot multiply its operands."""
-    rate = accelerator.pe.rate(product.a_bits, product.w_bits)
-    array = accelerator.array
-    n_folds = -(-product.filters // array.cols)
-    if accelerator.dataflow == "ws":
-        k_folds = -(-product.reduction // (array.rows * rate.lanes))
-        m_folds = _pixel_tiles(accelerator, product, k_folds)
-    else:
-        k_folds, m_folds = 1, -(-product.pixels // array.rows)
-    folds = k_folds * n_folds * m_folds * product.groups
-    return Mapping(rate, k_folds, n_folds, m_folds, folds, *_dram(accelerator, product, n_folds, m_folds))
+@lru_cache(maxsize=256)
+def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, tiling: Tiling | None = None) -> Mapping:
+    """The mapping of `batch` samples of `product`, by the given tiling or the best one.
 
-
-def _pixel_tiles(accelerator: Accelerator, product: Product, k_folds: int) -> int:
-    if k_folds == 1 or accelerator.timing == "scalesim":
-        return 1  # no partial sum ever waits; SCALE-Sim's stall-free mode has no limit on them
-    waiting = min(product.filters, accelerator.array.cols) * PSUM_BITS
-    return -(-product.pixels // (accelerator.scratchpads.usable_bits("ofmap") // waiting))
-
-
-def _dram(accelerator: Accelerator, product: Product, n_folds: int, m_folds: int) -> tuple[LoopOrder, int, int]:
-    """Loop order, ifmap bits and weight bits from DRAM: the order that moves less; on a tie weights outer.
-
-    An operand that fits into half of its scratchpad is fetched once in either order. Otherwise the
-    inner one is fetched again for every piece of the outer one.
+    The best one has the fewest bits over DRAM, then the fewest cycles, or the other way round, as
+    `accelerator.mapping` says; it is found by trying all loop orders with 1, 2, 3, 4, 6, 8, 12 ...
+    tiles per dimension. Raises Infeasible when the PE cannot multiply the operands or no tile fits
+    the scratchpads, BadInput when the given tiling does not fit. In the profiles with ideal memory a
+    layer is one tile.
     """
+    rate = accelerator.pe.rate(product.a_bits, product.w_bits)
+    passes = derive_pass(accelerator, product, batch) if accelerator.dataflow == "rs" else None
+    fold, ports = fold_of(accelerator, product), ports_of(accelerator, product, rate, passes, batch)
+    shape, array = _shape(product, batch), _array(accelerator, product, rate, fold, ports, passes)
+    if accelerator.timing != "rtl":
+        if tiling is not None:
+            raise BadInput("tiling", tiling, f"none with timing {accelerator.timing}, where a layer is one tile")
+        rows, cols, filters, channels = (
+            int(shape[0][name]) for name in ("out_rows", "out_cols", "filters", "channels")
+        )
+        tiling = Tiling(rows, cols, filters, channels, images=batch)
+    elif tiling is None:
+        found = tiles_of_layer.search(shape, _at_low_width(accelerator, product, passes, array), MOST_TILES)
+        if not found[0]:
+            raise Infeasible(_no_tile(accelerator, product))
+        images, rows, cols, filters, channels, order = found[1:]
+        tiling = Tiling(rows, cols, filters, channels, get_args(Order)[order], images)
+    else:
+        _check(tiling, accelerator, shape[0], array[0])
+    tiles = np.zeros(_count(tiling, shape[0]), dtype=TILE)
+    tiles_of_layer.tiles(shape, array, _record(tiling), tiles.view(np.recarray))
+    drain = ports.drain_cut if tiling.channels < shape[0]["channels"] else ports.drain
+    late = accelerator.array.rows * (drain - 1)
+    return Mapping(product, batch, rate, fold, ports, passes, tiling, tiles, _totals(tiles, product.groups), late)
+
+
+def _totals(tiles: NDArray[np.void], groups: int) -> dict[str, int]:
+    names = TILE.names or ()
+    sums = tiles.view(np.int64).reshape(len(tiles), len(names)).sum(axis=0) * groups
+    return dict(zip(names, sums.tolist(), strict=True))
+
+
+def window_of(product: Product) -> Window:
+    """The convolution of a product; a plain product is one of single pixels that stand below each other."""
+    return product.window or Window(product.pixels, 1, Geometry())
+
+
+def _shape(product: Product, batch: int) -> NDArray[np.void]:
+    window = window_of(product)
+    geometry = window.geometry
+    record = np.zeros(1, dtype=SHAPE)
+    record[0] = (
+        batch,
+        *window.output,
+        window.height,
+        window.width,
+        *geometry.stride,
+        *(max(d * (k - 1) + 1, g) for d, k, g in zip(geometry.dilation, geometry.kernel, geometry.stride, strict=True)),
+        geometry.pads[0],
+        geometry.pads[2],
+        product.reduction // window.taps,
+        window.taps,
+        product.filters,
+        product.groups,
+        product.a_bits,
+        product.stored_w_bits,
+        product.out_bits,
+        -(-product.regions * batch // product.groups),
+    )
+    return record
+
+
+def _array(
+    accelerator: Accelerator, product: Product, rate: Rate, fold: Fold, ports: Ports, passes: Pass | None
+) -> NDArray[np.void]:
+    rows, cols = accelerator.array.rows, accelerator.array.cols
+    deep = product.reduction  # a grain that nothing exceeds
+    grains = {
+        "ws": (1, cols, rows * rate.lanes),
+        "os": (rows, cols, deep),
+        "is": (cols, product.filters, rows * rate.lanes),
+    }
+    m_grain, n_grain, k_grain = (
+        (passes.rows, passes.filters, passes.channels) if passes else grains[accelerator.dataflow]
+    )
     pads = accelerator.scratchpads
-    ifmap = -(-(product.ifmap_elements * product.a_bits + product.regions) // product.groups)
-    weights = product.reduction * product.filters * product.stored_w_bits
-    block = product.reduction * min(product.filters, accelerator.array.cols) * product.stored_w_bits
-    ifmap_room, weight_room = pads.usable_bits("ifmap"), pads.usable_bits("weight")
+    record = np.zeros(1, dtype=ARRAY)
+    record[0] = (
+        FLOWS[accelerator.dataflow],
+        m_grain,
+        n_grain,
+        k_grain,
+        passes.filter_sets if passes else 1,
+        passes.channel_sets if passes else 1,
+        rate.lanes,
+        ports.steps,
+        0 if fold.period else fold.fill_drain + fold.load * ports.load + ports.pass_load + rows * (ports.drain - 1),
+        rows * (ports.drain_cut - ports.drain),
+        fold.period and fold.period + fold.load * (ports.load - 1),
+        fold.load * ports.load,
+        fold.fill_drain,
+        pads.ifmap.usable_bits,
+        pads.weight.usable_bits,
+        pads.ofmap.usable_bits,
+        accelerator.psum_bits,
+        accelerator.dram.bandwidth_bytes_per_cycle * 8,
+        accelerator.dram.latency_cycles,
+        accelerator.mapping == "latency",
+    )
+    return record
 
-    blocks_at_once = max(1, weight_room // block)
-    ifmap_times = 1 if ifmap <= ifmap_room else -(-n_folds // blocks_at_once)
-    weight_times = 1 if block <= weight_room else m_folds
-    weights_outer = (ifmap * ifmap_times, weights * weight_times)
 
-    pixel_tiles = m_folds if accelerator.dataflow == "ws" else 1
-    weight_times = 1 if weights <= weight_room else max(pixel_tiles, -(-ifmap // ifmap_room))
-    pixels_outer = (ifmap, weights * weight_times)
+def _at_low_width(
+    accelerator: Accelerator, product: Product, passes: Pass | None, array: NDArray[np.void]
+) -> NDArray[np.void]:
+    """The record for the search of tiles: a layer with regions runs mostly at its low width."""
+    if product.low_bits is None:
+        return array
+    narrow = replace(product, a_bits=product.low_bits, w_bits=product.low_bits, low_bits=None)
+    low = array.copy()
+    low["steps"] = ports_of(accelerator, narrow, accelerator.pe.rate(product.low_bits, product.low_bits), passes).steps
+    return low
 
-    order = LoopOrder.WEIGHTS_OUTER if sum(weights_outer) <= sum(pixels_outer) else LoopOrder.PIXELS_OUTER
-    bits = weights_outer if order is LoopOrder.WEIGHTS_OUTER else pixels_outer
-    return order, bits[0] * product.groups, bits[1] * product.groups
+
+def _record(tiling: Tiling) -> NDArray[np.void]:
+    record = np.zeros(1, dtype=TILING)
+    order = get_args(Order).index(tiling.order)
+    record[0] = (tiling.images, tiling.rows, tiling.cols, tiling.filters, tiling.channels, order)
+    return record
 
 
-def check_runs(network: Network, accelerator: Accelerator) -> None:
-    """Raise Infeasible, naming the layer, unless every layer of `network` can run."""
-    for layer in network.layers:
-        if not layer.has_macs:
-            continue
+def _count(tiling: Tiling, shape: np.void) -> int:
+    """Tiles of one group."""
+    sizes = (("images", "images"), ("out_rows", "rows"), ("out_cols", "cols"), ("filters",) * 2, ("channels",) * 2)
+    count = 1
+    for whole, part in sizes:
+        count *= -(-int(shape[whole]) // getattr(tiling, part))
+    if count > MOST_TILES:
+        raise Infeasible(f"{count:,} tiles; scratchpads and tiles must be large enough for at most {MOST_TILES:,}")
+    return count
+
+
+def _check(tiling: Tiling, accelerator: Accelerator, shape: np.void, array: np.void) -> None:
+    """Raise BadInput unless every part of a given tiling lies in the layer and fits half of its scratchpad."""
+    limits = {"images": "images", "rows": "out_rows", "cols": "out_cols", "filters": "filters", "channels": "channels"}
+    for part, whole in limits.items():
+        if not 1 <= getattr(tiling, part) <= shape[whole]:
+            raise BadInput(f"tiling.{part}", getattr(tiling, part), f"1 to {shape[whole]}")
+    if tiling.order not in get_args(Order):
+        raise BadInput("tiling.order", tiling.order, ", ".join(get_args(Order)))
+    pixels = tiling.images * tiling.rows * tiling.cols
+    down = (shape[name] for name in ("stride_h", "span_h", "top", "rows"))
+    along = (shape[name] for name in ("stride_w", "span_w", "left", "cols"))
+    lines = tiles_of_layer.lines(shape["out_rows"], tiling.rows, *down)[0]
+    across = tiles_of_layer.lines(shape["out_cols"], tiling.cols, *along)[0]
+    depth = tiling.channels * shape["taps"]
+    folded = tiling.channels if accelerator.dataflow == "rs" else depth
+    waits = tiling.channels < shape["channels"] or (accelerator.dataflow != "os" and folded > array["k_grain"])
+    needs = {
+        "ifmap": tiling.images * lines * across * tiling.channels * shape["a_bits"] + shape["mask_bits"],
+        "weight": depth * tiling.filters * shape["w_bits"],
+        "ofmap": pixels * tiling.filters * (accelerator.psum_bits if waits else shape["out_bits"]),
+    }
+    for pad, bits in needs.items():
+        room = accelerator.scratchpads[pad].usable_bits
+        if bits > room:
+            raise BadInput(f"tiling: {pad} of one tile", f"{bits} bits", f"{room} bits, half of the scratchpad")
+
+
+def _no_tile(accelerator: Accelerator, product: Product) -> str:
+    sizes = ", ".join(f"{pad} {accelerator.scratchpads[pad].kib} KiB" for pad in ("ifmap", "weight", "ofmap"))
+    return (
+        f"no tile of {product.reduction // window_of(product).taps} channels and {product.filters} filters fits half "
+        f"of the scratchpads ({sizes}); the smallest one is one output pixel, one channel and the filters of one fold"
+    )
+
+
+def map_network(
+    network: Network, accelerator: Accelerator, tilings: Table[str, Tiling] | None = None
+) -> dict[str, Mapping]:
+    """The mapping of every layer with multiplications, by name; `tilings` are those that are given.
+
+    Raises Infeasible, naming the layer, unless every layer of `network` can run, BadInput for a tiling
+    that does not fit, and UnknownName for one of a layer that is not there.
+    """
+    mappings = {}
+    with_macs = [layer for layer in network.layers if layer.has_macs]
+    for name in tilings or {}:
+        if name not in {layer.name for layer in with_macs}:
+            raise UnknownName("tilings", name, [layer.name for layer in with_macs])
+    for layer in with_macs:
         product = as_product(network, layer)
-        if product.low_bits is not None and not accelerator.pe.regions:
-            raise Infeasible(
-                f"layer {layer.name!r} has region precision, but PE {_name(accelerator)!r} has one width per layer; "
-                f"PEs that can: {', '.join(_pes_with_regions())}; "
-                f"accelerators: {', '.join(_accelerators_with_regions())}"
-            )
+        if product.low_bits is not None:
+            _check_regions(layer.name, accelerator)
         try:
-            accelerator.pe.rate(product.a_bits, product.w_bits)
+            second = layer.weight.format if layer.weight else network.formats[layer.inputs[1]]
+            accelerator.pe.check(network.formats[layer.inputs[0]], second)
+            mappings[layer.name] = derive_mapping(accelerator, product, tiling=(tilings or {}).get(layer.name))
         except Infeasible as error:
             raise Infeasible(f"layer {layer.name!r}: {error}") from None
+    return mappings
+
+
+def _check_regions(layer: str, accelerator: Accelerator) -> None:
+    if accelerator.dataflow not in ("ws", "os"):
+        raise Infeasible(
+            f"layer {layer!r} has region precision, which needs dataflow ws or os, not {accelerator.dataflow}; "
+            f"accelerators: {', '.join(_accelerators_with_regions())}"
+        )
+    if not accelerator.pe.regions:
+        raise Infeasible(
+            f"layer {layer!r} has region precision, but PE {_name(accelerator)!r} has one width per layer; "
+            f"PEs that can: {', '.join(_pes_with_regions())}; "
+            f"accelerators: {', '.join(_accelerators_with_regions())}"
+        )
 
 
 def _name(accelerator: Accelerator) -> str:

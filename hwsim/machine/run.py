@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,32 @@ from hwsim.machine.accelerator import Accelerator
 
 Ints = NDArray[np.int64]
 
-CAUSES = ("compute", "fill_drain", "weight_load", "memory_stall", "vector")
+CAUSES = (
+    "compute",
+    "fill_drain",
+    "weight_load",
+    "stall_rows",
+    "stall_ifmap_port",
+    "stall_weight_port",
+    "stall_ofmap_port",
+    "stall_dram_bandwidth",
+    "stall_dram_latency",
+    "prefetch",
+    "writeback",
+    "vector",
+)
 """Every cycle of a layer has exactly one cause.
 
-compute: the array takes streaming operands; fill_drain: skew in and results out; weight_load: weights
-into the PEs; memory_stall: waiting for DRAM; vector: what the vector unit does.
+compute: the busiest row of PEs works on streaming operands; fill_drain: skew in and results out;
+weight_load: the stationary operand (weights, or inputs with dataflow `is`) comes into the PEs, where it is
+not hidden; stall_rows: rows of variable speed wait for each other; stall_*_port: a scratchpad gives or
+takes fewer bits per cycle than the array could use; stall_dram_*: the next tile is late, because of the
+bandwidth or because of the latency; prefetch: the first tile comes; writeback: the last outputs leave;
+vector: what the vector unit does.
 """
+
+STALLS = tuple(cause for cause in CAUSES if cause.startswith("stall") or cause in ("prefetch", "writeback"))
+"""The causes that are waiting."""
 
 EVENTS = (
     "macs_full",
@@ -32,14 +52,18 @@ EVENTS = (
     "ofmap_write_bits",
     "dram_read_bits",
     "dram_write_bits",
+    "local_words",
+    "decodes",
     "vector_ops",
     "requantizations",
     "predictor_adds",
 )
 """What is counted. macs_low: products at the low width of region precision; pe_cycles: PEs times cycles
 in which the array is clocked (it is not while it waits for DRAM); pe_busy_cycles: those in which a PE
-has a product; vector_ops: operands of the vector unit; requantizations: multiplications by a
-requantizer; predictor_adds: codes summed and regions compared to find the sensitive ones."""
+has a product; local_words: accesses to the memories inside the PEs (row stationary); decodes: codebook
+weights looked up on their way into a PE; vector_ops: operands of the vector unit; requantizations:
+multiplications by a requantizer; predictor_adds: codes summed and regions compared to find the
+sensitive ones."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +76,27 @@ class Precision:
 
 
 @dataclass(frozen=True, eq=False)
+class Activity:
+    """What toggles in the array: int64 [sample, layer] each, -1 for layers that were not watched.
+
+    operand: over all PEs and cycles, bits of the activation register that change times ones in the
+    weight; psum: bits that change in the partial sums that enter and leave, estimated from a sample of
+    PEs and cycles with the relative standard error `psum_error` float64 [layer].
+    """
+
+    operand: Ints
+    psum: Ints
+    psum_error: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """Outputs, cycles and counts of a network on an accelerator; integers only.
 
     outputs int32 [sample, class]; cycles int64 [rows, layer, cause]; counts int64 [rows, layer, event];
     `rows` is the number of samples where anything depends on the data, else 1, and that row serves all
-    samples. `masks` are the sensitive regions by layer, `precisions` the widths of each layer with MACs.
+    samples. `masks` are the sensitive regions by layer, `precisions` the widths of each layer with MACs,
+    `activity` what toggles, where values were watched.
     """
 
     outputs: NDArray[np.int32]
@@ -68,6 +107,7 @@ class Run:
     accelerator: Accelerator
     logit_scale: float
     precisions: tuple[Precision | None, ...]
+    activity: Activity | None = None
 
     @property
     def samples(self) -> int:
@@ -100,3 +140,35 @@ class Run:
     def _share_of_pes(self, cycles: Ints) -> NDArray[np.float64]:
         array = self.accelerator.array
         return self.event("pe_busy_cycles") / np.maximum(1, cycles * (array.rows * array.cols))
+
+
+def join(runs: Sequence[Run]) -> Run:
+    """One run of the samples of all `runs`, which are of one network on one accelerator.
+
+    The relative standard error of a toggle estimate becomes that of the sum; all parts were sampled at
+    the same places, so that errors add up.
+    """
+    first = runs[0]
+    if len(runs) == 1:
+        return first
+    varies = any(len(run.cycles) == run.samples > 1 for run in runs)
+    return replace(
+        first,
+        outputs=np.concatenate([run.outputs for run in runs]),
+        cycles=np.concatenate([run.cycles for run in runs]) if varies else first.cycles,
+        counts=np.concatenate([run.counts for run in runs]) if varies else first.counts,
+        masks={name: np.concatenate([run.masks[name] for run in runs]) for name in first.masks},
+        activity=_join_activity([run.activity for run in runs if run.activity is not None]),
+    )
+
+
+def _join_activity(parts: Sequence[Activity]) -> Activity | None:
+    if not parts:
+        return None
+    psum = np.concatenate([part.psum for part in parts])
+    errors = sum(part.psum_error * part.psum.sum(axis=0) for part in parts)
+    return Activity(
+        operand=np.concatenate([part.operand for part in parts]),
+        psum=psum,
+        psum_error=errors / np.maximum(1, psum.sum(axis=0)),
+    )

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Literal
 
-from hwsim.errors import BadInput, UnknownName
+from hwsim.errors import UnknownName
+from hwsim.machine.sourced import built_in
+
+rows = built_in
+"""The rows of `accel_models/technology/<name>.csv`, as text by column; a row without a source is refused."""
 
 KIB = 1024
 CLOCK_FJ_PER_FLIP_FLOP = 8.66875
 """Clock pin energy of one flip-flop per cycle, Nangate45 at 1.1 V (346.75 fJ for the 40 of the 8x8 PE)."""
-
-
-@cache
-def rows(name: str) -> tuple[dict[str, str], ...]:
-    """The rows of `accel_models/technology/<name>.csv`, as text by column."""
-    text = (files("accel_models") / "technology" / f"{name}.csv").read_text(encoding="utf-8")
-    return tuple(csv.DictReader(text.splitlines()))
+PSUM_BIT_UM2 = 10.65
+"""Area that one more bit of partial sum adds to a plain PE, by the fit."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,9 @@ class Cell:
 
 @cache
 def measured_cell(design: str, w_bits: int, a_bits: int) -> Cell | None:
-    """The measured PE `design` at these operand widths, mean of both digits layers; None where there is no row.
+    """The measured PE `design` at these operand widths, mean of its rows; None where there is no row.
+
+    The rows are both layers of the digits network; for `xnor16` two densities of random bits.
 
     >>> measured_cell("ws_mac", 8, 8).silicon.clock_fj
     346.75
@@ -68,7 +65,7 @@ def fitted_cell(w_bits: int, a_bits: int) -> Cell:
     per um2. Flip-flops: both operands and the partial sum.
     """
     psum = w_bits + a_bits + 8
-    area = 7.4 * w_bits * a_bits + 0.2 * (w_bits + a_bits) + 10.65 * psum
+    area = 7.4 * w_bits * a_bits + 0.2 * (w_bits + a_bits) + PSUM_BIT_UM2 * psum
     clock = CLOCK_FJ_PER_FLIP_FLOP * (w_bits + a_bits + psum)
     total = 121 + 13.7 * w_bits * a_bits + 29.9 * (w_bits + a_bits)
     return Cell(Silicon(area, LOGIC_LEAKAGE_UW_PER_UM2 * area, clock), total - clock)
@@ -78,9 +75,29 @@ LOGIC_LEAKAGE_UW_PER_UM2 = 0.021
 """Library mean of Nangate45 at 25 C."""
 
 
+def assumed_silicon(area_um2: float, flip_flops: int) -> Silicon:
+    """The silicon of a PE that was not measured: leakage by the library's density, clock by its flip-flops.
+
+    >>> assumed_silicon(100.0, 10)
+    Silicon(area_um2=100.0, leakage_uw=2.1, clock_fj=86.6875)
+    """
+    return Silicon(area_um2, LOGIC_LEAKAGE_UW_PER_UM2 * area_um2, CLOCK_FJ_PER_FLIP_FLOP * flip_flops)
+
+
 def plain_cell(w_bits: int, a_bits: int) -> Cell:
     """A plain weight-stationary PE of these widths: the measured row where there is one, else the fit."""
     return measured_cell("ws_mac", w_bits, a_bits) or fitted_cell(w_bits, a_bits)
+
+
+@cache
+def rate_points(pe: str) -> dict[tuple[int, int], tuple[int, int]]:
+    """Rates of table-driven PEs: (activation bits, weight bits) -> (lanes, steps); empty where none is entered.
+
+    >>> rate_points("unpu")[16, 1]
+    (4, 1)
+    """
+    found = [row for row in rows("throughput") if row["pe"] == pe]
+    return {(int(r["a_bits"]), int(r["w_bits"])): (int(r["lanes"]), int(r["steps"])) for r in found}
 
 
 @dataclass(frozen=True)
@@ -93,7 +110,7 @@ class Operator:
 
 @cache
 def operator(name: str, bits: int) -> Operator:
-    """The measured operator `add` or `mul` of `bits`.
+    """The measured operator `add`, `mul` or `reg` (one 8-bit register, clock included) of `bits`.
 
     >>> operator("mul", 8).energy_fj
     1032.5
@@ -104,32 +121,6 @@ def operator(name: str, bits: int) -> Operator:
     raise UnknownName("operator", f"{name} {bits}", [f"{r['op']} {r['bits']}" for r in rows("operators_nangate45")])
 
 
-SramColumn = Literal["read_pJ", "write_pJ", "leakage_mW", "area_mm2"]
-
-
-@cache
-def sram(column: SramColumn, size_bytes: int, word_bytes: int, where: str = "sram") -> float:
-    """A scratchpad's energy per access of one word, leakage or area (CACTI 7, 45 nm, low standby power).
-
-    Between two sizes of the table the logarithm is interpolated over the logarithm of the size; a
-    size of the table gives its value exactly. Raises BadInput, naming `where`, outside the table.
-
-    >>> sram("read_pJ", 8192, 8)
-    3.37664
-    """
-    series = [row for row in rows("sram_cacti7_45nm") if int(row["word_bytes"]) == word_bytes]
-    table = {int(row["size_bytes"]): float(row[column]) for row in series}
-    sizes = sorted(table)
-    if not sizes[0] <= size_bytes <= sizes[-1]:
-        raise BadInput(where, f"{size_bytes / KIB:g} KiB", f"{sizes[0] // KIB} to {sizes[-1] // KIB} KiB")
-    if size_bytes in table:
-        return table[size_bytes]
-    above = bisect_left(sizes, size_bytes)
-    low, high = sizes[above - 1], sizes[above]
-    share = math.log(size_bytes / low) / math.log(high / low)
-    return table[low] * float((table[high] / table[low]) ** share)
-
-
 @cache
 def dram_pj_per_bit() -> dict[str, float]:
     """Energy of moving one bit to or from each kind of DRAM.
@@ -138,3 +129,12 @@ def dram_pj_per_bit() -> dict[str, float]:
     8.0
     """
     return {row["kind"]: float(row["pJ_per_bit"]) for row in rows("dram")}
+
+
+def dram_source(kind: str) -> str:
+    """Where the energy of one kind of DRAM is from.
+
+    >>> dram_source("ddr4")
+    'assumed: no figure was found'
+    """
+    return next(row["source"] for row in rows("dram") if row["kind"] == kind)

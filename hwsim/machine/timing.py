@@ -1,133 +1,204 @@
-"""Array cycles of one layer: closed forms per fold, all integers.
+"""Cycles of one layer by cause, and what moves: from its tiles, all integers.
 
-With an R x C array and one fold after the other (`rtl`, the default; whole-array fill):
-
-    weight stationary   R (weight load) + pixels * steps + R + C - 1 (skew in, skew out, output register)
-    output stationary   ceil(reduction / lanes) * steps + R + C - 2 (skew) + R (shift the outputs out)
-
-`rtl` equals the cycle walks of `hwsim.reference` and the Verilog twin (N x N array, M vectors:
-M + 3N - 1). `scalesim` is SCALE-Sim v3 (scalesim-project/SCALE-Sim 1d62b68): R + C - 2 of fill in
-both dataflows; its printed total is one less than the number of cycles.
-A serial PE adds no skew: each row starts one cycle after the row before it, whatever its steps.
+Every cycle has exactly one cause. Where two hold at once, the order is: the array's own work, then a
+scratchpad port, then DRAM bandwidth, then DRAM latency.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.kernels import region_timing
+from hwsim.kernels import tiles_of_layer
 from hwsim.machine.accelerator import Accelerator
-from hwsim.machine.mapping import Mapping, Product
-from hwsim.network.layer import Layer
+from hwsim.machine.mapping import Mapping
+from hwsim.machine.run import CAUSES
 
 Ints = NDArray[np.int64]
-Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class ArrayCycles:
-    """Cycles of one layer on the array by cause, for one sample of any data."""
-
-    compute: int
-    fill_drain: int
-    weight_load: int
-
-    @property
-    def total(self) -> int:
-        """All three causes."""
-        return self.compute + self.fill_drain + self.weight_load
-
-
-def array_cycles(accelerator: Accelerator, product: Product, mapping: Mapping) -> ArrayCycles:
-    """Cycles of `product` when every operand pair takes the steps of the mapping's rate.
-
-    >>> from hwsim.registry import build
-    >>> from hwsim.machine.mapping import derive_mapping
-    >>> tiny, product = build("accelerator", "tiny"), Product(pixels=37, reduction=4, filters=4)
-    >>> array_cycles(tiny, product, derive_mapping(tiny, product)).total  # M + 3N - 1
-    48
-    """
-    rows, cols = accelerator.array.rows, accelerator.array.cols
-    rtl = accelerator.timing == "rtl"
-    if accelerator.dataflow == "ws":
-        streamed = product.pixels * mapping.rate.steps * mapping.k_folds * mapping.n_folds * product.groups
-        fill, load = rows + cols - (1 if rtl else 2), rows
-    else:
-        streamed = -(-product.reduction // mapping.rate.lanes) * mapping.rate.steps * mapping.folds
-        fill, load = rows + cols - 2 + (rows if rtl else 0), 0
-    return ArrayCycles(streamed, fill * mapping.folds, load * mapping.folds)
 
 
 @dataclass(frozen=True, eq=False)
-class RegionCounts:
-    """What the masks of one layer do: compute cycles and full-width products, int64 [sample] each."""
+class LayerTiming:
+    """Cycles of one layer: int64 [rows, cause], with one row for all samples or one per sample.
+
+    `work` int64 [rows, tile] are the cycles of the array on each tile, ports included: of one group where
+    all are alike, else of all groups.
+    """
+
+    cycles: Ints
+    work: Ints
+
+    def cause(self, name: str) -> Ints:
+        """Cycles of one cause, int64 [rows]."""
+        return self.cycles[:, CAUSES.index(name)]
+
+    @property
+    def total(self) -> Ints:
+        """Cycles of all causes, int64 [rows]."""
+        total: Ints = self.cycles.sum(axis=1)
+        return total
+
+    @property
+    def array_cycles(self) -> Ints:
+        """Cycles in which the array is clocked: it is not while it waits for DRAM."""
+        names = ("compute", "fill_drain", "weight_load", "stall_rows", *(f"stall_{p}_port" for p in PORTS))
+        total: Ints = self.cycles[:, [CAUSES.index(name) for name in names]].sum(axis=1)
+        return total
+
+
+PORTS = ("ifmap", "weight", "ofmap")
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """Streaming cycles that depend on the data.
+
+    int64 [sample, group, block of pixels, block of filters, block of channels] each; one block of
+    filters stands for all, and for one fold's worth of them: `compute` what the busiest row of the array
+    takes, `rows` what the others' waiting for each other adds, `port` what the scratchpads add, and
+    `wait` what the next stationary operand adds; `last_wait` int64 [sample, group] is the part of it
+    that belongs to the last fold, behind which nothing comes.
+    """
 
     compute: Ints
-    macs_full: Ints
+    rows: Ints
+    port: Ints
+    wait: Ints
+    last_wait: Ints
 
 
-def region_counts(
-    accelerator: Accelerator, product: Product, mapping: Mapping, layer: Layer, masks: NDArray[np.bool_], size: Size
-) -> RegionCounts:
-    """Cycles of a layer with region precision on an array that moves in lock-step.
+def time_layer(accelerator: Accelerator, mapping: Mapping, streams: Streams | None = None) -> LayerTiming:
+    """Cycles of a layer with multiplications, with those of its streams that depend on the data.
 
-    A wavefront (one output pixel in ws; one step of one pixel block in os) costs the full steps as
-    soon as one of its operand pairs comes from a sensitive *input* pixel, else the low steps. The
-    reduction runs over (kernel row, kernel column, channel), so that the rows of a fold cover
-    consecutive taps. `masks` is [sample, region row, region column], `size` the rows and columns of
-    the input map.
+    >>> from hwsim.registry import build
+    >>> from hwsim.machine.mapping import Tiling, derive_mapping
+    >>> from hwsim.network.product import Product
+    >>> tiny, product = build("accelerator", "tiny"), Product(pixels=37, reduction=4, filters=4)
+    >>> mapping = derive_mapping(tiny, product, tiling=Tiling(rows=37, cols=1, filters=4, channels=4))
+    >>> int(time_layer(tiny, mapping).array_cycles[0])  # M + 3N - 1
+    48
     """
-    assert product.low_bits is not None
-    where = region_of_tap(layer, size)
-    padding = np.zeros((len(masks), 1), dtype=np.bool_)
-    flat = np.concatenate([masks.reshape(len(masks), product.regions), padding], axis=1)
-    channels = product.reduction // where.shape[1]
-    full, low = mapping.rate.steps, accelerator.pe.rate(product.low_bits, product.low_bits).steps
-    if accelerator.dataflow == "ws":
-        ranges, times = _tap_ranges(product.reduction, channels, accelerator.array.rows)
-        hot = region_timing.hot_wavefronts(flat, where, ranges) @ times
-        wavefronts = product.pixels * mapping.k_folds
+    if accelerator.timing != "rtl":
+        return _ideal(accelerator, mapping)
+    groups, fold, ports = mapping.product.groups, mapping.fold, mapping.ports
+    by_cause, work = _static(mapping) if streams is None else _varying(mapping, streams)
+    folds = mapping.totals["folds"]
+    if fold.period:
+        load = fold.load * ports.load
+        last = _last_wait(mapping) if streams is None else streams.last_wait  # [sample, group]
+        by_cause["fill_drain"] = fold.fill_drain * groups
+        by_cause["weight_load"] = by_cause["weight_load"] + load * groups - _over_groups(last, groups)
+        count = len(mapping.tiles)
+        each = work.reshape(len(work), work.shape[1] // count, count)  # the array drains between groups
+        each[:, :, 0] += load
+        each[:, :, -1] += fold.fill_drain - last
     else:
-        hot = region_timing.hot_steps(flat, where, accelerator.array.rows) * channels
-        wavefronts = product.reduction * mapping.m_folds
-    compute = (hot * full + (wavefronts - hot) * low) * (mapping.n_folds * product.groups)
-    macs_full = region_timing.sensitive_taps(flat, where) * (channels * product.filters * product.groups)
-    return RegionCounts(compute, macs_full)
-
-
-def region_of_tap(layer: Layer, size: Size) -> NDArray[np.int32]:
-    """The region, counted row by row, of the input pixel that each tap reads: int32 [output pixel, kernel tap].
-
-    Taps on padding get the number of regions, one past the last.
-
-    >>> from hwsim.formats import LOGITS
-    >>> from hwsim.network.layer import (Geometry, Op, Region)
-    >>> region = Region(1, 2, threshold=0, low_weight=np.zeros((1, 1, 1, 3)))
-    >>> layer = Layer("c", Op.CONV, (), LOGITS, geometry=Geometry((1, 3), padding=(0, 1)), region=region)
-    >>> region_of_tap(layer, (1, 4)).tolist()
-    [[2, 0, 0], [0, 0, 1], [0, 1, 1], [1, 1, 2]]
-    """
-    region, geometry = layer.region, layer.geometry
-    assert region is not None
-    coordinates = []
-    for axis, step in ((0, region.height), (1, region.width)):
-        first = np.arange(geometry.output_size(*size)[axis]) * geometry.stride[axis] - geometry.padding[axis]
-        taps = np.arange(geometry.kernel[axis]) * geometry.dilation[axis]
-        pixel = first[:, None] + taps  # [output, tap] along this axis
-        coordinates.append(np.where((pixel >= 0) & (pixel < size[axis]), pixel // step, -1))
-    y, x = coordinates[0][:, None, :, None], coordinates[1][None, :, None, :]
-    columns, regions = -(-size[1] // region.width), -(-size[0] // region.height) * -(-size[1] // region.width)
-    where = np.where((y >= 0) & (x >= 0), y * columns + x, regions)
-    return where.reshape(where.shape[0] * where.shape[1], -1).astype(np.int32)
-
-
-def _tap_ranges(reduction: int, channels: int, depth: int) -> tuple[Ints, Ints]:
-    """First and last tap of each fold along the reduction, equal ones once, and how often each occurs."""
-    found = Counter(
-        (first // channels, (min(first + depth, reduction) - 1) // channels) for first in range(0, reduction, depth)
+        load = fold.load + ports.pass_load
+        by_cause["fill_drain"] = folds * fold.fill_drain
+        by_cause["weight_load"] = folds * load
+        slow = _load_port(accelerator)
+        by_cause[slow] = by_cause[slow] + folds * fold.load * (ports.load - 1)
+        by_cause["stall_ofmap_port"] = by_cause["stall_ofmap_port"] + folds * mapping.late
+        of_fold = fold.fill_drain + fold.load * ports.load + ports.pass_load + mapping.late
+        over = mapping.tiles["folds"] * of_fold
+        work = work + np.tile(over, work.shape[1] // len(mapping.tiles))
+    dram = accelerator.dram
+    waits = tiles_of_layer.waits(
+        mapping.tiles.view(np.recarray), work, groups, dram.bandwidth_bytes_per_cycle * 8, dram.latency_cycles
     )
-    return np.array(list(found), dtype=np.int64), np.array(list(found.values()), dtype=np.int64)
+    for column, name in enumerate(("prefetch", "stall_dram_bandwidth", "stall_dram_latency", "writeback")):
+        by_cause[name] = waits[:, column]
+    return LayerTiming(_stack(by_cause, len(work)), work)
+
+
+def _static(mapping: Mapping) -> tuple[dict[str, int | Ints], Ints]:
+    """Causes and work of the streams when every operand pair takes the same steps."""
+    table, total, ports = mapping.tiles, mapping.totals, mapping.ports
+    own = mapping.passes.own_steps if mapping.passes else mapping.rate.steps
+    causes: dict[str, int | Ints] = {f"stall_{pad}_port": 0 for pad in PORTS}
+    causes["compute"] = total["stream"] // ports.steps * own
+    causes["weight_load"] = total["wait"]
+    if ports.slow:
+        causes[f"stall_{ports.slow}_port"] = total["stream"] - total["stream"] // ports.steps * own
+    return causes, (table["stream"] + table["wait"])[None, :]
+
+
+def _varying(mapping: Mapping, streams: Streams) -> tuple[dict[str, int | Ints], Ints]:
+    """The same from streams by sample."""
+    table = mapping.tiles
+
+    def spread(values: Ints) -> Ints:
+        if values.shape[3] == 1:
+            by_tile: Ints = values[:, :, table["m"], 0, table["k"]] * table["n_stream"]
+        else:
+            by_tile = values[:, :, table["m"], table["n"], table["k"]]
+        return by_tile.reshape(len(values), values.shape[1] * len(table))
+
+    parts = {"compute": streams.compute, "stall_rows": streams.rows, "weight_load": streams.wait}
+    parts[f"stall_{mapping.ports.slow or 'ifmap'}_port"] = streams.port
+    tiles = {name: spread(values) for name, values in parts.items()}
+    causes: dict[str, int | Ints] = {f"stall_{pad}_port": 0 for pad in PORTS}
+    causes |= {name: values.sum(axis=1) for name, values in tiles.items()}
+    return causes, sum(tiles.values(), np.zeros_like(tiles["compute"]))
+
+
+def _last_wait(mapping: Mapping) -> Ints:
+    """Cycles that the last fold of a group would wait for the one behind it, where all groups are alike: [1, 1]."""
+    tile = mapping.tiles[-1]
+    return np.array([[tile["wait"] // tile["folds"]]])
+
+
+def _over_groups(values: Ints, groups: int) -> Ints:
+    """Sum over all groups of int64 [sample, group], or [sample, 1] where they are alike."""
+    total: Ints = values.sum(axis=1) * (groups // values.shape[1])
+    return total
+
+
+def _load_port(accelerator: Accelerator) -> str:
+    return "stall_ifmap_port" if accelerator.dataflow == "is" else "stall_weight_port"
+
+
+def _ideal(accelerator: Accelerator, mapping: Mapping) -> LayerTiming:
+    """The profiles of other simulators: closed forms over the whole layer, memory for nothing."""
+    product, rate, batch = mapping.product, mapping.rate, mapping.batch
+    rows, cols, pixels = accelerator.array.rows, accelerator.array.cols, product.pixels * batch
+    depth, n_folds = -(-product.reduction // rate.lanes), -(-product.filters // cols)
+    k_folds, fold = -(-depth // rows), mapping.fold
+    folds, stream = {
+        "ws": (k_folds * n_folds, pixels),
+        "is": (k_folds * -(-pixels // cols), product.filters),
+        "os": (-(-pixels // rows) * n_folds, depth),
+    }[accelerator.dataflow]
+    fill = (
+        _stonne_fill(rows, cols, pixels, product.filters) if accelerator.timing == "stonne" else folds * fold.fill_drain
+    )
+    causes: dict[str, int | Ints] = {
+        "compute": folds * stream * rate.steps * product.groups,
+        "fill_drain": fill * product.groups,
+        "weight_load": folds * fold.load * product.groups,
+    }
+    return LayerTiming(_stack(causes, 1), np.zeros((1, len(mapping.tiles)), dtype=np.int64))
+
+
+def _stonne_fill(rows: int, cols: int, pixels: int, filters: int) -> int:
+    """STONNE's output-stationary mesh charges the used part: rows + columns + 3 per fold, 2 where one of them is 1."""
+    total = 0
+    for count, down in _parts(pixels, rows):
+        for times, across in _parts(filters, cols):
+            total += count * times * (down + across + (2 if 1 in (down, across) else 3))
+    return total
+
+
+def _parts(total: int, size: int) -> list[tuple[int, int]]:
+    """(how often, used part of the array) of the whole folds and of the rest."""
+    return [(total // size, size), *([(1, total % size)] if total % size else [])]
+
+
+def _stack(causes: Table[str, int | Ints], rows: int) -> Ints:
+    table = np.zeros((rows, len(CAUSES)), dtype=np.int64)
+    for name, cycles in causes.items():
+        table[:, CAUSES.index(name)] = cycles
+    return table

@@ -36,6 +36,9 @@ HEADER = "network.json"
 SIZE_LIMIT = 1 << 31
 """Largest file, in bytes, that `load` reads."""
 
+_LATER = ("per_channel",)
+"""Fields that older files lack: written only where they differ from their default, so that digests stay the same."""
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one timestamp for all entries: equal networks make equal files
 _INTEGERS: dict[str, type[np.signedinteger]] = {"|i1": np.int8, "<i2": np.int16, "<i4": np.int32, "<i8": np.int64}
 _NPY = re.compile(rb"\{'descr': '([|<]i[1248])', 'fortran_order': False, 'shape': \(([0-9, ]*)\), \} *\n")
@@ -123,7 +126,7 @@ def _encode(hint: Any, value: Any, place: str, arrays: Arrays) -> Any:
         return [float(x) for x in value.ravel()]
     if dataclasses.is_dataclass(value):
         hints = typing.get_type_hints(type(value))
-        fields = dataclasses.fields(value)
+        fields = [f for f in dataclasses.fields(value) if f.name not in _LATER or getattr(value, f.name) != f.default]
         return {f.name: _encode(hints[f.name], getattr(value, f.name), f"{place}/{f.name}", arrays) for f in fields}
     if isinstance(value, tuple):
         inner = _item_hints(hint, len(value))
@@ -215,14 +218,14 @@ class _Reader:
             raise HwsimError(f"{self.file} {HEADER}: not JSON: {error}") from None
 
     def _keys(self, data: Any, names: tuple[str, ...], place: str) -> dict[str, Any]:
-        """`data` as a table with exactly these keys."""
+        """`data` as a table with exactly these keys, of which those of later fields may be missing."""
         if not isinstance(data, dict):
             raise BadInput(f"{self.file} {place}", _kind(data), "a table")
         for key in data:
             if key not in names:
                 raise UnknownName(f"{self.file} {place}", key, names)
         for name in names:
-            if name not in data:
+            if name not in data and name not in _LATER:
                 raise BadInput(f"{self.file} {place}/{name}", "nothing", "a value is required here")
         return data
 
@@ -250,7 +253,7 @@ class _Reader:
         hints = typing.get_type_hints(cls)
         names = tuple(f.name for f in dataclasses.fields(cls))
         table = self._keys(data, names, place)
-        values = {name: self._decode(hints[name], table[name], f"{place}/{name}") for name in names}
+        values = {name: self._decode(hints[name], table[name], f"{place}/{name}") for name in names if name in table}
         try:
             return cls(**values)
         except HwsimError as error:

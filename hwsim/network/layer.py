@@ -211,6 +211,8 @@ class Region:
     `low_weight`, and the product is shifted left by `drop + weight bits - low_bits` into the same
     accumulator. The region that counts is that of the *input* pixel of each kernel tap; padding is
     zero and belongs to no region. Regions at the right and lower edge may be smaller.
+
+    With `per_channel` every channel decides for itself, by the sum and the number of its own codes.
     """
 
     height: int
@@ -219,6 +221,7 @@ class Region:
     low_weight: NDArray[np.integer]
     low_bits: int = 4
     rounding: Rounding = Rounding.HALF_UP
+    per_channel: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ class Run(Protocol):
 
     @property
     def masks(self) -> Mapping[str, NDArray[np.bool_]]:
-        """Sensitive regions [sample, row, column] by layer name."""
+        """Sensitive regions by layer name: [sample, row, column], or [sample, channel, row, column]."""
 
 
 class Cost(Protocol):

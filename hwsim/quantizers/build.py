@@ -92,4 +92,5 @@ class _Builder:
             return None
         drop = self.scheme.grids[weight_name(node.name)].bits - rule.low_bits
         low = low_weight_codes(codes, drop, rule.low_bits).numpy().astype(np.int8)
-        return Region(rule.height, rule.width, int(rule.threshold[self.model]), low, rule.low_bits)
+        threshold = int(rule.threshold[self.model])
+        return Region(rule.height, rule.width, threshold, low, rule.low_bits, per_channel=rule.per_channel)

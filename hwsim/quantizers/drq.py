@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -26,8 +28,9 @@ FULL_BITS = 8
 class DRQ(Quantizer):
     """Post-training, 8 bits in sensitive regions of each image and `low_bits` elsewhere, decided while it runs.
 
-    A region is sensitive when its mean activation, over all channels, reaches a threshold; the mask
-    is an integer comparison, shared by all channels, and one accumulator serves both precisions.
+    A region is sensitive when its mean activation reaches a threshold: the mean over all channels,
+    which then share one mask, or with `per_channel` that of every channel for itself. The mask is an
+    integer comparison, and one accumulator serves both precisions.
     Thresholds are set on calibration data so that about `sensitive` of the regions stay at 8 bits.
     Every convolution whose input comes from a ReLU takes part; the first and the linear layers
     stay at 8 bits. The idea is the paper's; region sizes, thresholds and the integer rule are our own
@@ -37,6 +40,9 @@ class DRQ(Quantizer):
     region_height: int = Field(2, ge=1, le=64, description="rows of a region")
     region_width: int = Field(2, ge=1, le=64, description="columns of a region")
     sensitive: float = Field(0.3, ge=0, le=1, description="share of regions to keep at 8 bits on calibration data")
+    per_channel: bool = Field(
+        False, description="let every channel of a region decide for itself instead of all channels together"
+    )
     low_bits: int = Field(4, ge=2, le=7, description="bits of weights and activations elsewhere")
     power_of_two: bool = Field(
         False, description="round every step to a power of two: torch and the integers are then identical"
@@ -58,16 +64,16 @@ class DRQ(Quantizer):
             step = plain.grids[source].step
             x = values[node.inputs[0]]
             codes = torch.round(x / step.repeat_interleave(x.shape[1] // models)[:, None, None])
-            regions[node.name] = RegionRule(
-                self.region_height, self.region_width, self._threshold(codes, models), self.low_bits
-            )
+            regions[node.name] = self._calibrated(codes, models)
         return Scheme(plain.grids, regions, self.power_of_two)
 
-    def _threshold(self, codes: Tensor, models: int) -> Tensor:
-        """Per model, in units of 2^-FRACTION_BITS: the mean code that `sensitive` of the regions reach."""
-        sums, counts = region_sums(self.region_height, self.region_width, codes, models)
+    def _calibrated(self, codes: Tensor, models: int) -> RegionRule:
+        """The rule whose threshold `sensitive` of all decisions about these codes reach, model by model."""
+        never = torch.full((models,), (1 << FULL_BITS) << FRACTION_BITS, dtype=torch.int64)
+        rule = RegionRule(self.region_height, self.region_width, never, self.low_bits, self.per_channel)
+        sums, counts = region_sums(rule, codes, models)
         means = (sums / counts).transpose(0, 1).reshape(models, -1).double().sort(dim=1, descending=True).values
         keep = round(self.sensitive * means.shape[1])
         if keep == 0:
-            return torch.full((models,), (1 << FULL_BITS) << FRACTION_BITS, dtype=torch.int64)
-        return torch.floor(means[:, keep - 1] * (1 << FRACTION_BITS)).long()
+            return rule
+        return replace(rule, threshold=torch.floor(means[:, keep - 1] * (1 << FRACTION_BITS)).long())

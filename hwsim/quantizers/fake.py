@@ -106,23 +106,29 @@ def low_weight_codes(codes: Tensor, drop: int, low_bits: int) -> Tensor:
     return torch.clamp(torch.floor(codes / (1 << drop) + 0.5), -half, half - 1)
 
 
-def region_sums(height: int, width: int, codes: Tensor, models: int) -> tuple[Tensor, Tensor]:
-    """Sum of codes and number of codes in every region: [sample, model, ry, rx] and [ry, rx]."""
+def region_sums(rule: RegionRule, codes: Tensor, models: int) -> tuple[Tensor, Tensor]:
+    """Sum and number of the codes that each decision sees: [sample, model, decider, ry, rx] and [ry, rx].
+
+    `codes` is [sample, model * channel, row, column]; deciders are the channels of a model, or one for all.
+    """
     samples, _, rows, columns = codes.shape
     per_model = codes.reshape(samples, models, -1, rows, columns)
-    pad = (0, -columns % width, 0, -rows % height)
-    sums = F.avg_pool2d(F.pad(per_model.sum(2), pad), (height, width), divisor_override=1)
+    channels_each = 1 if rule.per_channel else per_model.shape[2]
+    deciders = per_model if rule.per_channel else per_model.sum(2, keepdim=True)
+    pad, size = (0, -columns % rule.width, 0, -rows % rule.height), (rule.height, rule.width)
+    sums = F.avg_pool2d(F.pad(deciders.flatten(1, 2), pad), size, divisor_override=1)
     ones = F.pad(torch.ones(1, 1, rows, columns, dtype=codes.dtype), pad)
-    return sums, F.avg_pool2d(ones, (height, width), divisor_override=1)[0, 0] * per_model.shape[2]
+    counts = F.avg_pool2d(ones, size, divisor_override=1)[0, 0] * channels_each
+    return sums.reshape(*deciders.shape[:3], *counts.shape), counts
 
 
 def sensitive_pixels(rule: RegionRule, codes: Tensor, models: int) -> Tensor:
     """Mask [sample, model * channel, row, column] of the codes that lie in sensitive regions."""
-    sums, counts = region_sums(rule.height, rule.width, codes, models)
-    sensitive = sums * (1 << FRACTION_BITS) >= rule.threshold.to(codes.dtype)[:, None, None] * counts
+    sums, counts = region_sums(rule, codes, models)
+    sensitive = sums * (1 << FRACTION_BITS) >= rule.threshold.to(codes.dtype)[:, None, None, None] * counts
     _, channels, rows, columns = codes.shape
-    pixels = sensitive.repeat_interleave(rule.height, 2).repeat_interleave(rule.width, 3)[:, :, :rows, :columns]
-    return pixels.repeat_interleave(channels // models, 1)
+    pixels = sensitive.repeat_interleave(rule.height, 3).repeat_interleave(rule.width, 4)[..., :rows, :columns]
+    return pixels.expand(-1, -1, channels // models, -1, -1).flatten(1, 2)
 
 
 def round_half_up(values: Tensor) -> Tensor:

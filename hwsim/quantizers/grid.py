@@ -44,12 +44,16 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class RegionRule:
-    """DRQ precision of one convolution's input: region size, threshold int64 [model], width of the low codes."""
+    """DRQ precision of one convolution's input: region size, threshold int64 [model], width of the low codes.
+
+    With `per_channel` every channel of a region decides for itself.
+    """
 
     height: int
     width: int
     threshold: Tensor
     low_bits: int
+    per_channel: bool = False
 
 
 @dataclass(frozen=True, eq=False)

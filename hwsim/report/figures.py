@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from hwsim.report.looks import CAUSE_LOOKS, COMPONENT_LOOKS, Look
 from hwsim.study.study import RESULT_COLUMNS
 from hwsim.study.table import Row
 
@@ -153,8 +154,7 @@ def leakage(axes: Axes, table: Sequence[Row], names: Sequence[str], attacks: Seq
 
 def cycles(axes: Axes, table: Sequence[Row], names: Sequence[str]) -> Axes:
     """Cycles per inference by cause, one stacked bar per row that has them; `names` [row] label the bars."""
-    labels = {column: _words(cause) for column, cause in CYCLES.items()}
-    _stack(axes, table, names, labels, 1.0)
+    _stack(axes, table, names, {column: CAUSE_LOOKS[cause] for column, cause in CYCLES.items()}, 1.0)
     axes.set(xlabel="cycles per inference", title="Where the cycles go")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     return axes
@@ -162,9 +162,7 @@ def cycles(axes: Axes, table: Sequence[Row], names: Sequence[str]) -> Axes:
 
 def energy(axes: Axes, table: Sequence[Row], names: Sequence[str]) -> Axes:
     """Energy per inference by component, one stacked bar per row that has it; `names` [row] label the bars."""
-    words = {"pe": "PE", "dram": "DRAM", "leakage": "leakage current"}
-    labels = {column: words.get(part, part) for column, part in ENERGY.items()}
-    _stack(axes, table, names, labels, 1e-3)
+    _stack(axes, table, names, {column: COMPONENT_LOOKS[part] for column, part in ENERGY.items()}, 1e-3)
     axes.set(xlabel="energy per inference (nJ)", title="Where the energy goes")
     return axes
 
@@ -174,14 +172,17 @@ def bars(table: Sequence[Row]) -> int:
     return min(MOST_BARS, sum(row["latency_cycles"] is not None for row in table))
 
 
-def _stack(axes: Axes, table: Sequence[Row], names: Sequence[str], labels: Mapping[str, str], unit: float) -> None:
+def _stack(axes: Axes, table: Sequence[Row], names: Sequence[str], looks: Mapping[str, Look], unit: float) -> None:
+    """One bar per row, stacked of the columns that are not all zero."""
     shown = [(name, row) for name, row in zip(names, table, strict=True) if row["latency_cycles"] is not None]
     shown = shown[:MOST_BARS]
     left = np.zeros(len(shown))
-    for column, label in labels.items():
+    for column, (label, colour, hatch) in looks.items():
         width = np.array([row.get(column) or 0.0 for _, row in shown], dtype=np.float64) * unit
-        axes.barh(range(len(shown)), width, left=left, label=label, height=0.72)
-        left += width
+        if width.any():
+            axes.barh(range(len(shown)), width, left=left, height=0.72, label=label, color=colour, hatch=hatch,
+                      edgecolor="white", linewidth=0)  # fmt: skip
+            left += width
     axes.set_yticks(range(len(shown)), [name for name, _ in shown])
     axes.invert_yaxis()
     axes.grid(False, axis="y")

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from hwsim.design import Design
+from hwsim.machine.accelerator import sources
 from hwsim.registry import Record
 from hwsim.study.store import Stored
 from hwsim.study.study import ATTACK_COLUMNS, RESULT_COLUMNS, describe
@@ -74,7 +75,7 @@ def summary(design: Design, stored: Stored) -> str:
 
 
 def explain(record: Record) -> str:
-    """Everything about one entry of the registry: help, parameters with defaults, citation."""
+    """Everything about one entry of the registry: help, parameters with defaults, sources of numbers, citation."""
     lines = [f"{record.family} {record.name}", "", inspect.cleandoc(record.help), "", "parameters:"]
     fields = record.make.model_fields
     for name, field in fields.items():
@@ -83,6 +84,8 @@ def explain(record: Record) -> str:
         lines.append(f"  {name} = {shown}" + (f"   {field.description}" if field.description else ""))
     if not fields:
         lines.append("  none")
+    if record.family == "accelerator":
+        lines += ["", "sources:", *(f"  {path}: {text}" for path, text in sources(record.name).items())]
     return "\n".join([*lines, "", f"cite: {record.citation}"])
 
 

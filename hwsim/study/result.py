@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,7 @@ from numpy.typing import NDArray
 
 from hwsim import registry
 from hwsim.design import Design
-from hwsim.engine.execute import Execution, execute
-from hwsim.machine import CAUSES, COMPONENTS, Cost, Run, count, estimate
+from hwsim.machine import CAUSES, COMPONENTS, Cost, Run, estimate, simulate
 from hwsim.network.graph import Network
 from hwsim.privacy import Game, Observation, audit, observe, observe_floats
 from hwsim.rng import derive_seed
@@ -23,22 +23,30 @@ BASELINE = "tpu_like"
 """Energies are relative to the 8-bit network on this accelerator, priced by the same technology."""
 
 
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """The network on whose energy others are measured, and its input codes [sample, *shape]."""
+
+    network: Network
+    codes: NDArray[np.integer]
+
+
 def hardware_result(
     design: Design,
     game: Game,
     clean_labels: NDArray[np.int64],
     networks: Sequence[Network],
-    executions: Sequence[Execution],
-    baseline: Network,
+    codes: Sequence[NDArray[np.integer]],
+    baseline: Baseline,
 ) -> dict[str, Any]:
     """The row of a quantized ensemble on the design's accelerator; raises Infeasible where it cannot run."""
-    runs = [count(n, design.accelerator, e) for n, e in zip(networks, executions, strict=True)]
+    runs = [simulate(network, design.accelerator, inputs) for network, inputs in zip(networks, codes, strict=True)]
     costs = [estimate(run, design.technology) for run in runs]
     observations = [observe(run, cost, design.channels) for run, cost in zip(runs, costs, strict=True)]
     outputs = np.stack([run.outputs for run in runs])
     energy_pj = float(np.mean([cost.total_energy_pj.mean() for cost in costs]))
     row = _accuracy(outputs.argmax(axis=2), game, clean_labels) | _machine(runs, costs)
-    row["energy_relative"] = energy_pj / _baseline_energy_pj(baseline, design)
+    row["energy_relative"] = energy_pj / _baseline_energy_pj(baseline, design, costs[0].mode)
     return row | _leakage(design, design.attacks, observations, game)
 
 
@@ -65,7 +73,7 @@ def _machine(runs: Sequence[Run], costs: Sequence[Cost]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "macs": int(runs[0].event("macs_full")[0].sum() + runs[0].event("macs_low")[0].sum()),
         "latency_cycles": latency_cycles,
-        "latency_us": latency_cycles / runs[0].accelerator.clock_mhz,
+        "latency_us": latency_cycles / runs[0].accelerator.clock_hz * 1e6,
         "energy_pj": float(np.mean([cost.total_energy_pj.mean() for cost in costs])),
         "area_mm2": sum(costs[0].area_um2.values()) / 1e6,
     }
@@ -78,10 +86,12 @@ def _machine(runs: Sequence[Run], costs: Sequence[Cost]) -> dict[str, Any]:
     return row
 
 
-def _baseline_energy_pj(network: Network, design: Design) -> float:
-    blank = np.zeros((1, *network.input_shape), dtype=np.int16)
-    run = count(network, registry.build("accelerator", BASELINE), execute(network, blank))
-    return float(estimate(run, design.technology).total_energy_pj[0])
+def _baseline_energy_pj(baseline: Baseline, design: Design, mode: str) -> float:
+    """Mean energy of the baseline, priced as the design was: by what toggles, or static."""
+    run = simulate(baseline.network, registry.build("accelerator", BASELINE), baseline.codes)
+    if mode == "static":
+        run = replace(run, activity=None)
+    return float(estimate(run, design.technology).total_energy_pj.mean())
 
 
 def _leakage(design: Design, attacks: Sequence[Any], observations: Sequence[Observation], game: Game) -> dict[str, Any]:

@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 from hwsim import MODEL_VERSION, registry
 from hwsim.datasets import Data
 from hwsim.design import Design, content_key
-from hwsim.engine.execute import Execution, execute
 from hwsim.errors import BadInput, HwsimError, Infeasible
 from hwsim.interop.float_graph import FloatGraph, Weights, model_slice
 from hwsim.interop.torch_module import import_module
 from hwsim.network.graph import Network
 from hwsim.privacy.game import Game, balanced_keep
 from hwsim.rng import derive_seed, stream
-from hwsim.study.result import float_result, hardware_result
+from hwsim.study.result import Baseline, float_result, hardware_result
 from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
 from hwsim.training.quantize import build_networks, quantize_ensemble
 
@@ -36,6 +35,10 @@ Tick = Callable[[float], None]
 
 CHUNK = 8
 """Models trained in one task. A constant, so that results do not depend on the number of workers."""
+
+
+BASELINE_SAMPLES = 256
+"""So many of the audited samples are enough for the mean energy of the baseline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,23 +147,33 @@ def evaluate(designs: Sequence[Design], models: Path, tick: Tick) -> Iterator[tu
             tick(number / len(designs))
         return
     networks = _networks(lead, arena, ensemble, models)
+    codes = _codes(networks, arena)
     baseline = _baseline(ensemble, arena)
-    codes = networks[0].encode(arena.x)
-    executions = []
-    for network in networks:
-        shared = network.input == networks[0].input and network.input_scale == networks[0].input_scale
-        executions.append(execute(network, codes if shared else network.encode(arena.x)))
-        tick(0.5 * len(executions) / len(networks))
     for number, design in enumerate(designs, start=1):
-        yield design.key, _one(design, arena, networks, executions, baseline)
-        tick(0.5 + 0.5 * number / len(designs))
+        yield design.key, _one(design, arena, networks, codes, baseline)
+        tick(number / len(designs))
+
+
+def _codes(networks: Sequence[Network], arena: Arena) -> list[NDArray[np.integer]]:
+    """The audited inputs as every network takes them; networks that take them alike share one array."""
+    first = networks[0].encode(arena.x)
+    return [
+        first
+        if network.input == networks[0].input and network.input_scale == networks[0].input_scale
+        else network.encode(arena.x)
+        for network in networks
+    ]
 
 
 def _one(
-    design: Design, arena: Arena, networks: Sequence[Network], executions: Sequence[Execution], baseline: Network
+    design: Design,
+    arena: Arena,
+    networks: Sequence[Network],
+    codes: Sequence[NDArray[np.integer]],
+    baseline: Baseline,
 ) -> dict[str, Any]:
     try:
-        return hardware_result(design, arena.game, arena.clean_labels, networks, executions, baseline)
+        return hardware_result(design, arena.game, arena.clean_labels, networks, codes, baseline)
     except Infeasible as error:
         return {"status": "infeasible", "reason": str(error)}
 
@@ -175,10 +188,11 @@ def _networks(design: Design, arena: Arena, ensemble: Ensemble, models: Path) ->
     return build_networks(ensemble, scheme)
 
 
-def _baseline(ensemble: Ensemble, arena: Arena) -> Network:
-    """The 8-bit network that energies are relative to."""
+def _baseline(ensemble: Ensemble, arena: Arena) -> Baseline:
+    """The 8-bit network that energies are relative to, and the audited inputs that it is priced on."""
     one = Ensemble(ensemble.graph, model_slice(ensemble.weights, 0, 1))
-    return quantize_ensemble(one, registry.build("quantizer", "minmax"), arena.calibration)[0]
+    network = quantize_ensemble(one, registry.build("quantizer", "minmax"), arena.calibration)[0]
+    return Baseline(network, network.encode(arena.x[:BASELINE_SAMPLES]))
 
 
 def _trains(design: Design) -> bool:

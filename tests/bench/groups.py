@@ -8,6 +8,7 @@ from tests.bench import (
     group_bits,
     group_ensemble,
     group_gemm,
+    group_machine,
     group_memory,
     group_networks,
     group_portable,
@@ -23,5 +24,6 @@ GROUPS: Mapping[str, Callable[[], Iterator[Row]]] = {
     "startup": group_startup.rows,
     "memory": group_memory.rows,
     "portable": group_portable.rows,
+    "machine": group_machine.rows,
 }
 """By the name that the command line takes, in the order of the table."""

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machines import LOCAL
 from small_network import small_network
 
 from hwsim.errors import BadInput, HwsimError
+from hwsim.interop.workloads import load_workload
 from hwsim.machine import Accelerator, estimate, load_accelerator, simulate
 from hwsim.machine.accelerator import sources
+from hwsim.machine.analyse import analyse
 from hwsim.registry import build, family, find, merge, validate
 
 NAMES = sorted(family("accelerator"))
@@ -20,7 +23,9 @@ FOLDER = files("accel_models") / "accelerators"
 
 
 def test_every_accelerator_is_reached() -> None:
-    assert {"tiny", "tpu_like", "tpu_like_os", "bitfusion_like", "stripes_like", "drq_like"} <= set(NAMES)
+    like = {"tpu_like", "tpu_like_os", "bitfusion_like", "stripes_like", "drq_like"}
+    chips = {"eyeriss", "tpu_v1", "gemmini", "bitfusion", "stripes", "loom", "unpu", "olaccel", "drq", "edge64", "tiny"}
+    assert like | chips == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -28,6 +33,21 @@ def test_it_runs_a_network_and_can_be_priced(name: str) -> None:
     run = simulate(small_network(), build("accelerator", name), np.zeros((2, 1, 8, 8), np.float32))
     cost = estimate(run, build("technology", "nangate45"))
     assert run.latency_cycles.min() > 0 and cost.total_energy_pj.min() > 0 and cost.total_area_um2 > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_its_cycles_are(name: str) -> None:
+    accelerator = build("accelerator", name)
+    for fact in (accelerator.pe.name, accelerator.dataflow, f"timing {accelerator.timing}"):
+        assert fact in accelerator.describe()
+    assert accelerator.notes() == []  # no number in the file is without effect
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_resnet18(name: str) -> None:
+    layers = [(layer.name, layer.product) for layer in load_workload("resnet18").layers]
+    reports = analyse(build("accelerator", name), layers)
+    assert len(reports) == 21 and all(report.total_cycles > 0 for report in reports)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,32 +63,109 @@ def test_every_number_has_a_source(name: str) -> None:
     assert "array.rows" in sources(name) and all(text.strip() for text in sources(name).values())
 
 
-def test_bitfusion_sizes() -> None:
+@pytest.mark.parametrize("name", ["bitfusion", "bitfusion_like"])
+def test_bitfusion_sizes(name: str) -> None:
     # hsharma35/bitfusion @04ec1c8: 16x32 units, 500 MHz, W/A/O 64/32/16 KB, 192-bit port
-    a = build("accelerator", "bitfusion_like")
-    assert (a.array.rows, a.array.cols, a.clock_mhz, a.dram.bandwidth_bytes_per_cycle * 8) == (16, 32, 500, 192)
-    assert (a.scratchpads.weight_kib, a.scratchpads.ifmap_kib, a.scratchpads.ofmap_kib) == (64, 32, 16)
+    a = build("accelerator", name)
+    assert (a.array.rows, a.array.cols, a.clock, a.dram.bandwidth_bytes_per_cycle * 8) == (16, 32, "500 MHz", 192)
+    assert [a.scratchpads[pad].kib for pad in ("weight", "ifmap", "ofmap")] == [64, 32, 16]
 
+
+def test_eyeriss_sizes() -> None:
+    # JSSC 52(1), 2017: 168 PEs, 200 MHz, 16 bits, 12 / 224 / 24 words in each, 1 / 4 / 4 words per cycle, 108 KB
+    a = build("accelerator", "eyeriss")
+    assert (a.pes, a.clock, a.pe.widest, a.psum_bits, a.dataflow) == (168, "200 MHz", 16, 16, "rs")
+    assert list(a.local.model_dump().values()) == [12, 224, 24, 1, 4, 4]
+    assert sum(a.scratchpads[pad].kib for pad in ("weight", "ifmap", "ofmap")) == 108
+
+
+def test_tpu_sizes() -> None:
+    # ISCA 2017: 256x256, 700 MHz, 28 MiB on chip besides the weight FIFO, 34 GB/s
+    a = build("accelerator", "tpu_v1")
+    assert (a.array.rows, a.array.cols, a.array.weight_buffers) == (256, 256, 2)
+    assert a.scratchpads.ifmap.kib + a.scratchpads.ofmap.kib == 28 * 1024
+    assert 33e9 < a.dram.bandwidth_bytes_per_cycle * a.clock_hz <= 34e9
+
+
+def test_parameters_without_effect_are_named() -> None:
+    """Nobody should have to find out why a number that was changed changes nothing."""
+    ideal = build("accelerator", "tiny", timing="scalesim")
+    assert ideal.notes() == ["timing scalesim: scratchpads, DRAM and weight_buffers do not affect the cycles"]
+    assert "stalls are not modelled" in ideal.describe()
+    outputs_stay = build("accelerator", "tiny", dataflow="os", array={"weight_buffers": 2})
+    assert outputs_stay.notes() == ["dataflow os: weight_buffers does not affect the cycles"]
+    elastic = build("accelerator", "tiny", array={"elastic_depth": 2})
+    assert elastic.notes() == ["PE fixed: elastic_depth does not affect the cycles, which do not depend on the data"]
+    assert build("accelerator", "tiny", array={"weight_buffers": 2}).notes() == []
+    assert build("accelerator", "drq_like", array={"elastic_depth": 2}).notes() == []
+
+
+CLOCK = 'a positive number with a unit (Hz, kHz, MHz, GHz), such as "700 MHz"'
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"clock_mhz": 0}, "accelerator.clock_mhz: got 0; allowed: greater than 0"),
+    ({"clock": "700"}, f"accelerator.clock: got 700; allowed: {CLOCK}"),
+    ({"clock": 700}, f"accelerator.clock: got 700; allowed: {CLOCK}"),
+    ({"clock": "700 Mhz"}, f"accelerator.clock: got 700 Mhz; allowed: {CLOCK}"),
+    ({"clock": "0 MHz"}, f"accelerator.clock: got 0 MHz; allowed: {CLOCK}"),
     ({"array": {"rows": 0}}, "accelerator.array.rows: got 0; allowed: 1 to 4096"),
-    ({"array": {"row": 4}}, "accelerator.array.row: got row; allowed: cols, rows. Did you mean 'rows'?"),
+    (
+        {"array": {"row": 4}},
+        "accelerator.array.row: got row; allowed: cols, elastic_depth, rows, weight_buffers. Did you mean 'rows'?",
+    ),
+    ({"array": {"weight_buffers": 3}}, "accelerator.array.weight_buffers: got 3; allowed: 1 or 2"),
+    (
+        {"dataflow": "is", "array": {"elastic_depth": 2}},
+        "accelerator.array.elastic_depth: got 2; allowed: none, unless dataflow ws or os",
+    ),
     (
         {"dram": {"bandwidth_bytes_per_cycle": 0}},
         "accelerator.dram.bandwidth_bytes_per_cycle: got 0; allowed: greater than or equal to 1",
     ),
+    ({"dram": {"latency_cycles": -1}}, "accelerator.dram.latency_cycles: got -1; allowed: greater than or equal to 0"),
     ({"dram": {"kind": "lpdr4"}}, "accelerator.dram.kind: got lpdr4; allowed: ddr3, ddr4, gddr5"),
-    ({"dataflow": "is"}, "accelerator.dataflow: got is; allowed: 'ws' or 'os'"),
+    ({"dataflow": "xs"}, "accelerator.dataflow: got xs; allowed: 'ws', 'os', 'is' or 'rs'"),
+    ({"mapping": "speed"}, "accelerator.mapping: got speed; allowed: 'traffic' or 'latency'"),
+    ({"psum_bits": 20}, "accelerator.psum_bits: got 20; allowed: 16, 24, 32 or 48"),
+    ({"timing": "stonne"}, "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow ws"),
     (
-        {"scratchpads": {"weight_kib": 1}},
-        "accelerator.scratchpads.weight_kib: got 1; allowed: 2 or more; half holds the weights of one fold",
+        {"timing": "scalesim", "dataflow": "rs", "local": LOCAL},
+        "accelerator.timing: got scalesim; allowed: rtl with dataflow rs",
+    ),
+    (
+        {"dataflow": "rs"},
+        "accelerator.local: got nothing; allowed: memories inside the PEs, with dataflow rs and only there",
+    ),
+    (
+        {"local": LOCAL},
+        "accelerator.local: got a table, but dataflow ws; allowed: memories inside the PEs, with dataflow rs",
+    ),
+    ({"local": {"ifmap_words": 1}}, "accelerator.local.weight_words: got nothing; allowed: a value is required here"),
+    (
+        {"scratchpads": {"weight": {"kib": 1}}},
+        "accelerator.scratchpads.weight.kib: got 1; allowed: 2 or more; half holds the weights of one fold",
+    ),
+    (
+        {"array": {"rows": 1024, "cols": 4}, "dataflow": "is", "scratchpads": {"ifmap": {"kib": 7}}},
+        "accelerator.scratchpads.ifmap.kib: got 7; allowed: 8 or more; half holds the inputs of one fold",
+    ),
+    (
+        {"array": {"rows": 4, "cols": 1024}, "scratchpads": {"ofmap": {"kib": 7}}},
+        "accelerator.scratchpads.ofmap.kib: got 7; allowed: 8 or more; half holds one partial sum for every column",
+    ),
+    (
+        {"scratchpads": {"ifmap": {"word_bytes": 16}}},
+        "accelerator.scratchpads.ifmap.word_bytes: got 16; allowed: 8, 32 or 64",
+    ),
+    ({"scratchpads": {"ifmap": {"banks": 0}}}, "accelerator.scratchpads.ifmap.banks: got 0; allowed: 1 to 4096"),
+    (
+        {"scratchpads": {"ifmap_kib": 64}},
+        "accelerator.scratchpads.ifmap_kib: got ifmap_kib; allowed: ifmap, ofmap, weight. Did you mean 'ifmap'?",
     ),
     (
         {"pe": {"name": "fusd"}},
-        "accelerator.pe.name: got fusd; allowed: bit_serial, drq, fixed, fused. Did you mean 'fused'?",
+        "accelerator.pe.name: got fusd; allowed: bit_serial, drq, fixed, fused, lookup, outlier",
     ),
-    ({"pe": {"max_bits": 99}}, "accelerator.pe.max_bits: got 99; allowed: 2 to 8"),
+    ({"pe": {"max_bits": 99}}, "accelerator.pe.max_bits: got 99; allowed: 2 to 16"),
     ({"pe": 3}, "accelerator.pe: got 3; allowed: a name, or a table"),
 ]
 
@@ -100,6 +197,9 @@ def test_a_file_loads(tmp_path: Path) -> None:
         ("rows = 4", "rows = ", "mine.toml: not valid TOML"),
         ("citation =", "citatio =", "mine.toml: citation: got nothing"),
         ("[vector]\nlanes = 4", "", "mine.toml: sources: got vector.lanes"),
+        ('clock = "100 MHz"', 'clock = "100"', "accelerator.clock: got 100; allowed: a positive number with a unit"),
+        ('"clock" = "assumed: a round number, 10 ns per cycle"', "", 'mine.toml: sources."clock": got nothing'),
+        ("latency_cycles = 4", "latency_cycles = -4", "accelerator.dram.latency_cycles: got -4"),
     ],
 )
 def test_a_bad_file_is_told_the_place(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -2,61 +2,225 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import itertools
+import math
+import re
+import tomllib
+from fractions import Fraction
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hwsim.errors import Infeasible
+from hwsim.errors import BadInput, Infeasible
+from hwsim.formats import TERNARY, Format, Kind
 from hwsim.machine.pe import PE, Rate
 from hwsim.machine.pe.base import WIDEST
+from hwsim.machine.pe.bit_serial import significant_bits
+from hwsim.machine.tables import plain_cell, rate_points, rows
 from hwsim.registry import build, family, validate
 
 NAMES = sorted(family("pe"))
 WIDTHS = list(itertools.product(range(1, WIDEST + 1), repeat=2))
+BINARY = Format(1, kind=Kind.BINARY)
+BOOK = Format(2, kind=Kind.CODEBOOK, table=(-90, -7, 7, 90))
+WIDE_BOOK = Format(3, kind=Kind.CODEBOOK, table=(-30000, -7, -1, 0, 1, 7, 90, 30000))
+LONG_BOOK = Format(6, kind=Kind.CODEBOOK, table=tuple(range(-32, 32)))
+FORMATS = (Format(8), Format(4, signed=True), Format(16, signed=True), TERNARY, BINARY, Format(3, kind=Kind.ODD))
+
+
+def members() -> list[PE]:
+    """Every PE as it is by default, and the other parameters that change what it does."""
+    others = [
+        build("pe", "fixed", max_bits=16, skip_zeros=True),
+        build("pe", "bit_serial", max_bits=16, a_step=1, w_step=1, dynamic_group=8),
+        build("pe", "bit_serial", max_bits=16, a_step=3, w_step=16, dynamic_group=1),
+        build("pe", "lookup", max_bits=16, code_bits=8),
+        build("pe", "outlier", lanes=3, pes_per_wide_mac=1),
+    ]
+    return [build("pe", name) for name in NAMES] + others
+
+
+MEMBERS = members()
+EACH = pytest.mark.parametrize("pe", MEMBERS, ids=str)
+
+
+def able(pe: PE) -> list[tuple[int, int]]:
+    return [(a, w) for a, w in WIDTHS if pe.multiplies(a, w)]
+
+
+def named(message: str) -> PE:
+    """The PE that an error recommends, built from its text."""
+    found = re.search(r"pe = \{.*?\}", message)
+    assert found, message
+    table = tomllib.loads(found.group())["pe"]
+    return build("pe", table.pop("name"), **table)
 
 
 def test_every_pe_is_reached() -> None:
-    assert {"fixed", "fused", "bit_serial", "drq"} <= set(NAMES)
+    assert {"fixed", "fused", "bit_serial", "unpu", "drq", "outlier", "xnor", "lookup"} <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_contract(name: str) -> None:
-    pe = build("pe", name)
+@EACH
+def test_contract(pe: PE) -> None:
     assert isinstance(pe, PE)
-    for a_bits, w_bits in WIDTHS:
+    assert (1, 1) in able(pe)
+    assert able(pe) == [(a, w) for a, w in WIDTHS if max(a, w) <= pe.widest]
+    for a_bits, w_bits in able(pe):
         rate = pe.rate(a_bits, w_bits)
         assert rate.lanes >= 1 and rate.steps >= 1
         assert rate.lanes * w_bits <= pe.word_bits
         assert pe.mac_fj(a_bits, w_bits) > 0
+        assert pe.decode_fj(w_bits) >= 0
+        assert pe.area_time(a_bits, w_bits) > 0
         if pe.regions:
             assert rate.lanes == 1  # region timing counts on it
     silicon = pe.silicon()
     assert min(silicon.area_um2, silicon.leakage_uw, silicon.clock_fj) > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_wider_operands_are_never_faster_nor_cheaper_per_step(name: str) -> None:
-    pe = build("pe", name)
-    for a_bits, w_bits in itertools.product(range(1, WIDEST), repeat=2):
+@EACH
+def test_wider_operands_are_never_faster_nor_cheaper_per_step(pe: PE) -> None:
+    for a_bits, w_bits in able(pe):
         here = pe.rate(a_bits, w_bits)
-        for wider in (pe.rate(a_bits + 1, w_bits), pe.rate(a_bits, w_bits + 1)):
-            assert wider.lanes <= here.lanes and wider.steps >= here.steps
-        assert pe.mac_fj(a_bits + 1, w_bits) >= pe.mac_fj(a_bits, w_bits)
+        for wider in ((a_bits + 1, w_bits), (a_bits, w_bits + 1)):
+            if pe.multiplies(*wider):
+                rate = pe.rate(*wider)
+                assert rate.lanes <= here.lanes and rate.steps >= here.steps
+                assert pe.mac_fj(*wider) >= pe.mac_fj(a_bits, w_bits)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_dump_reads_back(name: str) -> None:
-    pe = build("pe", name)
+@EACH
+def test_a_dump_reads_back(pe: PE) -> None:
     dump = pe.model_dump(mode="json")
-    assert dump["name"] == name
-    assert validate(type(pe), dump, "pe") == pe
+    assert next(iter(dump)) == "name"
+    assert validate(type(pe), dump, "pe") == pe == build("pe", dump.pop("name"), **dump)
+
+
+@EACH
+def test_a_refusal_names_a_pe_that_can(pe: PE) -> None:
+    for a_bits, w_bits in WIDTHS:
+        if pe.multiplies(a_bits, w_bits):
+            continue
+        with pytest.raises(Infeasible, match=pe.name) as caught:
+            pe.rate(a_bits, w_bits)
+        other = named(str(caught.value))
+        assert other != pe
+        assert other.rate(a_bits, w_bits).lanes >= 1
+        with pytest.raises(Infeasible, match=pe.name):
+            pe.mac_fj(a_bits, w_bits)
+
+
+@EACH
+@pytest.mark.parametrize(("a_bits", "w_bits"), [(0, 8), (8, 0), (WIDEST + 1, 8), (8, WIDEST + 1)])
+def test_what_no_pe_multiplies_is_infeasible(pe: PE, a_bits: int, w_bits: int) -> None:
+    with pytest.raises(Infeasible, match=f"{pe.name}.*no PE can: they multiply 1 to 16 bits"):
+        pe.rate(a_bits, w_bits)
+
+
+@EACH
+def test_a_format_is_taken_or_a_pe_that_takes_it_is_named(pe: PE) -> None:
+    for a_format, w_format in itertools.product(FORMATS, (*FORMATS, BOOK, WIDE_BOOK, LONG_BOOK)):
+        if pe.takes(a_format, w_format):
+            pe.check(a_format, w_format)
+            pe.rate(a_format.bits, w_format.bits)
+        else:
+            with pytest.raises(Infeasible, match=pe.name) as caught:
+                pe.check(a_format, w_format)
+            other = named(str(caught.value))
+            assert other != pe
+            other.check(a_format, w_format)
+
+
+@EACH
+@given(data=st.data())
+def test_steps_by_value_lie_inside_the_rate(pe: PE, data: st.DataObject) -> None:
+    a_bits, w_bits = data.draw(st.sampled_from(able(pe)))
+    limit = 1 << a_bits
+    values = np.array(data.draw(st.lists(st.integers(-limit, limit - 1), min_size=1, max_size=20)), dtype=np.int64)
+    full = pe.rate(a_bits, w_bits).steps
+    steps = pe.code_steps(a_bits, w_bits, values)
+    if steps is not None:
+        assert steps.shape == values.shape and steps.dtype == np.uint16
+        assert steps.max() <= full
+    limit = 1 << (w_bits - 1)
+    filters, reduction = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 4)))
+    weights = np.random.default_rng(filters).integers(-limit, limit, (filters, reduction))
+    per_group = pe.weight_steps(w_bits, weights)
+    if per_group is not None:
+        assert per_group.dtype == np.uint8 and per_group.shape[1] == reduction
+        assert per_group.min() >= 1 and per_group.max() <= full
+    beside = pe.outlier_codes(values)
+    assert pe.value_dependent == any(found is not None for found in (steps, per_group, beside))
+    assert pe.rows_that_share >= 1
+    assert beside is None or (beside.shape == values.shape and beside.dtype == np.bool_)
+    counts = np.array([0, 1, 1000])
+    cycles = pe.outlier_cycles(counts, 64)
+    assert cycles.dtype == np.int64 and (cycles >= 0).all() and (np.diff(cycles) >= 0).all()
+
+
+def test_only_those_that_say_so_depend_on_values() -> None:
+    values = np.arange(-8, 8)
+    for name in NAMES:
+        pe = build("pe", name)
+        a_bits = min(pe.widest, 4)
+        assert pe.code_steps(a_bits, a_bits, values) is None  # by default none does
+        assert (pe.weight_steps(a_bits, values[:, None]) is not None) == (name == "outlier")
+        assert (pe.outlier_codes(values) is not None) == (name == "outlier")
+        assert (pe.decode_fj(4) > 0) == (name == "lookup")
+        assert (pe.plain_widths(a_bits, a_bits) is not None) == (name == "fixed")
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("a_bits", "w_bits"), [(0, 8), (9, 8), (8, 16)])
-def test_what_it_cannot_multiply_is_infeasible(name: str, a_bits: int, w_bits: int) -> None:
-    with pytest.raises(Infeasible, match=name):
-        build("pe", name).rate(a_bits, w_bits)
+def test_record(name: str) -> None:
+    record = family("pe")[name]
+    assert len(record.citation) > 20
+    module = importlib.import_module(record.make.__module__)
+    example = doctest.DocTestFinder(recurse=False).find(record.make, name, module=module)
+    assert example and example[0].examples
+    assert all(field.description for key, field in record.make.model_fields.items() if key != "name")
+
+
+def test_smallest_change_of_the_same_family_first() -> None:
+    def advice(name: str, a_bits: int, w_bits: int, **parameters: object) -> PE:
+        with pytest.raises(Infeasible) as caught:
+            build("pe", name, **parameters).rate(a_bits, w_bits)
+        return named(str(caught.value))
+
+    assert advice("fixed", 3, 9, skip_zeros=True) == build("pe", "fixed", max_bits=9, skip_zeros=True)
+    assert advice("bit_serial", 16, 2, a_step=2) == build("pe", "bit_serial", max_bits=16, a_step=2)
+    with pytest.raises(Infeasible, match=r'pe = \{name = "fixed", max_bits = 8\} can$'):  # though 8 is the default
+        build("pe", "fixed", max_bits=4).rate(8, 2)
+    assert advice("lookup", 12, 4) == build("pe", "lookup", max_bits=16)
+    # no other parameter helps: the family with the least silicon times cycles per product
+    assert advice("drq", 16, 16) == build("pe", "fixed", max_bits=16)
+    assert advice("xnor", 8, 8) == build("pe", "fixed")
+    cheapest = min((build("pe", n) for n in NAMES if build("pe", n).widest == 16), key=lambda pe: pe.area_time(16, 1))
+    assert advice("drq", 16, 1) == cheapest == build("pe", "unpu")
+
+
+def test_operand_kinds() -> None:
+    fixed, lookup, xnor = (build("pe", name) for name in ("fixed", "lookup", "xnor"))
+    byte = Format(8)
+    assert fixed.takes(BINARY, BINARY) and fixed.takes(byte, Format(3, kind=Kind.ODD)) and fixed.takes(byte, TERNARY)
+    assert xnor.takes(BINARY, BINARY)
+    assert not xnor.takes(Format(1), BINARY) and not xnor.takes(BINARY, Format(1, signed=True))
+    assert lookup.takes(byte, BOOK) and lookup.takes(byte, Format(8, signed=True))
+    assert not lookup.takes(byte, WIDE_BOOK) and not lookup.takes(byte, LONG_BOOK)
+    assert build("pe", "lookup", max_bits=16, code_bits=6).takes(byte, WIDE_BOOK)
+    assert lookup.takes(byte, Format(1, kind=Kind.CODEBOOK, table=(-128, 127)))
+    for too_wide in ((-129, 0), (0, 128)):
+        assert not lookup.takes(byte, Format(1, kind=Kind.CODEBOOK, table=too_wide))
+    with pytest.raises(Infeasible, match=r'"lookup", code_bits = 6\} can, or store the decoded weights as plain codes'):
+        fixed.check(byte, LONG_BOOK)
+    huge = Format(9, kind=Kind.CODEBOOK, table=(0,) * 512)
+    with pytest.raises(Infeasible, match="codebook of 9 bits; store the decoded weights"):
+        fixed.check(byte, huge)
+    with pytest.raises(Infeasible, match="activations of codebook of 2 bits by weights of uint8; no PE does"):
+        lookup.check(BOOK, byte)
 
 
 def test_bitfusion_table() -> None:
@@ -78,15 +242,104 @@ def test_bitfusion_table() -> None:
         assert pe.rate(a_bits, w_bits) == pe.rate(w_bits, a_bits) == Rate(lanes, 1)
 
 
+def test_fused_beyond_eight_bits() -> None:
+    # assumed: as many passes of sixteen bricks as the product needs
+    pe = build("pe", "fused")
+    assert pe.rate(16, 16) == pe.rate(9, 9) == Rate(1, 4)
+    assert pe.rate(16, 8) == pe.rate(5, 12) == Rate(1, 2)
+    assert pe.rate(16, 4) == Rate(1, 1) and pe.rate(2, 16) == Rate(2, 1)
+    assert pe.mac_fj(16, 16) == 4 * pe.mac_fj(8, 8)
+
+
 def test_serial_steps() -> None:
     assert [build("pe", "bit_serial").rate(a, 8).steps for a in (1, 3, 8)] == [1, 3, 8]
     assert build("pe", "bit_serial", a_step=2, w_step=2).rate(5, 8).steps == 3 * 4
+    assert build("pe", "bit_serial", max_bits=16, w_step=1).rate(16, 16).steps == 256
     assert [build("pe", "drq").rate(a, w).steps for a, w in ((4, 4), (8, 4), (4, 8), (5, 5), (8, 8))] == [1, 2, 2, 4, 4]
+
+
+@given(value=st.integers(-(1 << 17), (1 << 17) - 1))
+def test_significant_bits_are_the_shortest_that_hold_the_value(value: int) -> None:
+    (bits,) = significant_bits(np.array([value])).tolist()
+    holds = (lambda b: -(1 << (b - 1)) <= value) if value < 0 else (lambda b: value < 1 << b)
+    assert bits == next(b for b in range(1 if value < 0 else 0, 40) if holds(b))
+
+
+def test_zeros_take_no_cycle() -> None:
+    steps = build("pe", "fixed", skip_zeros=True).code_steps(8, 8, np.array([[0, 1], [-1, 0]]))
+    assert steps is not None and steps.tolist() == [[0, 1], [1, 0]]
+
+
+def test_dynamic_steps() -> None:
+    pe = build("pe", "bit_serial", max_bits=16, a_step=2, w_step=1, dynamic_group=16)
+    values = np.array([[0, 1, 3], [4, -1, -8]])
+    assert pe.rows_that_share == 16
+    steps = pe.code_steps(4, 3, values)
+    assert steps is not None and steps.tolist() == [[3, 3, 3], [6, 3, 6]]
+    loom = build("pe", "bit_serial", max_bits=16, w_step=1, dynamic_group=1)
+    longest = loom.code_steps(16, 16, np.array([-(1 << 15), (1 << 16) - 1]))
+    assert longest is not None and longest.tolist() == [256, 256]
+
+
+def test_unpu_has_the_published_ratio() -> None:
+    pe = build("pe", "unpu")
+    per_cycle = {w: Fraction(pe.rate(16, w).lanes, pe.rate(16, w).steps) for w in range(1, 17)}
+    assert float(per_cycle[1] / per_cycle[16]) == pytest.approx(7372 / 345.6, rel=1e-3)
+    assert per_cycle[1] / per_cycle[16] != 16
+    sources = {(int(row["a_bits"]), int(row["w_bits"])): row["source"] for row in rows("throughput")}
+    assert {point for point, source in sources.items() if source.startswith("published")} == {(16, 16), (16, 1)}
+    assert all(source.startswith(("published", "assumed")) for source in sources.values())
+
+
+def test_between_the_points_of_a_table_the_nearest_wider_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {(16, 16): (3, 16), (16, 4): (3, 4), (8, 4): (6, 4), (16, 1): (4, 1)}
+    monkeypatch.setattr("hwsim.machine.pe.unpu.rate_points", lambda pe: table)
+    pe = build("pe", "unpu")
+    assert pe.rate(16, 5) == pe.rate(3, 15) == Rate(3, 16)
+    assert pe.rate(8, 2) == Rate(6, 4) and pe.rate(9, 2) == Rate(3, 4)
+    assert rate_points("no such PE") == {}
+
+
+def test_unpu_saves_what_was_published() -> None:
+    # energy of a busy PE per MAC, clock included, against a fixed-point MAC: JSSC 54(1), abstract
+    pe = build("pe", "unpu")
+    for w_bits, saving in {16: 0.231, 8: 0.272, 4: 0.41, 1: 0.536}.items():
+        rate, plain = pe.rate(16, w_bits), plain_cell(w_bits, 16)
+        busy = pe.mac_fj(16, w_bits) + pe.silicon().clock_fj * rate.steps / rate.lanes
+        assert busy / (plain.switching_fj + plain.silicon.clock_fj) == pytest.approx(1 - saving)
+
+
+def test_outlier_weights_cost_a_cycle_only_where_they_meet() -> None:
+    pe = build("pe", "outlier")
+    rng = np.random.default_rng(1)
+    weights = rng.integers(-20, 20, (40, 30))
+    expected = [
+        [2 if sum(not -8 <= w <= 7 for w in column) > 1 else 1 for column in weights[first : first + 16].T]
+        for first in (0, 16, 32)
+    ]
+    assert pe.weight_steps(8, weights).tolist() == expected
+    assert pe.weight_steps(16, np.array([[8], [-9]])).tolist() == [[4]]
+    assert pe.weight_steps(8, np.array([[7], [-8]])).tolist() == [[1]]
+    # share of groups with two or more of 3 % outliers: 0.082 (1 - (1-r)^16 - 16 r (1-r)^15)
+    sparse = np.where(rng.random((1600, 500)) < 0.03, 99, 1)
+    assert (pe.weight_steps(8, sparse) == 2).mean() == pytest.approx(0.082, abs=0.005)
+
+
+def test_outlier_activations_go_beside() -> None:
+    pe = build("pe", "outlier")
+    unsigned, signed = pe.outlier_codes(Format(5).decode(np.arange(32))), pe.outlier_codes(np.arange(-16, 16))
+    assert unsigned.tolist() == [value > 15 for value in range(32)]
+    assert signed.tolist() == [not -8 <= value <= 7 for value in range(-16, 16)]
+    assert not pe.outlier_codes(np.arange(-8, 8)).any() and not pe.outlier_codes(np.arange(16)).any()
+    assert pe.outlier_cycles(np.array([0, 1, 64, 65]), pes=1024).tolist() == [0, 1, 1, 2]
+    assert pe.outlier_cycles(np.array([5]), pes=4).tolist() == [5]  # an array has at least one such MAC
 
 
 def test_measured_energies() -> None:
     # mean of both digits layers less the clock, gate-level rows
     assert build("pe", "fixed").mac_fj(8, 8) == pytest.approx((1538.0 + 1715.47) / 2 - 346.75)
+    assert build("pe", "fixed", max_bits=16).mac_fj(16, 3) == pytest.approx((4267.86 + 5588.18) / 2 - 624.15)
+    assert build("pe", "fixed", max_bits=16).silicon().area_um2 == 2277.23
     assert build("pe", "fused").mac_fj(2, 2) == pytest.approx((208.14 + 234.23) / 2 - 52.01)
     assert build("pe", "drq").mac_fj(8, 8) == pytest.approx((4811.26 + 5858.1) / 2 - 2219.2)
     assert build("pe", "drq").mac_fj(8, 4) == pytest.approx(
@@ -94,3 +347,36 @@ def test_measured_energies() -> None:
     )
     halfway = (build("pe", "fused").mac_fj(8, 8) + 4 * build("pe", "fused").mac_fj(4, 4)) / 2
     assert 2 * build("pe", "fused").mac_fj(8, 4) == pytest.approx(halfway)
+    xnor = build("pe", "xnor")
+    assert xnor.mac_fj(1, 1) == pytest.approx((60.99 + 56.38) / 2 - 23.84)
+    assert xnor.silicon().clock_fj / 16 == pytest.approx(23.84, rel=1e-4)
+
+
+def test_numbers_up_to_eight_bits_stay() -> None:
+    # as hwsim 0.1.0 had them before PEs of 16 bits, bit for bit
+    assert build("pe", "fixed").silicon().area_um2 == 737.88
+    serial = build("pe", "bit_serial")
+    assert (serial.word_bits, serial.silicon().area_um2, serial.silicon().clock_fj) == (8, 316.6, 286.06874999999997)
+    assert (build("pe", "fused").word_bits, build("pe", "drq").word_bits) == (32, 12)
+    wide = build("pe", "bit_serial", max_bits=16).silicon()
+    assert math.isclose(wide.area_um2 - serial.silicon().area_um2, 16 * 10.65)  # 16 more bits of partial sum
+
+
+def test_the_plain_pe_names_its_activity_row() -> None:
+    assert build("pe", "fixed", max_bits=4).plain_widths(2, 3) == (4, 4, 16)
+    assert build("pe", "fixed", max_bits=16).plain_widths(8, 8) == (16, 16, 40)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "allowed"),
+    [
+        ("fixed", {"max_bits": 17}, "2 to 16"),
+        ("bit_serial", {"dynamic_group": -1}, "0 to 4096"),
+        ("lookup", {"max_bits": 12}, "8 or 16"),
+        ("lookup", {"code_bits": 9}, "1 to 8"),
+        ("outlier", {"lanes": 0}, "1 to 4096"),
+    ],
+)
+def test_bad_parameters(name: str, parameters: dict[str, int], allowed: str) -> None:
+    with pytest.raises(BadInput, match=f"pe.{next(iter(parameters))}: got .*; allowed: {allowed}"):
+        build("pe", name, **parameters)

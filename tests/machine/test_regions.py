@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +12,12 @@ from hypothesis import strategies as st
 from hwsim import reference
 from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.machine import COMPONENTS, estimate, simulate
+from hwsim.machine.mapping import Tiling, derive_mapping
 from hwsim.machine.run import Run
+from hwsim.machine.streams import region_dynamic
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
+from hwsim.network.product import as_product
 from hwsim.registry import build
 
 
@@ -46,7 +51,10 @@ def expected(network: Network, run: Run, rows: int, dataflow: str, cols: int, sa
 
 def run_on(network: Network, codes: np.ndarray, rows: int, cols: int, dataflow: str) -> Run:
     accelerator = build("accelerator", "drq_like", array={"rows": rows, "cols": cols}, dataflow=dataflow)
-    return simulate(network, accelerator, codes)
+    shape, filters = network.shapes["conv"], len(network.layers[0].weight.codes)  # type: ignore[union-attr]
+    groups = network.layers[0].geometry.groups
+    whole = Tiling(shape[1], shape[2], filters // groups, network.input_shape[0] // groups)
+    return simulate(network, accelerator, codes, {"conv": whole})
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -84,7 +92,7 @@ def test_counts_equal_the_definition(
     everything = int(np.prod(network.shapes["conv"][1:])) * low.size
     for sample in range(3):
         compute, macs_full = expected(network, run, rows, dataflow, 2, sample)
-        assert run.cause("compute")[sample, 0] == compute
+        assert run.cause("compute")[sample, 0] + run.cause("stall_rows")[sample, 0] == compute
         assert run.event("macs_full")[sample, 0] == macs_full
         assert run.event("macs_low")[sample, 0] == everything - macs_full
         assert run.event("pe_busy_cycles")[sample, 0] == everything + 3 * macs_full
@@ -118,9 +126,8 @@ def test_all_or_nothing_sensitive(code: int, steps: int) -> None:
 
 def test_low_products_cost_less() -> None:
     pe, technology = build("pe", "drq"), build("technology", "nangate45")
-    high, low = (
-        estimate(run_on(one_tap_network(8), np.full((1, 8, 8, 8), code), 4, 4, "ws"), technology) for code in (255, 0)
-    )
+    runs = [run_on(one_tap_network(8), np.full((1, 8, 8, 8), code), 4, 4, "ws") for code in (255, 0)]
+    high, low = (estimate(replace(run, activity=None), technology) for run in runs)
     macs, idle_pes = 64 * 8 * 4, 16 * 3 * 2 * 64  # three steps fewer, for 16 PEs in two folds of 64 wavefronts
     saved_fj = macs * (pe.mac_fj(8, 8) - pe.mac_fj(4, 4)) + idle_pes * pe.silicon().clock_fj
     np.testing.assert_allclose((high.energy_pj - low.energy_pj)[0, 0, COMPONENTS.index("pe")], saved_fj / 1000)
@@ -133,3 +140,31 @@ def test_mixed_folds_pay_for_their_worst_tap() -> None:
     assert run_on(network, codes, 2, 1, "ws").cause("compute")[0, 0] == 4 + 1
     assert run_on(network, codes, 1, 1, "ws").cause("compute")[0, 0] == (4 + 1) + (1 + 1)
     assert run_on(network, codes, 2, 1, "os").cause("compute")[0, 0] == 4 + 1
+
+
+def test_rows_wait_for_each_other() -> None:
+    """Two taps that are sensitive at different pixels: each row is busy for 5 cycles, together they take 8."""
+    low = np.zeros((1, 1, 1, 2), np.int8)
+    network = region_network(1, (1, 3), Region(1, 1, 1600, low), Geometry((1, 2)), 1)
+    run = run_on(network, np.array([[[[0, 255, 0]]]]), 2, 1, "ws")
+    assert (run.cause("compute")[0, 0], run.cause("stall_rows")[0, 0]) == (5, 3)
+
+
+@pytest.mark.parametrize("dataflow", ["ws", "os"])
+@pytest.mark.parametrize("buffers", [1, 2])
+def test_shared_masks_the_short_way_equal_the_general_one(dataflow: str, buffers: int) -> None:
+    rng = np.random.default_rng(1)
+    low = np.zeros((6, 5, 3, 3), np.int8)
+    network = region_network(5, (9, 7), Region(2, 2, 1600, low), Geometry((3, 3), (1, 2), (1, 1)), 6)
+    array = {"rows": 7, "cols": 4, "weight_buffers": buffers}
+    pads = {"ofmap": {"banks": 1, "word_bytes": 8}}
+    accelerator = build("accelerator", "drq_like", array=array, dataflow=dataflow, scratchpads=pads)
+    layer, masks = network.layers[0], rng.random((4, 5, 4)) < 0.3
+    tiling = Tiling(4, 4, 6, 3)
+    mapping = derive_mapping(accelerator, as_product(network, layer), tiling=tiling)
+    short = region_dynamic(accelerator, mapping, layer, masks)
+    general = region_dynamic(accelerator, mapping, layer, masks[:, None].repeat(5, axis=1))
+    for name, streams in vars(short.streams).items():
+        np.testing.assert_array_equal(streams, getattr(general.streams, name), err_msg=name)
+    np.testing.assert_array_equal(short.busy, general.busy)
+    np.testing.assert_array_equal(short.macs_low, general.macs_low)

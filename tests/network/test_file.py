@@ -113,6 +113,23 @@ def test_every_field_survives(saved):
     assert b.bias.dtype == np.int64 and new["out"].weight.scale == 1.0
 
 
+def test_channels_that_decide_for_themselves_survive(tmp_path):
+    conv, *rest = small_network().layers
+    own = dataclasses.replace(conv, region=dataclasses.replace(conv.region, per_channel=True))
+    network = dataclasses.replace(small_network(), layers=(own, *rest))
+    save(network, tmp_path / "net.npz")
+    again = load(tmp_path / "net.npz")
+    assert differences(network, again) == []
+    assert digest(again) == digest(network) != digest(small_network())
+
+
+def test_files_from_before_a_field_was_added_are_what_they_were(saved):
+    assert "per_channel" not in json.loads(entries(saved)[HEADER])["network"]["layers"][0]["region"]
+    edit_header(saved, lambda h: layer0(h)["region"].update(per_channel=False))
+    assert differences(small_network(), load(saved)) == []
+    assert digest(load(saved)) == digest(small_network())
+
+
 def full_network() -> Network:
     """Every field of every policy holds something else than its default."""
     rng = np.random.default_rng(1)
@@ -333,6 +350,8 @@ def layer0(header):
         (lambda h: layer0(h).update(shape=2), BadInput, "shape: got 2; allowed: a list"),
         (lambda h: layer0(h)["requantizer"].pop("rounding"), BadInput, "requantizer/rounding: got nothing"),
         (lambda h: layer0(h)["region"].update(rounding="gemmlowp_double"), HwsimError, "a rounding of one step"),
+        (lambda h: layer0(h)["region"].update(per_channel=1), BadInput, "region/per_channel: got 1"),
+        (lambda h: layer0(h)["region"].pop("rounding"), BadInput, "region/rounding: got nothing"),
         (lambda h: layer0(h)["output"].update(kind="codebook"), HwsimError, "format.table: got 0 entries"),
         (lambda h: layer0(h)["output"].update(table=[1, 2]), HwsimError, "format.table: got 2 entries"),
         (lambda h: layer0(h)["bias"].update(dtype="|O"), UnknownName, r"got \|O"),

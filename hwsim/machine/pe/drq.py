@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from hwsim.machine.pe.base import PE, WIDEST, Rate
+from hwsim.machine.pe.base import PE, Rate
 from hwsim.machine.tables import Cell, Silicon, measured_cell
 from hwsim.registry import register
 
 NATIVE = 4
+MEASURED = 8
 
 
 @register("pe", "drq", citation="Z. Song et al., DRQ: Dynamic Region-based Quantization, ISCA 2020")
@@ -28,15 +29,20 @@ class Drq(PE):
     name: Literal["drq"] = "drq"
     regions: ClassVar[bool] = True
 
+    @property
+    def widest(self) -> int:
+        """8 bits, as measured."""
+        return MEASURED
+
     def rate(self, a_bits: int, w_bits: int) -> Rate:
         """One product in one, two or four steps."""
-        self.refuse(a_bits, w_bits, WIDEST)
+        self.refuse(a_bits, w_bits)
         return Rate(1, -(-a_bits // NATIVE) * -(-w_bits // NATIVE))
 
     @property
     def word_bits(self) -> int:
         """A full weight and its low twin."""
-        return WIDEST + NATIVE
+        return MEASURED + NATIVE
 
     def silicon(self) -> Silicon:
         """The 4-bit serial PE with a 24-bit accumulator."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
@@ -17,18 +20,30 @@ class Fixed(PE):
 
     Narrower operands are sign-extended: they save memory traffic, but neither cycles nor PE energy,
     which is always that of a `max_bits` x `max_bits` multiplier. Energy and area are measured rows
-    (2, 3, 4 and 8 bits) or the fit between them.
+    (2, 3, 4, 8 and 16 bits) or the fit between them.
+
+    With `skip_zeros` a zero activation takes no cycle, as in Cnvlutin (J. Albericio et al., ISCA
+    2016), so that cycles depend on the data; the detector of zeros and the queues behind it are not
+    counted in area and energy: our assumption.
 
     >>> Fixed().rate(4, 4)
     Rate(lanes=1, steps=1)
+    >>> Fixed(skip_zeros=True).code_steps(8, 8, np.array([0, 3, -1])).tolist()
+    [0, 1, 1]
     """
 
     name: Literal["fixed"] = "fixed"
     max_bits: int = Field(8, ge=2, le=WIDEST, description="width of both operands of the multiplier")
+    skip_zeros: bool = Field(False, description="a zero activation takes no cycle")
+
+    @property
+    def widest(self) -> int:
+        """The multiplier's width."""
+        return self.max_bits
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
         """Always one product per cycle."""
-        self.refuse(a_bits, w_bits, self.max_bits)
+        self.refuse(a_bits, w_bits)
         return Rate(1, 1)
 
     @property
@@ -42,5 +57,25 @@ class Fixed(PE):
 
     def mac_fj(self, a_bits: int, w_bits: int) -> float:
         """The same for all widths that fit."""
-        self.refuse(a_bits, w_bits, self.max_bits)
+        self.refuse(a_bits, w_bits)
         return plain_cell(self.max_bits, self.max_bits).switching_fj
+
+    def variants(self) -> Iterator[PE]:
+        """A wider multiplier."""
+        for bits in range(self.max_bits + 1, WIDEST + 1):
+            yield self.model_copy(update={"max_bits": bits})
+
+    @property
+    def value_dependent(self) -> bool:
+        """With `skip_zeros`."""
+        return self.skip_zeros
+
+    def code_steps(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16] | None:
+        """No cycle for zeros with `skip_zeros`, else None."""
+        self.refuse(a_bits, w_bits)
+        return (values != 0).astype(np.uint16) if self.skip_zeros else None
+
+    def plain_widths(self, a_bits: int, w_bits: int) -> tuple[int, int, int]:
+        """Its own multiplier, with a partial sum of 2 max_bits + 8 bits."""
+        self.refuse(a_bits, w_bits)
+        return self.max_bits, self.max_bits, 2 * self.max_bits + 8

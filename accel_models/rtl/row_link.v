@@ -1,0 +1,29 @@
+// What two elastic rows know of each other: is there room for one more partial sum, is one complete?
+// PLACES partial sums may be on their way, from the cycle in which the upper row begins one until the
+// cycle in which the lower row takes it.
+`include "mutants.v"
+
+module row_link #(
+    parameter PLACES = 1
+) (
+    input  wire       clk,
+    input  wire       rst,
+    input  wire [3:0] mutant,
+    input  wire       upper_begins,
+    input  wire       upper_ends,
+    input  wire       lower_begins,
+    output wire       room,
+    output wire       complete
+);
+    reg [7:0] begun, ended;  // by the upper row, and not taken yet
+    assign room = (begun < PLACES) | lower_begins | (mutant == `MUTANT_ROOM && begun == PLACES);
+    assign complete = ended != 8'd0;
+
+    always @(posedge clk) begin
+        if (rst) {begun, ended} <= 16'd0;
+        else begin
+            begun <= begun + {7'd0, upper_begins} - {7'd0, lower_begins};
+            ended <= ended + {7'd0, upper_ends} - {7'd0, lower_begins};
+        end
+    end
+endmodule

@@ -1,0 +1,92 @@
+"""CSV tables of prices: every row says where its numbers are from, or the table is refused."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from hwsim.errors import BadInput, HwsimError, UnknownName
+
+SOURCE = "source"
+_HINT = 'Say where the number was read or measured, or "assumed" and why'
+
+Row = dict[str, str]
+
+
+@cache
+def built_in(name: str) -> tuple[Row, ...]:
+    """The rows of `accel_models/technology/<name>.csv`, as text by column.
+
+    >>> built_in("dram")[0]["kind"]
+    'lpddr4'
+    """
+    return read_sourced(files("accel_models") / "technology" / f"{name}.csv")
+
+
+def read_sourced(file: Path | Traversable, columns: Sequence[str] = ()) -> tuple[Row, ...]:
+    """The rows of a CSV file with one header line, as text by column; each has a filled `source`.
+
+    `columns` must be there too. Raises BadInput naming the file and the line for a table or a row
+    without a source, HwsimError when the file cannot be read.
+    """
+    return tuple(row for _, row in _lines(file, columns))
+
+
+def read_prices(file: Path, items: Sequence[str]) -> tuple[dict[str, str | float], ...]:
+    """Prices that a user brings: columns item (one of `items`, each once), pJ_per_bit and source.
+
+    Raises BadInput or UnknownName, naming the file and the line.
+    """
+    found: dict[str, dict[str, str | float]] = {}
+    for where, row in _lines(file, ("item", "pJ_per_bit")):
+        item = row["item"]
+        if item not in items:
+            raise UnknownName(f"{where}: item", item, items)
+        if item in found:
+            raise BadInput(f"{where}: item", item, "each item once")
+        found[item] = {"item": item, "pj_per_bit": _positive(row["pJ_per_bit"], where), "source": row[SOURCE]}
+    return tuple(found.values())
+
+
+def _lines(file: Path | Traversable, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """(file and line, row) of every row."""
+    reader = csv.reader(_text(file).splitlines())
+    header = next(reader, [])
+    for column in (SOURCE, *columns):
+        if column not in header:
+            hint = _HINT if column == SOURCE else ""
+            raise BadInput(f"{file.name}, line 1", ",".join(header) or "nothing", f"a column {column!r}", hint)
+    for cells in reader:
+        if not cells:
+            continue
+        where = f"{file.name}, line {reader.line_num}"
+        if len(cells) != len(header):
+            raise BadInput(where, f"{len(cells)} cells", f"{len(header)}, as in the header")
+        row = dict(zip(header, cells, strict=True))
+        if not row[SOURCE].strip():
+            raise BadInput(f"{where}: {SOURCE}", "nothing", "a text", _HINT)
+        yield where, row
+
+
+def _text(file: Path | Traversable) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise HwsimError(f"{file.name}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise HwsimError(f"{file.name}: cannot be read: {error.strerror}") from None
+
+
+def _positive(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise BadInput(f"{where}: pJ_per_bit", text, "a positive number")
+    return value

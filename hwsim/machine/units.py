@@ -1,0 +1,39 @@
+"""Numbers with a unit, as people write them in files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hwsim.errors import BadInput
+
+HERTZ = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
+UM2 = {"um2": 1.0, "mm2": 1e6}
+
+_NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+2?)\s*")
+
+
+def hertz(given: Any, where: str) -> float:
+    """The frequency that a text such as "700 MHz" names, in Hz; raises BadInput for anything else.
+
+    >>> hertz("1.5 GHz", "clock")
+    1500000000.0
+    """
+    return _with_unit(given, HERTZ, where, "700 MHz")
+
+
+def square_micrometres(given: Any, where: str) -> float:
+    """The area that a text such as "1.5 mm2" names, in um2; raises BadInput for anything else.
+
+    >>> square_micrometres("1.5 mm2", "area")
+    1500000.0
+    """
+    return _with_unit(given, UM2, where, "1.5 mm2")
+
+
+def _with_unit(given: Any, units: Mapping[str, float], where: str, example: str) -> float:
+    found = _NUMBER.fullmatch(given) if isinstance(given, str) else None
+    if found is None or found[2] not in units or float(found[1]) <= 0:
+        raise BadInput(where, given, f'a positive number with a unit ({", ".join(units)}), such as "{example}"')
+    return float(found[1]) * units[found[2]]

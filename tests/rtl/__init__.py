@@ -1,0 +1,1 @@
+"""The Verilog twin of the weight-stationary array, run against the simulator."""
