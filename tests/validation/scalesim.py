@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hwsim.machine.accelerator import PADS
-from hwsim.machine.mapping import Mapping, Tiling, derive_mapping
+from hwsim.machine.mapping import Mapping, derive_mapping
 from hwsim.machine.memory import product_traffic
 from hwsim.machine.timing import time_layer
 from hwsim.network.product import Product
@@ -39,8 +39,7 @@ def _layers(flow: str) -> Iterator[Layer]:
         if row["dataflow"] != flow:
             continue
         product = Product(int(row["pixels"]), int(row["reduction"]), int(row["filters"]), out_bits=32)
-        one_tile = Tiling(product.pixels, 1, product.filters, product.reduction)
-        mapping = derive_mapping(machine, product, tiling=one_tile)
+        mapping = derive_mapping(machine, product)
         traffic = product_traffic(machine, mapping)
         words = {
             "ifmap_reads": traffic.ifmap_read_bits // product.a_bits,
