@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.accelerator import Accelerator
 from hwsim.machine.counting import Entries, product_layer, vector_layer
-from hwsim.machine.mapping import Tiling, derive_mapping
+from hwsim.machine.mapping import Tiling, check_layer, derive_mapping
 from hwsim.machine.run import CAUSES, STALLS
 from hwsim.network.graph import Network
 from hwsim.network.product import Product, as_product
@@ -120,6 +120,9 @@ def _products(workload: Iterable[tuple[str, Product]]) -> Sequence[Line]:
 
 
 def _network(network: Network, accelerator: Accelerator) -> Sequence[Line]:
+    for layer in network.layers:
+        if layer.has_macs:
+            check_layer(network, layer, accelerator)
     return [
         (layer.name, as_product(network, layer), ({}, {}))
         if layer.has_macs

@@ -19,7 +19,7 @@ from hwsim.machine.pe import Rate
 from hwsim.machine.ports import Ports, ports_of
 from hwsim.machine.row_stationary import Pass, derive_pass
 from hwsim.network.graph import Network
-from hwsim.network.layer import Geometry
+from hwsim.network.layer import Geometry, Layer
 from hwsim.network.product import Product, Window, as_product
 from hwsim.registry import family
 
@@ -259,16 +259,24 @@ def map_network(
         if name not in {layer.name for layer in with_macs}:
             raise UnknownName("tilings", name, [layer.name for layer in with_macs])
     for layer in with_macs:
-        product = as_product(network, layer)
-        if product.low_bits is not None:
-            _check_regions(layer.name, accelerator)
+        check_layer(network, layer, accelerator)
         try:
-            second = layer.weight.format if layer.weight else network.formats[layer.inputs[1]]
-            accelerator.pe.check(network.formats[layer.inputs[0]], second)
+            product = as_product(network, layer)
             mappings[layer.name] = derive_mapping(accelerator, product, tiling=(tilings or {}).get(layer.name))
         except Infeasible as error:
             raise Infeasible(f"layer {layer.name!r}: {error}") from None
     return mappings
+
+
+def check_layer(network: Network, layer: Layer, accelerator: Accelerator) -> None:
+    """Raise Infeasible, naming the layer, unless the PE multiplies its operands, regions of two precisions included."""
+    if layer.region is not None:
+        _check_regions(layer.name, accelerator)
+    second = layer.weight.format if layer.weight else network.formats[layer.inputs[1]]
+    try:
+        accelerator.pe.check(network.formats[layer.inputs[0]], second)
+    except Infeasible as error:
+        raise Infeasible(f"layer {layer.name!r}: {error}") from None
 
 
 def _check_regions(layer: str, accelerator: Accelerator) -> None:
