@@ -440,27 +440,40 @@ def candidates(s, a, most_tiles, k_unit):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def _value(option, cycles, for_latency):  # type: ignore[no-untyped-def]
+    """What a tiling is judged by, the smaller the better, when it takes so many cycles."""
+    if for_latency:
+        return cycles, option.traffic, option.tiles
+    return option.traffic, cycles, option.tiles
+
+
+@kernel()
 def search(shapes, arrays, most_tiles):  # type: ignore[no-untyped-def]
     """The best tiling of the layer `shapes[0]` on `arrays[0]`: (found, images, rows, cols, filters, channels, order).
 
     Its channels fill whole folds, unless no such tile fits. Least DRAM traffic, then fewest cycles (or
-    the other way round), then fewest tiles. Only tilings whose lower bound of the cycles is below the
-    best so far are walked through, those with the lowest one first. `found` is 0 when no tile fits, or
+    the other way round), then fewest tiles. The tiling with the best bound is walked through first, of
+    the others only those whose bound is better than the best so far. `found` is 0 when no tile fits, or
     only in more than `most_tiles` tiles.
     """
     s, a = shapes[0], arrays[0]
     options = candidates(s, a, most_tiles, max(1, a.k_grain // s.taps) if a.flow == WS or a.flow == IS else 1)
     if len(options) == 0:
         options = candidates(s, a, most_tiles, 1)
-    best_first = best_second = best_tiles = np.int64(1) << 62
     chosen = (0, 0, 0, 0, 0, 0, 0)
+    if len(options) == 0:
+        return chosen
+    lowest = 0
+    for index in range(len(options)):
+        if _value(options[index], options[index].bound, a.for_latency) < _value(
+            options[lowest], options[lowest].bound, a.for_latency
+        ):
+            lowest = index
+    best = (np.int64(1) << 62, np.int64(1) << 62, np.int64(1) << 62)
     tiling = np.zeros(1, dtype=TILING)
-    for index in np.argsort(options.bound if a.for_latency else options.traffic, kind="mergesort"):
-        o = options[index]
-        first, second = (o.bound, o.traffic) if a.for_latency else (o.traffic, o.bound)
-        if first > best_first:
-            break
-        if (first, second, o.tiles) >= (best_first, best_second, best_tiles):
+    for turn in range(len(options) + 1):
+        o = options[lowest if turn == 0 else turn - 1]
+        if _value(o, o.bound, a.for_latency) >= best:
             continue
         t = tiling[0]
         t.images, t.rows, t.cols, t.filters, t.channels, t.order = (
@@ -473,9 +486,8 @@ def search(shapes, arrays, most_tiles):  # type: ignore[no-untyped-def]
         )
         table = np.zeros(o.tiles, dtype=TILE)
         tiles(shapes, arrays, tiling, table)
-        cycles = _layer_cycles(s, a, table, np.empty((1, o.tiles), dtype=np.int64))
-        first, second = (cycles, o.traffic) if a.for_latency else (o.traffic, cycles)
-        if (first, second, o.tiles) < (best_first, best_second, best_tiles):
-            best_first, best_second, best_tiles = first, second, o.tiles
+        value = _value(o, _layer_cycles(s, a, table, np.empty((1, o.tiles), dtype=np.int64)), a.for_latency)
+        if value < best:
+            best = value
             chosen = (1, o.images, o.rows, o.cols, o.filters, o.channels, o.order)
     return chosen
