@@ -23,7 +23,7 @@ from hwsim.network.layer import Layer
 if TYPE_CHECKING:
     from hwsim.engine.execute import Execution
 
-TOGETHER = 64
+TOGETHER = 256
 """Samples whose codes between layers are in memory at the same time. The results do not depend on it."""
 
 
