@@ -91,6 +91,9 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # such as a folder that is not there
+        _say(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")
+        return 2
     return code if isinstance(code, int) else 0
 
 

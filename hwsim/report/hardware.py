@@ -30,17 +30,7 @@ from hwsim.machine.estimate import COMPONENTS, Cost
 from hwsim.machine.occupancy import STATES, Occupancy
 from hwsim.machine.run import CAUSES
 from hwsim.report import figures
-from hwsim.report.looks import CAUSE_LOOKS, COMPONENT_LOOKS, SPARE, Look
-
-STATE_LOOKS: Mapping[str, Look] = {
-    "busy": ("multiplying", "#4477AA", ""),
-    "unused": ("outside the fold", "#C9D7E6", ""),
-    "port": ("scratchpad port", "#EEDD88", ""),
-    "fill_drain": ("fill and drain", "#66CCEE", ""),
-    "load": ("load", "#228833", ""),
-    "wait": ("waiting for DRAM", "#EE6677", ""),
-    "vector": ("vector unit at work", "#BBBBBB", ""),
-}
+from hwsim.report.looks import CAUSE_LOOKS, COMPONENT_LOOKS, SPARE, STATE_LOOKS, Look
 
 UNITS = ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 """Units of energy, in pJ."""

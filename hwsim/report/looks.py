@@ -1,4 +1,4 @@
-"""How causes of cycles and components of energy look: the same in every figure."""
+"""How causes of cycles, components of energy and states of PEs look: the same in every figure."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ COMPONENT_LOOKS: Mapping[str, Look] = {
     "dram": ("DRAM", "#EE6677", ""),
     "vector": ("vector unit", "#CCBB44", ""),
     "leakage": ("leakage current", "#BBBBBB", ""),
+}
+
+STATE_LOOKS: Mapping[str, Look] = {
+    "busy": ("multiplying", "#4477AA", ""),
+    "unused": ("outside the fold", "#C9D7E6", ""),
+    "port": ("scratchpad port", "#EEDD88", ""),
+    "fill_drain": ("fill and drain", "#66CCEE", ""),
+    "load": ("load", "#228833", ""),
+    "wait": ("waiting for DRAM", "#EE6677", ""),
+    "vector": ("vector unit at work", "#BBBBBB", ""),
 }
 
 SPARE = ("#CCBB44", "#AA3377", "#117733", "#332288", "#882255")
