@@ -10,6 +10,7 @@ so one step takes the longer of work and transfer.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.kernels.compile import kernel
 
@@ -80,6 +81,22 @@ TILING = np.dtype([(name, np.int64) for name in ("images", "rows", "cols", "filt
 
 ORDERS = np.array([(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)], dtype=np.int64)
 """Loops from outer to inner: 0 pixels (m), 1 filters (n), 2 channels (k)."""
+
+
+def _first_of_their_kind() -> NDArray[np.bool_]:
+    """bool [cut dimensions as bits, order]: no earlier order runs through the dimensions that are cut alike."""
+    first = np.zeros((8, len(ORDERS)), dtype=np.bool_)
+    for cut in range(8):
+        seen: set[tuple[int, ...]] = set()
+        for index, order in enumerate(ORDERS.tolist()):
+            loops = tuple(loop for loop in order if cut >> loop & 1)
+            first[cut, index] = loops not in seen
+            seen.add(loops)
+    return first
+
+
+FIRST_OF_KIND = _first_of_their_kind()
+"""Loops of one turn change nothing, so that of orders that differ in them alone only the first is tried."""
 
 CANDIDATE = np.dtype([(name, np.int64) for name in ("traffic", "bound", "tiles", *(TILING.names or ()))], align=True)
 """A tiling with its bits over DRAM, a lower bound of its cycles, and its number of tiles in one group."""
@@ -352,19 +369,19 @@ def _layer_cycles(s, a, table, work):  # type: ignore[no-untyped-def]
 
 @kernel()
 def candidates(s, a, most_tiles, k_unit):  # type: ignore[no-untyped-def]
-    """All tilings that fit, CANDIDATE [tiling]: COUNTS tiles per dimension, in every order of the loops.
+    """The tilings that fit, CANDIDATE [tiling]: COUNTS tiles per dimension, in every order of the loops that matters.
 
-    Channels are cut in units of `k_unit`. The bound of the cycles is prefetch, work or the other transfers
-    (each tile with the latency of its fetch), whichever is longer, and write-back.
+    Where traffic counts first, only those with the least of it. Channels are cut in units of `k_unit`.
+    The bound of the cycles is prefetch, work or the other transfers (each tile with the latency of its
+    fetch), whichever is longer, and write-back.
     """
     tiles = np.empty(3, dtype=np.int64)
     n_unit = 1 if a.flow == IS else a.n_grain
     n_units = _ceil(s.filters, n_unit)
     blocks = len(_cuts(s.images)) + len(_cuts(s.out_rows)) + len(_cuts(s.out_cols))
-    options = np.zeros(
-        blocks * len(_cuts(_ceil(s.channels, k_unit))) * len(_cuts(n_units)) * len(ORDERS), dtype=CANDIDATE
-    )
-    found = 0
+    channel_cuts, filter_cuts = _cuts(_ceil(s.channels, k_unit)), _cuts(n_units)
+    options = np.empty(blocks * len(channel_cuts) * len(filter_cuts) * len(ORDERS), dtype=CANDIDATE)
+    found, least = 0, np.int64(1) << 62
     for cut in range(3):  # into groups of images, into rows of one image, into columns of one row
         size = s.images if cut == 0 else s.out_rows if cut == 1 else s.out_cols
         for block in _cuts(size):
@@ -385,14 +402,14 @@ def candidates(s, a, most_tiles, k_unit):  # type: ignore[no-untyped-def]
             map_bits = s.images * rows_sum * cols_sum * s.channels * s.a_bits + s.mask_bits
             pixels = images * rows * cols
             last_pixels = _last(s.images, images) * _last(s.out_rows, rows) * _last(s.out_cols, cols)
-            for units_of_channels in _cuts(_ceil(s.channels, k_unit)):
+            for units_of_channels in channel_cuts:
                 channels = min(units_of_channels * k_unit, s.channels)
                 map_tile = images * rows_most * cols_most * channels * s.a_bits + s.mask_bits
                 if map_tile > a.ifmap_room:
                     continue
                 k_stream, k_folds, tiles[2] = _all_channels(a, s, channels)
                 waits = k_folds > 1
-                for units in _cuts(n_units):
+                for units in filter_cuts:
                     filters = min(units * n_unit, s.filters)
                     weight_tile = channels * s.taps * filters * s.w_bits
                     out_tile = pixels * filters * (a.psum_bits if waits else s.out_bits)
@@ -409,7 +426,10 @@ def candidates(s, a, most_tiles, k_unit):  # type: ignore[no-untyped-def]
                     work *= s.groups
                     first_bits = images * rows_first * cols_first * channels * s.a_bits + s.mask_bits + weight_tile
                     last_bits = last_pixels * _last(s.filters, filters) * s.out_bits
+                    cut_loops = (tiles[0] > 1) + 2 * (tiles[1] > 1) + 4 * (tiles[2] > 1)
                     for order in range(len(ORDERS)):
+                        if not FIRST_OF_KIND[cut_loops, order]:
+                            continue
                         loops = ORDERS[order]
                         spills = _refetches(loops, 0, 1, tiles) - 1
                         traffic = map_bits * _refetches(loops, 0, 2, tiles)
@@ -418,8 +438,10 @@ def candidates(s, a, most_tiles, k_unit):  # type: ignore[no-untyped-def]
                         traffic += outputs * (s.out_bits + 2 * a.psum_bits * spills)
                         traffic *= s.groups
                         count = tiles[0] * tiles[1] * tiles[2]
-                        if count > most_tiles:
+                        if count > most_tiles or (traffic > least and not a.for_latency):
                             continue
+                        if traffic < least and not a.for_latency:
+                            found, least = 0, traffic
                         o = options[found]
                         o.traffic, o.tiles = traffic, count
                         rest = _ceil(traffic - first_bits - last_bits, a.bandwidth)

@@ -172,6 +172,14 @@ class Accelerator(Choice):
                 raise BadInput(where, self.scratchpads[pad].kib, f"{kib} or more; half holds {what}")
         return self
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Made once: mappings are remembered by accelerator, so that a sweep asks for it all the time."""
+        return hash(tuple(getattr(self, field) for field in type(self).model_fields))
+
     @cached_property
     def clock_hz(self) -> float:
         """Cycles per second."""

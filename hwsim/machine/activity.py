@@ -14,7 +14,8 @@ against the gate-level simulation, not silicon.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
+from hwsim.engine.arenas import arenas
 from hwsim.engine.kept import code_dtype
 from hwsim.engine.threads import on_threads
 from hwsim.errors import BadInput
@@ -162,14 +164,14 @@ def count_toggles(
         raise BadInput(f"layer {layer.name!r} masks", "nothing", "the sensitive regions of each sample")
     w_bits, a_bits = layer.weight.format.bits, network.formats[layer.inputs[0]].bits
     plan = _plan(network, layer, rows, widths or (w_bits, a_bits, w_bits + a_bits + 8), seed)
-    planes, wires, sensitive = _operands(plan, layer, codes, masks)
-    counts = np.empty((len(wires), 1 + len(plan.blocks.places)), dtype=np.int64)
-    word = wires.dtype.type
-    _for_all_samples(
-        kernels.array_toggles, kernels.share_of_toggles, counts, wires, sensitive, word(plan.wire.zero),
-        word(plan.wire.mask), plan.entries, plan.groups, plan.ones, plan.low_ones, planes, plan.decoding, plan.where,
-        plan.channels, plan.blocks.places, plan.weights, plan.psum_mask, rows,
-    )  # fmt: skip
+    counts = np.empty((len(codes), 1 + len(plan.blocks.places)), dtype=np.int64)
+    with _operands(plan, layer, codes, masks) as (planes, wires, sensitive):
+        word = wires.dtype.type
+        _for_all_samples(
+            kernels.array_toggles, kernels.share_of_toggles, counts, wires, sensitive, word(plan.wire.zero),
+            word(plan.wire.mask), plan.entries, plan.groups, plan.ones, plan.low_ones, planes, plan.decoding,
+            plan.where, plan.channels, plan.blocks.places, plan.weights, plan.psum_mask, rows,
+        )  # fmt: skip
     return Toggles(counts[:, 0].copy(), *plan.blocks.estimate(counts[:, 1:]))
 
 
@@ -295,9 +297,10 @@ def _decoding(source: Format) -> tuple[int, int, int]:
     return flip, 1, flip + source.zero_point
 
 
+@contextmanager
 def _operands(
     plan: _Plan, layer: Layer, codes: NDArray[Any], masks: NDArray[np.bool_] | None
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
     """Codes as unsigned words, channels last: what is multiplied, what the wires carry, and what is sensitive.
 
     [plane, sample, code], [sample, code] and [sample, code]: a layer with regions has its sensitive and
@@ -308,14 +311,17 @@ def _operands(
     words = last.reshape(len(last), math.prod(last.shape[1:])).view(f"u{last.itemsize}")
     if layer.region is None or masks is None:
         wires = words if plan.wire.table is None else plan.wire.table[words]
-        return words[None], wires, wires[:0]
+        yield words[None], wires, wires[:0]
+        return
     flat = np.ascontiguousarray(masks.reshape(len(masks), math.prod(masks.shape[1:])))
-    planes, wires, sensitive = np.empty((2, *words.shape), words.dtype), np.empty_like(words), np.empty_like(words)
-    _for_all_samples(
-        kernels.split_codes, kernels.share_of_codes, words, flat, plan.decisions, plan.coarse.astype(words.dtype),
-        planes, wires, sensitive,
-    )  # fmt: skip
-    return planes, wires, sensitive
+    with arenas(1, 4 * words.nbytes) as (room,):
+        split = room.view(words.dtype).reshape(4, *words.shape)
+        planes, wires, sensitive = split[:2], split[2], split[3]
+        _for_all_samples(
+            kernels.split_codes, kernels.share_of_codes, words, flat, plan.decisions, plan.coarse.astype(words.dtype),
+            planes, wires, sensitive,
+        )  # fmt: skip
+        yield planes, wires, sensitive
 
 
 def _for_all_samples(alone: Callable[..., None], share: Callable[..., None], first: NDArray[Any], *rest: Any) -> None:

@@ -16,6 +16,7 @@ from hwsim.machine.mapping import Tiling, check_layer, derive_mapping
 from hwsim.machine.run import CAUSES, STALLS
 from hwsim.network.graph import Network
 from hwsim.network.product import Product, as_product
+from hwsim.network.width_groups import width_groups
 
 
 @dataclass(frozen=True)
@@ -120,15 +121,15 @@ def _products(workload: Iterable[tuple[str, Product]]) -> Sequence[Line]:
 
 
 def _network(network: Network, accelerator: Accelerator) -> Sequence[Line]:
+    found: list[Line] = []
     for layer in network.layers:
-        if layer.has_macs:
-            check_layer(network, layer, accelerator)
-    return [
-        (layer.name, as_product(network, layer), ({}, {}))
-        if layer.has_macs
-        else (layer.name, None, vector_layer(network, layer, accelerator))
-        for layer in network.layers
-    ]
+        if not layer.has_macs:
+            found.append((layer.name, None, vector_layer(network, layer, accelerator)))
+            continue
+        for name, part in width_groups(layer):
+            check_layer(network, part, accelerator)
+            found.append((name, as_product(network, part), ({}, {})))
+    return found
 
 
 def _scaled(cycles: Entries, counts: Entries, batch: int) -> tuple[Entries, Entries]:

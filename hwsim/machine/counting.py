@@ -12,7 +12,7 @@ from hwsim.machine.mapping import Mapping
 from hwsim.machine.memory import Traffic, product_traffic, vector_traffic, vector_waits
 from hwsim.machine.run import CAUSES, EVENTS
 from hwsim.machine.streams import Dynamic
-from hwsim.machine.timing import time_layer
+from hwsim.machine.timing import LayerTiming, time_layer
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer, Op
 
@@ -29,7 +29,7 @@ def product_layer(
     timing = time_layer(accelerator, mapping, dynamic.streams if dynamic else None)
     cycles: Entries = {name: timing.cycles[:, i] for i, name in enumerate(CAUSES)}
     if dynamic and dynamic.beside is not None:
-        cycles["stall_rows"] = timing.cause("stall_rows") + np.maximum(0, dynamic.beside - timing.array_cycles)
+        cycles["stall_rows"] = timing.cause("stall_rows") + waits_beside(dynamic, timing)
     macs = product.macs * batch
     low: int | Ints = dynamic.macs_low if dynamic else 0
     counts: Entries = _port_counts(product_traffic(accelerator, mapping))
@@ -42,6 +42,13 @@ def product_layer(
         "predictor_adds": (product.ifmap_elements + product.regions) * batch if product.regions else 0,
     }
     return cycles, counts
+
+
+def waits_beside(dynamic: Dynamic, timing: LayerTiming) -> Ints:
+    """Cycles by which multipliers beside the array take longer than the array itself: int64 [sample]."""
+    assert dynamic.beside is not None
+    late: Ints = np.maximum(0, dynamic.beside - timing.array_cycles)
+    return late
 
 
 def _passes(mapping: Mapping) -> int:

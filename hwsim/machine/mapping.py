@@ -21,6 +21,7 @@ from hwsim.machine.row_stationary import Pass, derive_pass
 from hwsim.network.graph import Network
 from hwsim.network.layer import Geometry, Layer
 from hwsim.network.product import Product, Window, as_product
+from hwsim.network.width_groups import width_groups
 from hwsim.registry import family
 
 Order = Literal["mnk", "mkn", "nmk", "nkm", "kmn", "knm"]
@@ -250,21 +251,22 @@ def map_network(
 ) -> dict[str, Mapping]:
     """The mapping of every layer with multiplications, by name; `tilings` are those that are given.
 
+    A layer with filters of several widths has one for each, under the labels of `width_groups`.
+
     Raises Infeasible, naming the layer, unless every layer of `network` can run, BadInput for a tiling
     that does not fit, and UnknownName for one of a layer that is not there.
     """
     mappings = {}
-    with_macs = [layer for layer in network.layers if layer.has_macs]
+    parts = dict(part for layer in network.layers if layer.has_macs for part in width_groups(layer))
     for name in tilings or {}:
-        if name not in {layer.name for layer in with_macs}:
-            raise UnknownName("tilings", name, [layer.name for layer in with_macs])
-    for layer in with_macs:
+        if name not in parts:
+            raise UnknownName("tilings", name, list(parts))
+    for name, layer in parts.items():
         check_layer(network, layer, accelerator)
         try:
-            product = as_product(network, layer)
-            mappings[layer.name] = derive_mapping(accelerator, product, tiling=(tilings or {}).get(layer.name))
+            mappings[name] = derive_mapping(accelerator, as_product(network, layer), tiling=(tilings or {}).get(name))
         except Infeasible as error:
-            raise Infeasible(f"layer {layer.name!r}: {error}") from None
+            raise Infeasible(f"layer {name!r}: {error}") from None
     return mappings
 
 

@@ -13,12 +13,15 @@ from hwsim.errors import HwsimError
 from hwsim.formats import Kind
 from hwsim.machine.accelerator import Accelerator
 from hwsim.machine.activity import Toggles, count_toggles
-from hwsim.machine.counting import product_layer, stack, vector_layer
+from hwsim.machine.counting import product_layer, stack, vector_layer, waits_beside
 from hwsim.machine.mapping import Mapping, Tiling, map_network
 from hwsim.machine.run import CAUSES, EVENTS, Activity, Precision, Run, join
+from hwsim.machine.steps import Line
 from hwsim.machine.streams import Dynamic, region_dynamic, value_dynamic
+from hwsim.machine.timing import time_layer
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer
+from hwsim.network.width_groups import width_groups
 
 if TYPE_CHECKING:
     from hwsim.engine.execute import Execution
@@ -49,6 +52,34 @@ def simulate(
     return join([count(network, accelerator, execute(network, part, keep=keep), tilings) for part in parts])
 
 
+def sample_lines(network: Network, accelerator: Accelerator, codes: NDArray[np.integer]) -> list[Line]:
+    """The layers of the run of one sample, with what depends on its data: for `timeline_of`.
+
+    `codes` is int [*shape of the input]. Raises Infeasible, naming the layer, when one cannot run.
+    """
+    from hwsim.engine.execute import execute
+
+    mappings = map_network(network, accelerator)
+    execution = execute(network, codes[None], keep=kept_values(network, accelerator))
+    lines = []
+    for layer in network.layers:
+        for name, part in width_groups(layer):
+            if not part.has_macs:
+                lines.append(Line(name, None, *vector_layer(network, part, accelerator)))
+                continue
+            dynamic = _dynamic(network, accelerator, mappings[name], part, execution)
+            streams = dynamic.streams if dynamic else None
+            lines.append(Line(name, mappings[name], {}, {}, streams, _beside(accelerator, mappings[name], dynamic)))
+    return lines
+
+
+def _beside(accelerator: Accelerator, mapping: Mapping, dynamic: Dynamic | None) -> int:
+    """Cycles of a sample in which the array has ended and multipliers beside it have not."""
+    if dynamic is None or dynamic.beside is None:
+        return 0
+    return int(waits_beside(dynamic, time_layer(accelerator, mapping, dynamic.streams))[0])
+
+
 def kept_values(network: Network, accelerator: Accelerator) -> tuple[str, ...]:
     """The values (names of layers, or "input") on which energy or cycles of the run depend.
 
@@ -76,9 +107,10 @@ def count(
     mappings = map_network(network, accelerator, tilings)
     cycles, counts, precisions, toggles = [], [], [], []
     varies = False
-    for layer in network.layers:
+    parts = [part for layer in network.layers for part in width_groups(layer)]
+    for name, layer in parts:
         if layer.has_macs:
-            mapping = mappings[layer.name]
+            mapping = mappings[name]
             dynamic = _dynamic(network, accelerator, mapping, layer, execution)
             varies = varies or dynamic is not None
             spent, counted = product_layer(accelerator, mapping, layer.requantizer is not None, dynamic)
@@ -93,7 +125,7 @@ def count(
     rows = len(execution.outputs) if varies else 1
     return Run(
         outputs=execution.outputs,
-        layers=tuple(layer.name for layer in network.layers),
+        layers=tuple(name for name, _ in parts),
         cycles=stack(cycles, CAUSES, rows),
         counts=stack(counts, EVENTS, rows),
         masks=execution.masks,

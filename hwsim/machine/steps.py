@@ -18,12 +18,23 @@ from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.accelerator import Accelerator
 from hwsim.machine.counting import Entries, vector_layer
 from hwsim.machine.mapping import Mapping, derive_mapping
+from hwsim.machine.timing import Streams, stream_causes
 from hwsim.network.graph import Network
+from hwsim.network.layer import Layer
 from hwsim.network.product import Product, as_product
+from hwsim.network.width_groups import width_groups
 
 Ints = NDArray[np.int64]
 
-WORK = ("weight_load", "compute", "stall_ifmap_port", "stall_weight_port", "stall_ofmap_port", "fill_drain")
+WORK = (
+    "weight_load",
+    "compute",
+    "stall_rows",
+    "stall_ifmap_port",
+    "stall_weight_port",
+    "stall_ofmap_port",
+    "fill_drain",
+)
 """Causes of the cycles in which the array works on a tile."""
 
 WAITS = ("prefetch", "stall_dram_bandwidth", "stall_dram_latency", "writeback")
@@ -46,13 +57,16 @@ STEP = np.dtype([(name, np.int64) for name in ("tile", *WORK, *WAITS, *MOVES, *B
 class Line:
     """One layer of a workload: `mapping` where it has multiplications, else `cycles` and `counts` of the vector unit.
 
-    Those of the vector unit are of one sample.
+    Those of the vector unit are of one sample. `streams` are those of one sample where they depend on the
+    data, and `beside` the cycles by which multipliers beside the array take longer than the array.
     """
 
     name: str
     mapping: Mapping | None
     cycles: Entries
     counts: Entries
+    streams: Streams | None = None
+    beside: int = 0
 
 
 def lines(accelerator: Accelerator, workload: Network | Iterable[tuple[str, Product]], batch: int) -> list[Line]:
@@ -64,12 +78,13 @@ def lines(accelerator: Accelerator, workload: Network | Iterable[tuple[str, Prod
         raise BadInput("batch", batch, "1 or more")
     if not isinstance(workload, Network):
         return [_product_line(accelerator, name, product, batch) for name, product in workload]
-    return [
-        _product_line(accelerator, layer.name, as_product(workload, layer), batch)
-        if layer.has_macs
-        else Line(layer.name, None, *vector_layer(workload, layer, accelerator))
-        for layer in workload.layers
-    ]
+    return [line for layer in workload.layers for line in _network_lines(accelerator, workload, layer, batch)]
+
+
+def _network_lines(accelerator: Accelerator, network: Network, layer: Layer, batch: int) -> list[Line]:
+    if not layer.has_macs:
+        return [Line(layer.name, None, *vector_layer(network, layer, accelerator))]
+    return [_product_line(accelerator, name, as_product(network, part), batch) for name, part in width_groups(layer)]
 
 
 def _product_line(accelerator: Accelerator, name: str, product: Product, batch: int) -> Line:
@@ -90,36 +105,51 @@ def step_count(mapping: Mapping) -> int:
 
 
 @lru_cache(maxsize=4)
-def tile_work(accelerator: Accelerator, mapping: Mapping) -> NDArray[np.void]:
-    """Cycles of the array on each tile of one group, by cause: CYCLES [tile], read-only.
+def tile_work(accelerator: Accelerator, mapping: Mapping, streams: Streams | None = None) -> NDArray[np.void]:
+    """Cycles of the array on each tile, by cause: CYCLES [tile], read-only; for `timing = "rtl"` only.
 
-    They are those of `hwsim.machine.timing.time_layer` without data, tile by tile; for `timing = "rtl"` only.
+    Of one group where all are alike, and of all groups with `streams` of one sample. They are those of
+    `hwsim.machine.timing.time_layer`, tile by tile.
     """
     table, ports, fold = mapping.tiles, mapping.ports, mapping.fold
-    own = mapping.passes.own_steps if mapping.passes else mapping.rate.steps
-    work = np.zeros(len(table), dtype=CYCLES)
-    work["compute"] = table["stream"] // ports.steps * own
-    if ports.slow:
-        work[f"stall_{ports.slow}_port"] = table["stream"] - work["compute"]
-    if fold.period:  # the loads hide behind the streams: only the first one of a group shows, and one drain
+    work = np.zeros((1 if streams is None else streams.compute.shape[1], len(table)), dtype=CYCLES)
+    if streams is None:
+        own = mapping.passes.own_steps if mapping.passes else mapping.rate.steps
+        work["compute"] = table["stream"] // ports.steps * own
+        if ports.slow:
+            work[f"stall_{ports.slow}_port"] = table["stream"] - work["compute"]
         work["weight_load"] = table["wait"]
-        work["weight_load"][0] += fold.load * ports.load
-        work["weight_load"][-1] -= table["wait"][-1] // table["folds"][-1]
-        work["fill_drain"][-1] = fold.fill_drain
+        last_wait = table["wait"][-1:] // table["folds"][-1]
+    else:
+        for name, cycles in stream_causes(mapping, streams).items():
+            work[name] = cycles.reshape(work.shape)
+        last_wait = streams.last_wait[0]
+    if fold.period:  # the loads hide behind the streams: only the first one of a group shows, and one drain
+        work["weight_load"][:, 0] += fold.load * ports.load
+        work["weight_load"][:, -1] -= last_wait
+        work["fill_drain"][:, -1] = fold.fill_drain
     else:
         loader = "stall_ifmap_port" if accelerator.dataflow == "is" else "stall_weight_port"
         work["weight_load"] = table["folds"] * (fold.load + ports.pass_load)
         work[loader] += table["folds"] * (fold.load * (ports.load - 1))
         work["stall_ofmap_port"] += table["folds"] * mapping.late
         work["fill_drain"] = table["folds"] * fold.fill_drain
-    work.setflags(write=False)
-    return work
+    flat = work.reshape(-1)
+    flat.setflags(write=False)
+    return flat
 
 
-def tile_steps(accelerator: Accelerator, mapping: Mapping, first: int = 0, last: int | None = None) -> NDArray[np.void]:
+def tile_steps(
+    accelerator: Accelerator,
+    mapping: Mapping,
+    first: int = 0,
+    last: int | None = None,
+    streams: Streams | None = None,
+) -> NDArray[np.void]:
     """Steps `first` to `last` (not included; the default is all) of a layer: STEP [step].
 
-    Cycles by cause, summed over all steps, are those of `hwsim.machine.analyse`. For `timing = "rtl"` only.
+    Cycles by cause, summed over all steps, are those of `hwsim.machine.analyse`, or with the `streams` of
+    one sample those of its run. For `timing = "rtl"` only.
 
     >>> from hwsim.registry import build
     >>> tiny = build("accelerator", "tiny")
@@ -133,7 +163,8 @@ def tile_steps(accelerator: Accelerator, mapping: Mapping, first: int = 0, last:
     worked, fetched, written = (number >= 1) & (number <= total), number < total, number >= 2
     steps = np.zeros(len(number), dtype=STEP)
     steps["tile"] = np.where(worked, number - 1, -1)
-    work = tile_work(accelerator, mapping)[(number - 1) % count]
+    work = tile_work(accelerator, mapping, streams)
+    work = work[(number - 1) % len(work)]
     for name in WORK:
         steps[name] = work[name] * worked
     coming, going = table[number % count], table[(number - 2) % count]

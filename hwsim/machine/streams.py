@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -236,21 +237,44 @@ def _fold_cycles(
 
 
 def _lockstep(steps: NDArray[np.uint8], along_i: Ints, along_r: Ints, rows: int, group: int) -> Ints:
-    """`variable_steps.lockstep`, where channels that share a mask are asked only once.
-
-    Rows of a fold that read the same address take the same steps, folds that read the same addresses
-    the same cycles, and wavefronts come in equal numbers of each address.
-    """
-    once, times = np.unique(along_i, return_counts=True)
-    if group > 1 or times.min() != times.max():
+    """`variable_steps.lockstep`, where channels that share a mask are asked only once."""
+    reading = _distinct(along_i.tobytes(), along_r.tobytes(), rows)
+    if group > 1 or reading is None:
         return variable_steps.lockstep(steps, along_i, along_r, rows, group)
-    folds = [tuple(np.unique(along_r[first : first + rows]).tolist()) for first in range(0, len(along_r), rows)]
+    cycles = variable_steps.lockstep(steps, reading.once, reading.addresses.ravel(), reading.addresses.shape[1])
+    found: Ints = cycles[:, reading.fold] * reading.times
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """What folds read that differs: wavefronts `once` instead of `times` times, `addresses` int64 [distinct fold, row].
+
+    `fold` int64 [fold] is which of the distinct folds each fold is.
+    """
+
+    once: Ints
+    times: int
+    addresses: Ints
+    fold: Ints
+
+
+@lru_cache(maxsize=256)
+def _distinct(along_i: bytes, along_r: bytes, rows: int) -> _Reading | None:
+    """The distinct folds of int64 addresses, None where wavefronts do not come in equal numbers of each address.
+
+    Rows of a fold that read the same address take the same steps, and folds that read the same addresses
+    the same cycles. It depends on the layer alone, so it is remembered from batch to batch.
+    """
+    once, times = np.unique(np.frombuffer(along_i, dtype=np.int64), return_counts=True)
+    if times.min() != times.max():
+        return None
+    by_row = np.frombuffer(along_r, dtype=np.int64)
+    folds = [tuple(np.unique(by_row[first : first + rows]).tolist()) for first in range(0, len(by_row), rows)]
     distinct = {fold: place for place, fold in enumerate(dict.fromkeys(folds))}
     deepest = max(map(len, distinct))
     addresses = np.array([[*fold, *fold[:1] * (deepest - len(fold))] for fold in distinct], dtype=np.int64)
-    cycles = variable_steps.lockstep(steps, once, addresses.ravel(), deepest) * times[0]
-    found: Ints = cycles[:, [distinct[fold] for fold in folds]]
-    return found
+    return _Reading(once, int(times[0]), addresses, np.array([distinct[fold] for fold in folds], dtype=np.int64))
 
 
 def _pixel_blocks(mapping: Mapping) -> list[Ints]:

@@ -96,9 +96,15 @@ def timeline(
     21  1 array  wait for the last write
     21  1 dram   write
     """
+    return timeline_of(accelerator, lines(accelerator, workload, batch), batch, most_events)
+
+
+def timeline_of(
+    accelerator: Accelerator, layers: Sequence[Line], batch: int = 1, most_events: int = MOST_EVENTS
+) -> list[Event]:
+    """The same of layers that are mapped already, such as those of `hwsim.machine.simulate.sample_lines`."""
     if most_events < 1:
         raise BadInput("most_events", most_events, "1 or more")
-    layers = lines(accelerator, workload, batch)
     if not layers:
         raise BadInput("workload", "nothing", "one layer or more")
     runs = _runs([_length(accelerator, line, batch) for line in layers], most_events - len(layers))
@@ -148,7 +154,7 @@ def _layer(accelerator: Accelerator, line: Line, batch: int, start: int, runs: i
     if line.mapping is None:
         return _vector(accelerator, line, batch, start, runs)
     if accelerator.timing == "rtl":
-        return _tiles(accelerator, line.name, line.mapping, start, runs)
+        return _tiles(accelerator, line, line.mapping, start, runs)
     return _ideal(accelerator, line.name, line.mapping, start)
 
 
@@ -173,21 +179,22 @@ def _by_cause(cycles: Mapping[str, int], names: Mapping[str, Sequence[str]]) -> 
         yield name, sum(made_of.values()), made_of
 
 
-def _tiles(accelerator: Accelerator, layer: str, mapping: LayerMapping, start: int, runs: int) -> list[Event]:
-    """A layer with multiplications, step by step."""
+def _tiles(accelerator: Accelerator, line: Line, mapping: LayerMapping, start: int, runs: int) -> list[Event]:
+    """A layer with multiplications, step by step; what runs beside the array for longer comes last."""
     total, events = step_count(mapping), []
     names = _work_names(accelerator, split=total - 2 <= SPLIT_TILES) | {_WAIT_NAMES[c]: (c,) for c in WAITS}
     for first, behind in pairwise(_bounds(total, runs)):
-        steps = tile_steps(accelerator, mapping, first, behind)
+        steps = tile_steps(accelerator, mapping, first, behind, line.streams)
         step = {name: int(steps[name].sum()) for name in STEP.names or ()}
-        place: Arguments = {"layer": layer, **_place(mapping, steps["tile"])}
+        place: Arguments = {"layer": line.name, **_place(mapping, steps["tile"])}
         events += _in_line("array", start, place, _by_cause(step, names))
         fits = step["write"] == 0  # what is written leaves in the last cycle of the fetch
         moved = {"latency": (), "fetch": BITS if fits else BITS[:3], "write": BITS[3:]}
         parts = [(name, step[name], {kind: step[kind] for kind in moved[name]}) for name in MOVES]
         events += _in_line("dram", start, place, parts)
         start += sum(step[cause] for cause in (*WORK, *WAITS))
-    return events
+    beside = [("wait for the multipliers beside the array", line.beside, {"stall_rows": line.beside})]
+    return events + _in_line("array", start, {"layer": line.name}, beside)
 
 
 def _bounds(total: int, runs: int) -> list[int]:

@@ -33,7 +33,7 @@ class LayerTiming:
 
     def cause(self, name: str) -> Ints:
         """Cycles of one cause, int64 [rows]."""
-        return self.cycles[:, CAUSES.index(name)]
+        return self.cycles[:, _COLUMN[name]]
 
     @property
     def total(self) -> Ints:
@@ -44,12 +44,16 @@ class LayerTiming:
     @property
     def array_cycles(self) -> Ints:
         """Cycles in which the array is clocked: it is not while it waits for DRAM."""
-        names = ("compute", "fill_drain", "weight_load", "stall_rows", *(f"stall_{p}_port" for p in PORTS))
-        total: Ints = self.cycles[:, [CAUSES.index(name) for name in names]].sum(axis=1)
+        total: Ints = self.cycles[:, _CLOCKED].sum(axis=1)
         return total
 
 
 PORTS = ("ifmap", "weight", "ofmap")
+_CLOCKED = [
+    CAUSES.index(name)
+    for name in ("compute", "fill_drain", "weight_load", "stall_rows", *(f"stall_{pad}_port" for pad in PORTS))
+]
+_COLUMN = {name: column for column, name in enumerate(CAUSES)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +132,14 @@ def _static(mapping: Mapping) -> tuple[dict[str, int | Ints], Ints]:
 
 def _varying(mapping: Mapping, streams: Streams) -> tuple[dict[str, int | Ints], Ints]:
     """The same from streams by sample."""
+    tiles = stream_causes(mapping, streams)
+    causes: dict[str, int | Ints] = {f"stall_{pad}_port": 0 for pad in PORTS}
+    causes |= {name: values.sum(axis=1) for name, values in tiles.items()}
+    return causes, sum(tiles.values(), np.zeros_like(tiles["compute"]))
+
+
+def stream_causes(mapping: Mapping, streams: Streams) -> dict[str, Ints]:
+    """Cycles of streams that depend on the data, by cause: int64 [sample, tile], group after group."""
     table = mapping.tiles
 
     def spread(values: Ints) -> Ints:
@@ -139,10 +151,7 @@ def _varying(mapping: Mapping, streams: Streams) -> tuple[dict[str, int | Ints],
 
     parts = {"compute": streams.compute, "stall_rows": streams.rows, "weight_load": streams.wait}
     parts[f"stall_{mapping.ports.slow or 'ifmap'}_port"] = streams.port
-    tiles = {name: spread(values) for name, values in parts.items()}
-    causes: dict[str, int | Ints] = {f"stall_{pad}_port": 0 for pad in PORTS}
-    causes |= {name: values.sum(axis=1) for name, values in tiles.items()}
-    return causes, sum(tiles.values(), np.zeros_like(tiles["compute"]))
+    return {name: spread(values) for name, values in parts.items()}
 
 
 def _last_wait(mapping: Mapping) -> Ints:
@@ -200,5 +209,5 @@ def _parts(total: int, size: int) -> list[tuple[int, int]]:
 def _stack(causes: Table[str, int | Ints], rows: int) -> Ints:
     table = np.zeros((rows, len(CAUSES)), dtype=np.int64)
     for name, cycles in causes.items():
-        table[:, CAUSES.index(name)] = cycles
+        table[:, _COLUMN[name]] = cycles
     return table

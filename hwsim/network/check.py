@@ -11,6 +11,7 @@ from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, MAX_CODE_BITS, Format, Kind
 from hwsim.network.largest_sums import layer_bound
 from hwsim.network.layer import INPUT, INT32, Layer, Op, Overflow, Requantizer, Rounding, Thresholds, kept_format
+from hwsim.network.width_groups import check_filter_bits
 
 if TYPE_CHECKING:
     from hwsim.network.graph import Network
@@ -44,6 +45,8 @@ def check_network(network: Network) -> None:
         _check_layer(layer, last=layer is network.layers[-1])
     for layer in network.layers:  # shapes after names: a missing name would hide behind a KeyError
         _check_region(layer, network)
+        if layer.filter_bits:
+            check_filter_bits(layer)
         _check_kept_format(layer, network)
     _check_sizes(network)
     for layer in network.layers:  # what needs shapes and formats of the inputs

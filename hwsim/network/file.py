@@ -36,7 +36,7 @@ HEADER = "network.json"
 SIZE_LIMIT = 1 << 31
 """Largest file, in bytes, that `load` reads."""
 
-_LATER = ("per_channel",)
+_LATER = ("per_channel", "filter_bits")
 """Fields that older files lack: written only where they differ from their default, so that digests stay the same."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one timestamp for all entries: equal networks make equal files

@@ -229,8 +229,9 @@ class Layer:
     """One integer layer. `output` is the format of the codes it emits, `scale` its real unit (metadata).
 
     `weight` and `bias` (int64, in units of the accumulator) belong to convolutions, linear layers and
-    layer norms. `shape` is what a reshape makes of a sample, `axes` the order in which a transpose
-    takes the axes of a sample.
+    layer norms. `filter_bits` are the widths of the single filters, where some are narrower than the
+    weight's format: a matter of time and energy, which no code depends on. `shape` is what a reshape
+    makes of a sample, `axes` the order in which a transpose takes the axes of a sample.
     """
 
     name: str
@@ -247,6 +248,7 @@ class Layer:
     softmax: Softmax | None = None
     shape: Shape = ()
     axes: tuple[int, ...] = ()
+    filter_bits: tuple[int, ...] = ()
 
     @property
     def has_macs(self) -> bool:

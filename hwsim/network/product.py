@@ -89,7 +89,7 @@ def conv_product(channels: int, filters: int, height: int, width: int, geometry:
 
 
 def as_product(network: Network, layer: Layer) -> Product:
-    """The matrix product that a convolution, linear or matmul layer of `network` is."""
+    """The matrix product that a convolution, linear or matmul layer of `network` is, or one of its `width_groups`."""
     if layer.weight is None:
         return _activations_product(network, layer)
     source, region = layer.inputs[0], layer.region
@@ -98,7 +98,7 @@ def as_product(network: Network, layer: Layer) -> Product:
     regions = -(-shape[1] // region.height) * -(-shape[2] // region.width) if region else 0
     regions *= shape[0] if region and region.per_channel else 1
     return Product(
-        pixels=math.prod(output) // filters,
+        pixels=math.prod(output) // output[layer.channel_axis - 1 if layer.channel_axis == 1 else -1],
         reduction=math.prod(layer.weight.codes.shape[1:]),
         filters=filters // groups,
         groups=groups,

@@ -7,6 +7,7 @@ from collections import defaultdict
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from array_layers import ACCELERATORS, LAYERS, SAME
 from hypothesis import given, settings
@@ -17,8 +18,10 @@ from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.accelerator import Accelerator
 from hwsim.machine.analyse import analyse
 from hwsim.machine.choose import choose
-from hwsim.machine.timeline import SPLIT_TILES, TRACKS, Event, timeline, write_trace
-from hwsim.network.layer import Geometry
+from hwsim.machine.run import CAUSES
+from hwsim.machine.simulate import sample_lines, simulate
+from hwsim.machine.timeline import SPLIT_TILES, TRACKS, Event, timeline, timeline_of, write_trace
+from hwsim.network.layer import Geometry, Region
 from hwsim.network.product import Product, conv_product
 from hwsim.registry import build
 
@@ -246,3 +249,32 @@ def test_no_events_no_file(tmp_path) -> None:
     with pytest.raises(BadInput, match="events: got nothing"):
         write_trace([], build("accelerator", "tiny"), tmp_path / "trace.json")
     assert not (tmp_path / "trace.json").exists()
+
+
+DATA_DEPENDENT = {
+    "regions in lock-step": build("accelerator", "drq_like"),
+    "regions on a small array": build("accelerator", "drq_like", array={"rows": 4, "cols": 4}),
+    "elastic regions": build("accelerator", "drq_like", array={"rows": 4, "cols": 4, "elastic_depth": 2}),
+    "zero skipping": build("accelerator", "tiny", pe={"name": "fixed", "skip_zeros": True}),
+    "loads hidden": build("accelerator", "tiny", pe={"name": "fixed", "skip_zeros": True}, array={"weight_buffers": 2}),
+    "outliers": build("accelerator", "olaccel"),
+    "no data": build("accelerator", "tpu_like"),
+}
+
+
+@pytest.mark.parametrize("kind", DATA_DEPENDENT)
+def test_the_timeline_of_a_sample_has_the_cycles_of_its_run(kind: str) -> None:
+    accelerator = DATA_DEPENDENT[kind]
+    region = Region(2, 2, 30 * 16, np.ones((8, 1, 3, 3), np.int8)) if accelerator.pe.regions else None
+    network, rng = small_network(region), np.random.default_rng(1)
+    codes = rng.integers(0, 256, (3, 1, 8, 8)) >> rng.integers(0, 8, (3, 1, 1, 1))
+    run = simulate(network, accelerator, codes)
+    for sample in range(3):
+        events = timeline_of(accelerator, sample_lines(network, accelerator, codes[sample]))
+        row = run.cycles[min(sample, len(run.cycles) - 1)]
+        layers = [event for event in events if event.track == "layers"]
+        assert [event.name for event in layers] == list(run.layers)
+        assert max(event.end_cycle for event in events) == row.sum()
+        for event, causes in zip(layers, row, strict=True):
+            expected = {name: int(n) for name, n in zip(CAUSES, causes, strict=True) if n}
+            assert {name: n for name, n in event.arguments.items() if name != "batch"} == expected
