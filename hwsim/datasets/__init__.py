@@ -1,6 +1,15 @@
-"""Data sets by name: bundled ones that need nothing, and published ones that are read from a folder."""
+"""Data sets by name: bundled ones that need nothing, and published ones that are read from a folder.
 
-from hwsim.datasets import bundled, fashion_mnist, location30
-from hwsim.datasets.base import DATA_VARIABLE, Data, Dataset
+Every module of this folder that registers a data set is imported here, so a new file is enough.
+"""
 
-__all__ = ["DATA_VARIABLE", "Data", "Dataset", "bundled", "fashion_mnist", "location30"]
+import importlib
+import pkgutil
+
+from hwsim.datasets.base import Card, Data, Dataset, Pool
+from hwsim.datasets.files import DATA_VARIABLE
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["DATA_VARIABLE", "Card", "Data", "Dataset", "Pool"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar
 
-from hwsim.datasets.base import Dataset
+import numpy as np
+
+from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.features import scaled
 from hwsim.registry import register
 
 
@@ -18,12 +20,14 @@ from hwsim.registry import register
 class Digits(Dataset):
     """Handwritten digits: 1,797 grey images of 8 x 8 pixels in 10 classes, bundled with scikit-learn."""
 
-    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    card: ClassVar[Card] = Card(1797, (1, 8, 8), 10, "BSD-3-Clause", "scikit-learn")
+
+    def arrays(self) -> Pool:
         """Images float32 [1797, 1, 8, 8] in 0..1 (sixteenths) and labels 0..9."""
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
-        return (bunch.images[:, None] / 16).astype(np.float32), bunch.target.astype(np.int64)
+        return Pool((bunch.images[:, None] / 16).astype(np.float32), bunch.target.astype(np.int64))
 
 
 @register(
@@ -35,10 +39,11 @@ class Digits(Dataset):
 class BreastCancer(Dataset):
     """Breast cancer diagnosis: 569 records of 30 features in 2 classes, bundled with scikit-learn."""
 
-    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    card: ClassVar[Card] = Card(569, (30,), 2, "BSD-3-Clause", "scikit-learn")
+
+    def arrays(self) -> Pool:
         """Features float32 [569, 30], each scaled to 0..1 by its range over the whole set, and labels 0..1."""
         from sklearn.datasets import load_breast_cancer
 
         bunch = load_breast_cancer()
-        low, high = bunch.data.min(axis=0), bunch.data.max(axis=0)
-        return ((bunch.data - low) / (high - low)).astype(np.float32), bunch.target.astype(np.int64)
+        return Pool(scaled(bunch.data), bunch.target.astype(np.int64))

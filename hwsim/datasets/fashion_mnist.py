@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar
 
-from hwsim.datasets.base import Dataset, Stored, read_npz
+import numpy as np
+
+from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.features import joined, pixels
+from hwsim.datasets.files import Stored, read_npz
 from hwsim.registry import register
 
 ARRAYS = {
@@ -25,8 +28,17 @@ ARRAYS = {
 class FashionMNIST(Dataset):
     """Fashion-MNIST: 70,000 grey images of 28 x 28 pixels in 10 classes, read from the data folder."""
 
-    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    card: ClassVar[Card] = Card(
+        70000,
+        (1, 28, 28),
+        10,
+        "MIT",
+        "github.com/zalandoresearch/fashion-mnist, folder data/fashion",
+        "SHA-256 of every array",
+        ("fashion_mnist/fashion_mnist.npz",),
+    )
+
+    def arrays(self) -> Pool:
         """Images float32 [70000, 1, 28, 28] in 0..1, training images first, and labels 0..9."""
-        d = read_npz("fashion_mnist", ARRAYS, "github.com/zalandoresearch/fashion-mnist")
-        x = np.concatenate([d["x_train"], d["x_test"]])[:, None].astype(np.float32) / np.float32(255)
-        return x, np.concatenate([d["y_train"], d["y_test"]]).astype(np.int64)
+        d = read_npz("fashion_mnist", ARRAYS, self.card.get)
+        return Pool(pixels(joined(d, "x"))[:, None], joined(d, "y").astype(np.int64))

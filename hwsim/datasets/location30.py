@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar
 
-from hwsim.datasets.base import Dataset, Stored, read_npz
+import numpy as np
+
+from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.files import Stored, read_npz
 from hwsim.registry import register
 
 FEATURES = 446
@@ -24,8 +26,18 @@ ARRAYS = {
 class Location30(Dataset):
     """Location-30: 5,010 users' check-ins in Bangkok, 446 binary features in 30 classes, read from the data folder."""
 
-    def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    card: ClassVar[Card] = Card(
+        5010,
+        (FEATURES,),
+        30,
+        "none stated",
+        "github.com/privacytrustlab/datasets, dataset_location.tgz",
+        "SHA-256 of every array",
+        ("location30/location30.npz",),
+    )
+
+    def arrays(self) -> Pool:
         """Features float32 [5010, 446] of 0 and 1, and labels 0..29."""
-        d = read_npz("location30", ARRAYS, "dataset_location.tgz of github.com/privacytrustlab/datasets")
+        d = read_npz("location30", ARRAYS, self.card.get)
         bits = np.unpackbits(d["x_packed"].astype(np.uint8), axis=1)[:, :FEATURES]
-        return bits.astype(np.float32), d["y"].astype(np.int64)
+        return Pool(bits.astype(np.float32), d["y"].astype(np.int64))

@@ -1,0 +1,68 @@
+"""A table like Purchase-100 that needs no download: binary records, labelled by the nearest of many prototypes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.errors import BadInput
+from hwsim.registry import register
+from hwsim.rng import stream
+
+
+@register(
+    "dataset",
+    "synthetic_purchase",
+    citation="our own generator, after the way Shokri et al. (S&P 2017) labelled Purchase-100: by the nearest centre "
+    "of k-means",
+)
+class SyntheticPurchase(Dataset):
+    """Purchase-like records made up from a seed: binary features, the label is the nearest of many prototypes.
+
+    A record is a prototype with some of its bits turned over. Where that brings it nearer to another
+    prototype it takes that one's label, as k-means would say. Sizes and shares are our own choice.
+    """
+
+    card: ClassVar[Card] = Card(4000, (600,), 100, "Apache-2.0, as hwsim", "hwsim, which makes it from a seed")
+
+    samples: int = Field(4000, ge=20, le=200_000, description="records, before repeats are dropped")
+    features: int = Field(600, ge=8, le=10_000, description="binary features of a record")
+    classes: int = Field(100, ge=2, le=1000, description="prototypes, each a class")
+    ones: float = Field(0.25, gt=0.0, lt=1.0, description="share of ones in a prototype")
+    flips: float = Field(0.2, gt=0.0, le=0.5, description="share of a record's bits that differ from its prototype")
+    seed: int = Field(0, ge=0, description="seed of the generator; the seed of the run does not move the records")
+
+    def arrays(self) -> Pool:
+        """Features float32 [samples, features] of 0 and 1, and labels 0..classes-1.
+
+        Raises BadInput when a prototype is the nearest of no record.
+        """
+        draw = stream(self.seed, "synthetic_purchase")
+        prototypes = draw.random((self.classes, self.features), dtype=np.float32) < self.ones
+        origin = draw.integers(0, self.classes, self.samples)
+        turned = draw.random((self.samples, self.features), dtype=np.float32) < self.flips
+        x = (prototypes[origin] ^ turned).astype(np.float32)
+        labels = nearest(x, prototypes.astype(np.float32))
+        empty = self.classes - len(np.unique(labels))
+        if empty:
+            raise BadInput(
+                "dataset.samples", self.samples, f"more, or fewer classes or flips: {empty} classes have no record"
+            )
+        return Pool(x, labels, "synthetic records")
+
+
+def nearest(x: NDArray[np.float32], prototypes: NDArray[np.float32]) -> NDArray[np.int64]:
+    """For each row of bits, the prototype that differs in the fewest of them, int64; the first of several.
+
+    Distances are whole numbers below 2**24, so float32 has them exactly and threads change nothing.
+
+    >>> nearest(np.float32([[1, 1, 0], [0, 0, 0]]), np.float32([[0, 0, 1], [1, 1, 1]])).tolist()
+    [1, 0]
+    """
+    differing = x @ (1 - prototypes).T + (1 - x) @ prototypes.T
+    first: NDArray[np.int64] = differing.argmin(axis=1).astype(np.int64)
+    return first
