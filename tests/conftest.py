@@ -14,6 +14,8 @@ def fake_choices() -> Iterator[None]:
     """A registry that holds the stand-ins of `fakes` only, for the length of one test."""
     import fakes
 
+    for family in registry.FAMILIES:  # what is loaded for the first time among the stand-ins would be forgotten after
+        registry.family(family)
     records, loaded = dict(registry._records), set(registry._loaded)
     fakes.install()
     yield

@@ -71,7 +71,8 @@ def test_help_answers_without_the_heavy_libraries():
 
 def test_every_command_has_an_example(capfd):
     _, out, _ = call(capfd, "--help")
-    for command in ("demo", "run", "sweep", "pareto", "report", "table", "list", "show", "explain", "trace", "diff"):
+    commands = ("demo", "run", "sweep", "pareto", "report", "table", "audit", "explain", "trace", "diff", "cycles")
+    for command in (*commands, "timeline", "list", "show"):
         assert re.search(rf"\b{command}\b", out)
         code, text, _ = call(capfd, command, "--help")
         assert code == 0

@@ -1,0 +1,79 @@
+"""The application that the commands join, its exit codes, and how it speaks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import hwsim
+from hwsim.errors import HwsimError
+
+# Whatever the commands need is imported inside them, so that --help answers at once.
+
+app = typer.Typer(
+    help="From a network to integers, cycles, energy and what they leak.",
+    epilog="Start with: hwsim demo",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+"""click's ClickException, which typer carries under different names in its versions."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 found a problem, 2 bad input, 130 interrupted."""
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(
+            args=None if arguments is None else list(arguments), prog_name="hwsim", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except HwsimError as error:
+        say(f"hwsim: {error}")
+        return error.exit_code
+    except _USAGE_ERROR as error:
+        say(f"hwsim: {error.format_message()}")  # type: ignore[attr-defined]
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # such as a folder that is not there
+        say(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def say(text: str) -> None:
+    """One line on standard error."""
+    print(" ".join(text.split("\n")), file=sys.stderr, flush=True)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hwsim {hwsim.__version__} (model version {hwsim.MODEL_VERSION})")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
