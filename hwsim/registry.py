@@ -25,7 +25,7 @@ FAMILIES: Mapping[str, str] = {
     "pe": "hwsim.machine.pe",
     "accelerator": "hwsim.machine.accelerator",
     "technology": "hwsim.machine.technology",
-    "channel": "hwsim.privacy.observe",
+    "channel": "hwsim.privacy.channels",
     "attack": "hwsim.privacy.attacks",
 }
 """Family name -> the module whose import fills it (loaded only when somebody asks)."""

@@ -94,10 +94,10 @@ def page(content: Content, drawn: Mapping[str, tuple[str, str]]) -> str:
         f'<header><p class="kicker">hwsim study</p><h1>{escape(study.name)}</h1>',
         f'<p class="question">{escape(study.question)}</p></header>',
         _facts(content),
-        *(_figure(name, *drawn[name]) for name in drawn if name == "pareto"),
+        *(figure_of(name, *drawn[name]) for name in drawn if name == "pareto"),
         _front(content),
         "<h2>What leaks, and where cycles and energy go</h2>",
-        *(_figure(name, *drawn[name]) for name in drawn if name != "pareto"),
+        *(figure_of(name, *drawn[name]) for name in drawn if name != "pareto"),
         _all(content),
         _infeasible(content),
         _how_to_read(content),
@@ -144,7 +144,8 @@ def _figures(content: Content) -> dict[str, tuple[Any, str]]:
     return out
 
 
-def _figure(name: str, svg: str, caption: str) -> str:
+def figure_of(name: str, svg: str, caption: str) -> str:
+    """A figure of a page: SVG text with a caption, its ids made its own."""
     inline = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     # ids of several figures meet on one page: give each figure its own, or clip paths and glyphs mix
     for mark in ('id="', 'href="#', "url(#"):
@@ -175,12 +176,12 @@ def _front(content: Content) -> str:
     chosen = [row for row, on in zip(content.table, content.front, strict=True) if on]
     columns = _shown(content, [*CORE, *content.study.objectives, *(f"{a}_auc" for a in content.attacks)])
     text = f"The designs that no other design beats in every objective: {_senses(content)}."
-    return f"<h2>The Pareto front</h2><p>{escape(text)}</p>{_table(chosen, columns)}"
+    return f"<h2>The Pareto front</h2><p>{escape(text)}</p>{table_of(chosen, columns)}"
 
 
 def _all(content: Content) -> str:
     columns = _shown(content, [name for name in content.table[0] if name not in ("key", "reason")])
-    body = _table(content.table, columns, content.front)
+    body = table_of(content.table, columns, content.front)
     return f"<h2>All designs</h2><details><summary>Show {len(content.table)} rows</summary>{body}</details>"
 
 
@@ -189,7 +190,7 @@ def _infeasible(content: Content) -> str:
     if not failed:
         return ""
     columns = [*(path for path in content.study.axes), "reason"]
-    return f"<h2>Designs that cannot run</h2>{_table(failed, columns)}"
+    return f"<h2>Designs that cannot run</h2>{table_of(failed, columns)}"
 
 
 def _how_to_read(content: Content) -> str:
@@ -232,7 +233,8 @@ def _provenance(content: Content) -> str:
     )
 
 
-def _table(table: Sequence[Row], columns: Sequence[str], front: NDArray[np.bool_] | None = None) -> str:
+def table_of(table: Sequence[Row], columns: Sequence[str], front: NDArray[np.bool_] | None = None) -> str:
+    """A table of a page with these columns; rows of the Pareto front, bool [row], stand out."""
     numeric = {name for name in columns if any(isinstance(row[name], int | float) for row in table)}
     head = "".join(f'<th class="n">{_head(c)}</th>' if c in numeric else f"<th>{_head(c)}</th>" for c in columns)
     body = []

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hwsim.privacy import observe
-from hwsim.registry import family
+from hwsim.privacy.channels import Chip, Deployed, Supplied
+from hwsim.privacy.observe import look
+from hwsim.registry import build, family
 
 SAMPLES, CLASSES = 7, 3
 
@@ -26,9 +27,21 @@ class FakeRun:
     total_energy_pj: np.ndarray = field(default_factory=lambda: np.full(SAMPLES, 1.5))
 
 
+def deployed() -> Deployed:
+    """A model on a chip for which every channel that takes more than one query was supplied."""
+    supplied = {n: np.zeros((SAMPLES, 2)) for n, r in family("channel").items() if issubclass(r.make, Supplied)}
+    run = FakeRun()
+    return Deployed(run.outputs, run.logit_scale, full_scale=16.0, chip=Chip(run, run), supplied=supplied)
+
+
 @pytest.mark.parametrize("name", sorted(family("channel")))
 def test_it_has_one_finite_row_per_sample(name: str) -> None:
-    values = observe(FakeRun(), FakeRun(), [name]).channels[name]
+    values = look(deployed(), [name]).channels[name]
     assert len(values) == SAMPLES
-    assert values.dtype in (np.int64, np.float64)
+    assert values.dtype in (np.uint8, np.int64, np.float64)
     assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("name", sorted(family("channel")))
+def test_it_is_known_by_the_name_in_the_registry(name: str) -> None:
+    assert build("channel", name).name == name

@@ -43,11 +43,33 @@ def test_odd_or_too_few_models_are_refused(models: int) -> None:
         balanced_keep(models, 10, seed=0)
 
 
-def test_an_unbalanced_sample_is_named() -> None:
+def test_a_game_of_the_users_own_need_not_be_balanced() -> None:
+    keep = np.array([[True, True, False], [True, False, False], [False, True, True]])
+    assert Game(keep, np.zeros(3, dtype=np.int64)).models == 3
+
+
+@pytest.mark.parametrize(("value", "word"), [(True, "all"), (False, "none")])
+def test_a_sample_that_is_never_out_or_never_in_is_named(value: bool, word: str) -> None:
     keep = balanced_keep(4, 5, seed=0)
-    keep[:, 3] = True
-    with pytest.raises(BadInput, match="sample 3 in 4 of 4 models"):
+    keep[:, 3] = value
+    with pytest.raises(BadInput, match=rf"game\.keep: got sample 3 in {word} of the 4 models; allowed: every sample"):
         Game(keep, np.zeros(5, dtype=np.int64))
+
+
+@pytest.mark.parametrize("models", [1, 2])
+def test_fewer_than_two_shadows_are_refused(models: int) -> None:
+    with pytest.raises(BadInput, match=r"game\.models: got \d; allowed: 3 or more, a target and two shadows"):
+        Game(np.eye(models, 5, dtype=np.bool_), np.zeros(5, dtype=np.int64))
+
+
+def test_the_null_game_of_an_unbalanced_one_forgets_how_often_a_sample_was_kept() -> None:
+    keep = np.zeros((5, 3000), dtype=np.bool_)
+    keep[:4, :1500] = True
+    keep[4, 1500:] = True
+    null = Game(keep, np.zeros(3000, dtype=np.int64)).shuffled(seed=0).keep
+    assert set(null.sum(axis=0).tolist()) == {2, 3}
+    assert abs(null[:, :1500].mean() - null[:, 1500:].mean()) < 0.02
+    assert (np.abs(null.mean(axis=1) - 0.5) < 0.05).all()
 
 
 @pytest.mark.parametrize("labels", [np.zeros(4, dtype=np.int64), np.zeros(5, dtype=np.int32)])

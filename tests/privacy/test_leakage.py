@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -10,12 +11,16 @@ from numpy.typing import NDArray
 from planted import planted
 
 from hwsim.errors import BadInput, UnknownName
-from hwsim.kernels.bootstrap import AUC, BALANCED_ACCURACY, TPR
-from hwsim.privacy import Game, Observation, audit, audit_null, balanced_keep
-from hwsim.privacy.attacks import Attack, Energy, Joint, Latency, Lira, Loss
+from hwsim.privacy import Game, Observation, audit, audit_arrays, audit_null, balanced_keep, paired_difference
+from hwsim.privacy.attacks import Attack
 from hwsim.privacy.attacks.base import Observed
-from hwsim.privacy.leakage import MAX_FPR, _bootstrap, _resample_counts
+from hwsim.privacy.attacks.energy import Energy
+from hwsim.privacy.attacks.joint import Joint
+from hwsim.privacy.attacks.latency import Latency
+from hwsim.privacy.attacks.lira import Lira
+from hwsim.privacy.attacks.loss import Loss
 from hwsim.privacy.metrics import roc
+from hwsim.privacy.observe import stack
 
 
 class Direct(Attack):
@@ -27,34 +32,20 @@ class Direct(Attack):
     def needs(self) -> tuple[str, ...]:
         return ("energy_pj",)
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(observed["energy_pj"], dtype=np.float64)
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
+        rows = range(len(keep)) if targets is None else targets
+        return np.asarray(observed["energy_pj"][list(rows)], dtype=np.float64)
 
 
 def direct_game(scores: NDArray[np.float64], seed: int) -> tuple[Game, list[Observation]]:
     game = Game(balanced_keep(*scores.shape, seed), np.zeros(scores.shape[1], dtype=np.int64))
     return game, [Observation({"energy_pj": row}, "") for row in scores]
-
-
-def test_a_resample_equals_the_curve_of_the_drawn_samples() -> None:
-    rng = np.random.default_rng(0)
-    scores = rng.integers(6, size=(4, 50)).astype(np.float64)  # many ties
-    keep = balanced_keep(4, 50, seed=0)
-    counts = _resample_counts(50, 20, seed=1)
-    assert (counts.sum(axis=1) == 50).all()
-    drawn = _bootstrap(scores, keep, counts)
-    for r in range(20):
-        for t in range(4):
-            curve = roc(np.repeat(scores[t], counts[r]), np.repeat(keep[t], counts[r]))
-            assert drawn[AUC, r, t] == curve.auc
-            assert drawn[BALANCED_ACCURACY, r, t] == pytest.approx(curve.balanced_accuracy, rel=1e-15)
-            assert drawn[TPR, r, t] == curve.tpr_at_fpr(MAX_FPR)
-
-
-def test_a_resample_of_one_class_tells_nothing() -> None:
-    keep = np.array([[True, False, False, True]])
-    drawn = _bootstrap(np.array([[3.0, 2.0, 1.0, 0.0]]), keep, np.array([[4, 0, 0, 0], [0, 4, 0, 0]], dtype=np.int32))
-    assert drawn[:, :, 0].tolist() == [[0.5, 0.5], [0.5, 0.5], [0.0, 0.0]]
 
 
 def test_the_interval_covers_a_known_auc() -> None:
@@ -121,21 +112,107 @@ def test_a_leaking_side_channel_adds_to_the_outputs() -> None:
 def test_the_row_is_flat_and_complete() -> None:
     game, observations = planted(6, 100, seed=5, leak=1.0)
     row = audit(observations, game, [Loss(), Lira(variance="pooled")], seed=0, resamples=20).as_row()
+    assert list(row)[:5] == ["loss_auc", "loss_auc_low", "loss_auc_high", "loss_auc_target_low", "loss_auc_target_high"]
     for label in ("loss", "lira_pooled"):
-        for statistic in ("auc", "balanced_accuracy", "tpr_at_fpr_0.01"):
+        for statistic in ("auc", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001"):
             for part in ("", "_low", "_high", "_target_low", "_target_high"):
                 assert type(row[f"{label}_{statistic}{part}"]) is float
     assert row["n_targets"] == 6
     assert row["n_members"] == game.keep.sum(axis=1).min()
     assert row["n_nonmembers"] == (~game.keep).sum(axis=1).min()
-    assert len(row) == 2 * 3 * 5 + 4
+    assert len(row) == 2 * 4 * 5 + 4
 
 
 def test_a_rate_that_the_samples_cannot_support_is_flagged() -> None:
-    game, observations = planted(6, 100, seed=5, leak=1.0)
-    assert "tpr_at_fpr_0.01 rests on" in audit(observations, game, [Loss()], seed=0, resamples=5).flags[0]
-    game, observations = planted(6, 2400, seed=5, leak=1.0)
-    assert audit(observations, game, [Loss()], seed=0, resamples=5).flags == ()
+    game, observations = direct_game(np.zeros((4, 100)), 0)
+    few = audit(observations, game, [Direct()], seed=0, resamples=5).flags
+    assert [flag.split(" rests on")[0] for flag in few] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
+    game, observations = direct_game(np.zeros((4, 2400)), 0)
+    some = audit(observations, game, [Direct()], seed=0, resamples=5).flags
+    assert [flag.split(" rests on")[0] for flag in some] == ["tpr_at_fpr_0.001"]
+    game, observations = direct_game(np.zeros((4, 24_000)), 0)
+    assert audit(observations, game, [Direct()], seed=0, resamples=5).flags == ()
+
+
+def test_members_that_look_different_are_called_a_distribution_shift() -> None:
+    """Members with larger inputs: a leak of the data, which the attacks would count as one of the model."""
+    rng = np.random.default_rng(0)
+    game, observations = direct_game(rng.normal(size=(4, 400)), 0)
+    honest = rng.normal(size=(400, 3))
+    assert not _shifts(audit(observations, game, [Direct()], seed=0, resamples=200, inputs=honest).flags)
+    shifted = honest + 1.0 * game.keep.T[:, :3]
+    leakage = audit(observations, game, [Direct()], seed=0, resamples=200, inputs=shifted)
+    assert _shifts(leakage.flags)
+    assert leakage.blind.auc.mean > 0.6
+    seen = [Observation({**o.channels, "inputs": shifted}, "") for o in observations]
+    assert audit(seen, game, [Direct()], seed=0, resamples=200).flags == leakage.flags
+
+
+def test_labels_that_tell_members_apart_are_a_distribution_shift_even_without_inputs() -> None:
+    keep = np.zeros((4, 400), dtype=np.bool_)
+    keep[:, ::2] = np.random.default_rng(0).random((4, 200)) < 0.8
+    keep[:, 1::2] = np.random.default_rng(1).random((4, 200)) < 0.2
+    keep[0, ~keep.any(axis=0)] = True
+    keep[0, keep.all(axis=0)] = False
+    game = Game(keep, np.arange(400) % 2)
+    observations = [Observation({"energy_pj": row}, "") for row in np.random.default_rng(2).normal(size=(4, 400))]
+    assert _shifts(audit(observations, game, [Direct()], seed=0, resamples=200).flags)
+
+
+def _shifts(flags: tuple[str, ...]) -> list[str]:
+    return [flag for flag in flags if flag.startswith("distribution shift: ")]
+
+
+def test_a_few_targets_have_the_numbers_that_they_have_among_all() -> None:
+    rng = np.random.default_rng(3)
+    game, _ = direct_game(np.zeros((6, 200)), 1)
+    _, observations = direct_game(rng.normal(size=(6, 200)) + game.keep, 1)
+    everyone = audit(observations, game, [Direct()], seed=0, resamples=20)["direct"]
+    some = audit(observations, game, [Direct()], seed=0, resamples=20, targets=[4, 1])
+    assert some["direct"].auc.per_target.tolist() == everyone.auc.per_target[[4, 1]].tolist()
+    assert some.targets == (4, 1)
+    assert some.n_members.tolist() == game.keep[[4, 1]].sum(axis=1).tolist()
+
+
+def test_two_designs_on_the_same_samples_are_compared_in_pairs() -> None:
+    """Equal designs differ by exactly nothing, and a better one by less than the two intervals allow."""
+    rng = np.random.default_rng(5)
+    game, _ = direct_game(np.zeros((4, 500)), 2)
+    noise = rng.normal(size=(4, 500))
+    better, worse = (
+        audit(direct_game(noise + shift * game.keep, 2)[1], game, [Direct()], seed=0, resamples=300)
+        for shift in (0.6, 0.5)
+    )
+    assert paired_difference(better, better, "direct") == (0.0, 0.0)
+    low, high = paired_difference(better, worse, "direct")
+    assert 0 < low < better["direct"].auc.mean - worse["direct"].auc.mean < high
+    a, b = better["direct"].auc.over_points, worse["direct"].auc.over_points
+    assert high - low < (a.high - a.low + b.high - b.low) / 5
+    other = audit(direct_game(noise, 2)[1], game, [Direct()], seed=1, resamples=300)
+    with pytest.raises(BadInput, match="two audits that differ in seed"):
+        paired_difference(better, other, "direct")
+    with pytest.raises(BadInput, match="two audits that differ in game"):
+        paired_difference(better, audit(direct_game(noise, 3)[1], game.shuffled(0), [Direct()], 0, 300), "direct")
+    with pytest.raises(UnknownName, match="attack label"):
+        paired_difference(better, worse, "lira")
+
+
+def test_the_scores_and_their_best_threshold_come_along() -> None:
+    rng = np.random.default_rng(6)
+    game, _ = direct_game(np.zeros((4, 300)), 2)
+    scores = rng.normal(size=(4, 300)) + game.keep
+    leakage = audit(direct_game(scores, 2)[1], game, [Direct()], seed=0, resamples=10)
+    found = leakage["direct"]
+    assert (found.scores == scores).all()
+    assert [curve.auc for curve in found.curves] == found.auc.per_target.tolist()
+    assert np.mean([best.advantage for best in found.best]) == pytest.approx(found.advantage)
+
+
+def test_each_attack_is_told_before_it_starts() -> None:
+    game, observations = direct_game(np.zeros((4, 100)), 0)
+    heard: list[str] = []
+    audit_arrays(stack(observations), game, [Direct()], seed=0, resamples=5, told=heard.append)
+    assert heard == ["blind", "direct"]
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -149,6 +226,10 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(BadInput, match="finite scores"):
         game, blown_up = direct_game(np.zeros((6, 100)), 0)
         audit(blown_up, game, [_Infinite()], seed=0)
+    with pytest.raises(BadInput, match=r"game\.models: got 6; allowed: 99 or more for the attack direct"):
+        audit(blown_up, game, [_Greedy()], seed=0)
+    with pytest.raises(BadInput, match=r"targets: got \[6\]; allowed: models 0 to 5"):
+        audit(blown_up, game, [Direct()], seed=0, targets=[6])
     with pytest.raises(UnknownName, match="Did you mean 'loss'"):
         audit(observations, game, [Loss()], seed=0, resamples=5)["los"]
 
@@ -160,5 +241,29 @@ def test_a_pool_too_small_for_statistics_is_refused() -> None:
 
 
 class _Infinite(Direct):
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
         return np.full(keep.shape, np.inf)
+
+
+class _Greedy(Direct):
+    least_models = 99
+
+
+def test_samples_without_shadows_are_counted_in_a_flag() -> None:
+    rng = np.random.default_rng(0)
+    keep = rng.random((8, 400)) < 0.5
+    keep[:, 0] = np.arange(8) == 3  # sample 0 is in one model: as a target that one has no in-shadow
+    for sample in np.flatnonzero((keep.sum(axis=0) < 2) | (keep.sum(axis=0) > 6))[1:]:
+        keep[:, sample] = np.arange(8) % 2 == 0
+    observed = {"logits": rng.normal(size=(8, 400, 3))}
+    game = Game(keep, rng.integers(3, size=400))
+    flags = audit_arrays(observed, game, [Lira(), Loss()], seed=0, resamples=10).flags
+    assert [flag for flag in flags if "no shadow" in flag] == [
+        "lira: up to 1 samples of a target have no shadow model on a side, and a score in the middle"
+    ]

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.privacy.observe import Observation, observe, observe_floats, softmax, stack
+from hwsim.privacy.channels import (
+    Chip,
+    Deployed,
+    EnergyPj,
+    LatencyCycles,
+    Logits,
+    Probabilities,
+    TopK,
+    softmax,
+)
+from hwsim.privacy.observe import Observation, look, observe, observe_floats, stack
 
 
 @dataclass
@@ -39,6 +49,8 @@ COST = FakeCost(np.array([3.25, 4.5]))
         ("latency_cycles", [100, 104]),
         ("energy_pj", [3.25, 4.5]),
         ("sensitive_regions", [2, 2]),
+        ("region_counts", [[1, 1], [2, 0]]),
+        ("precision_map", [[1, 0, 1], [1, 1, 0]]),
     ],
 )
 def test_a_channel_reads_its_numbers(channel: str, expected: list[float]) -> None:
@@ -71,7 +83,7 @@ def test_a_float_model_has_outputs() -> None:
     assert seen.channels["label"].tolist() == [1]
 
 
-@pytest.mark.parametrize("channel", ["latency_cycles", "energy_pj", "sensitive_regions"])
+@pytest.mark.parametrize("channel", ["latency_cycles", "energy_pj", "sensitive_regions", "precision_map"])
 def test_a_float_model_has_no_chip(channel: str) -> None:
     with pytest.raises(HwsimError, match=f"runs on no accelerator, so it has no '{channel}'"):
         observe_floats(np.zeros((1, 2)), ["logits", channel])
@@ -91,3 +103,88 @@ def test_observations_stack_by_model() -> None:
     assert stacked["a"].tolist() == [[1, 2], [3, 4]]
     with pytest.raises(BadInput, match=r"observations\[1\]"):
         stack([Observation({"a": np.array([1, 2])}, ""), Observation({"b": np.array([3, 4])}, "")])
+
+
+def test_inputs_that_all_models_share_are_not_copied() -> None:
+    inputs = np.zeros((3, 2))
+    stacked = stack([Observation({"inputs": inputs}, "")] * 4)["inputs"]
+    assert stacked.shape == (4, 3, 2)
+    assert np.shares_memory(stacked, inputs)
+
+
+def port(outputs: list[list[int]], full_scale: float = 127.0) -> Deployed:
+    return Deployed(np.array(outputs, dtype=np.int32), 0.5, full_scale, chip=Chip(RUN, COST))
+
+
+def test_a_narrow_port_rounds_half_up_and_saturates() -> None:
+    codes, step = port([[126, 127, 500, -500, 3, -3]], full_scale=254.0).port(8)
+    assert codes.tolist() == [[63, 64, 127, -128, 2, -1]]  # half of each, halves up
+    assert step == 1.0  # two units of 0.5
+    four, _ = port([[127, -127, 9, 10]]).port(4)
+    assert four.tolist() == [[7, -7, 0, 1]]  # a step of 127 / 7
+
+
+def test_a_wide_enough_port_hides_nothing() -> None:
+    outputs = np.arange(-100, 101, dtype=np.int32)[None]
+    seen = look(Deployed(outputs, 0.5, full_scale=127.0), [Logits(bits=8)]).channels["logits"]
+    np.testing.assert_array_equal(seen, outputs * 0.5)
+
+
+def test_integers_and_reals_pass_the_port_alike() -> None:
+    rng = np.random.default_rng(0)
+    outputs = rng.integers(-3000, 3000, (50, 10)).astype(np.int32)
+    integers, step = Deployed(outputs, 1.0, full_scale=2777.0).port(8)
+    reals, same = Deployed(outputs.astype(np.float64), 1.0, full_scale=2777.0).port(8)
+    assert step == same
+    assert np.abs(integers - reals).max() <= 1
+    assert (integers == reals).mean() > 0.99  # the multiplier has 31 bits, so ties may fall apart
+
+
+def test_a_narrow_port_needs_a_full_scale() -> None:
+    with pytest.raises(BadInput, match="full scale"):
+        observe(RUN, COST, [Logits(bits=8)])
+
+
+def test_the_integer_softmax_speaks_in_steps_of_one_part_in_256() -> None:
+    seen = look(port([[254, 0], [0, 0], [3, 0]], full_scale=254.0), [Probabilities(bits=8)]).channels["probabilities"]
+    assert seen.tolist() == [[255 / 256, 0.0], [0.5, 0.5], [225 / 256, 31 / 256]]  # softmax of (2, 0): .881, .119
+
+
+def test_the_best_classes_come_first_and_the_smaller_of_two_equal_ones() -> None:
+    seen = observe_floats(np.array([[1.0, 3.0, 3.0, 0.0]]), [TopK(k=2)]).channels["top_k"]
+    assert seen[0, :, 0].tolist() == [1.0, 2.0]
+    assert seen[0, 0, 1] == seen[0, 1, 1] == softmax(np.array([1.0, 3.0, 3.0, 0.0]))[1]
+
+
+def test_a_meter_has_a_resolution() -> None:
+    seen = observe(RUN, COST, [LatencyCycles(resolution=10), EnergyPj(resolution=0.5)]).channels
+    assert seen["latency_cycles"].tolist() == [100, 100]
+    assert seen["energy_pj"].tolist() == [3.0, 4.5]  # halves to even
+
+
+def test_a_meter_has_noise_of_its_own_for_each_model_and_channel() -> None:
+    run = FakeRun(np.zeros((4000, 2), dtype=np.int32), 1.0, np.full(4000, 1000), {})
+    cost = FakeCost(np.full(4000, 1000.0))
+
+    def readings(seed: int) -> dict[str, np.ndarray]:
+        deployed = Deployed(run.outputs, chip=Chip(run, cost), seed=seed)
+        return dict(look(deployed, [LatencyCycles(noise=20), EnergyPj(noise=20)]).channels)
+
+    first, again, other = readings(0), readings(0), readings(1)
+    np.testing.assert_array_equal(first["latency_cycles"], again["latency_cycles"])
+    assert abs(first["latency_cycles"].std() - 20) < 1
+    assert (first["latency_cycles"] != other["latency_cycles"]).all()
+    assert (first["latency_cycles"] != first["energy_pj"]).all()
+
+
+def test_the_threat_tells_what_was_changed() -> None:
+    threat = observe(RUN, COST, [LatencyCycles(noise=20), "label"]).threat
+    assert threat == "one query per sample on the accelerator; reads latency_cycles (noise=20.0), label"
+
+
+def test_what_takes_more_queries_must_be_supplied() -> None:
+    with pytest.raises(BadInput, match="loss_trajectory, and supplied is nothing"):
+        observe(RUN, COST, ["loss_trajectory"])
+    supplied = {"loss_trajectory": np.ones((2, 5))}
+    seen = look(Deployed(RUN.outputs, supplied=supplied), ["loss_trajectory"]).channels["loss_trajectory"]
+    assert seen is supplied["loss_trajectory"]

@@ -1,13 +1,11 @@
-"""The membership attacks: importing this package enters them in the registry."""
+"""The membership attacks, one file each: importing this package enters them all in the registry."""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from hwsim.privacy.attacks.base import Attack
-from hwsim.privacy.attacks.energy import Energy
-from hwsim.privacy.attacks.entropy import Entropy
-from hwsim.privacy.attacks.gap import Gap
-from hwsim.privacy.attacks.joint import Joint
-from hwsim.privacy.attacks.latency import Latency
-from hwsim.privacy.attacks.lira import Lira
-from hwsim.privacy.attacks.loss import Loss
-from hwsim.privacy.attacks.modified_entropy import ModifiedEntropy
 
-__all__ = ["Attack", "Energy", "Entropy", "Gap", "Joint", "Latency", "Lira", "Loss", "ModifiedEntropy"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["Attack"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
+from hwsim.kernels.log_odds import label_log_odds
 from hwsim.registry import Choice
 
 Observed = Mapping[str, NDArray[Any]]
@@ -41,12 +42,19 @@ class Attack(Choice):
                 parts += [re.sub(r"\W+", "_", str(word)) for word in words]
         return "_".join(parts)
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Score every sample against every target, float64 [model, sample]; larger is more member-like.
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
+        """Score every sample against the targets, float64 [target, sample]; larger is more member-like.
 
         `observed` holds at least the channels that the attack needs, [model, sample, ...]; `keep` is
-        bool [model, sample] and `labels` int64 [sample], as in a Game. Row t scores target t and
-        reads the rows of `keep` of the other models only, its shadows.
+        bool [model, sample] and `labels` int64 [sample], as in a Game. Row i scores the model
+        `targets[i]`, every model in turn when no targets are given. It reads the rows of `keep` of
+        the other models only, its shadows.
         """
         raise NotImplementedError
 
@@ -66,8 +74,20 @@ def log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[
         raise BadInput("logits", f"{classes} class", "two classes or more")
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise BadInput("labels", f"{labels.min()} to {labels.max()}", f"0 to {classes - 1}, the classes of the logits")
-    own = logits[..., np.arange(len(labels)), labels]
-    others = np.where(np.arange(classes) == labels[:, None], -np.inf, logits)
-    top = others.max(axis=-1)
-    odds: NDArray[np.float64] = own - (top + np.log(np.exp(others - top[..., None]).sum(axis=-1)))
-    return odds
+    rows = np.ascontiguousarray(logits, dtype=np.float64).reshape(-1, classes)
+    return np.asarray(label_log_odds(rows, labels).reshape(logits.shape[:-1]))
+
+
+def target_rows(models: int, targets: Sequence[int] | None) -> NDArray[np.int64]:
+    """The models that `scores` is asked for, int64 [target]: every one when `targets` is None.
+
+    Raises BadInput when one of them is no model of the game.
+
+    >>> target_rows(3, None).tolist(), target_rows(3, [2]).tolist()
+    ([0, 1, 2], [2])
+    """
+    rows = np.arange(models, dtype=np.int64) if targets is None else np.asarray(targets, dtype=np.int64).reshape(-1)
+    for row in rows.tolist():
+        if not 0 <= row < models:
+            raise BadInput("targets", row, f"0 to {models - 1}, the models of the game")
+    return rows

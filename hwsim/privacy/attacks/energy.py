@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attacks.base import Attack, Observed
+from hwsim.privacy.attacks.base import Observed
 from hwsim.privacy.attacks.likelihood import log_ratio
+from hwsim.privacy.attacks.shadows import ShadowAttack
 from hwsim.registry import register
 
 
 @register("attack", "energy", citation="Own definition: the likelihood ratio of LiRA on the energy of one inference")
-class Energy(Attack):
+class Energy(ShadowAttack):
     """Likelihood ratio on the energy of one inference alone, with shrinkage variance as in `lira`.
 
     Where no model's energy depends on the weights every score is zero, and the AUC exactly one half.
     """
 
     name = "energy"
-    least_models = 6
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The energy of one inference."""
         return ("energy_pj",)
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
         """See Attack."""
-        return log_ratio(observed["energy_pj"], keep)
+        return log_ratio(observed["energy_pj"], keep, targets=targets)

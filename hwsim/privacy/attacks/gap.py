@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attacks.base import Attack, Observed
+from hwsim.privacy.attacks.base import Attack, Observed, target_rows
 from hwsim.registry import register
 
 
@@ -17,12 +19,19 @@ class Gap(Attack):
     """
 
     name = "gap"
+    least_models = 1
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The predicted label."""
         return ("label",)
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
         """See Attack."""
-        return np.asarray(observed["label"] == labels, dtype=np.float64)
+        return np.asarray(observed["label"][target_rows(len(keep), targets)] == labels, dtype=np.float64)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from hwsim.privacy.attacks.base import Attack, Observed
+from hwsim.privacy.attacks.base import Observed, log_odds, target_rows
 from hwsim.privacy.attacks.likelihood import log_ratio
-from hwsim.privacy.attacks.lira import label_log_odds
+from hwsim.privacy.attacks.shadows import ShadowAttack
 from hwsim.registry import register
 
 JointChannel = Literal["logits", "latency_cycles", "energy_pj", "sensitive_regions"]
 
 
 @register("attack", "joint", citation="Own definition, after N. Carlini et al. 2022 and Z. Li et al., CCS 2022")
-class Joint(Attack):
+class Joint(ShadowAttack):
     """The sum of the log-likelihood ratios of several `channels`, each with shrinkage variance as in `lira`.
 
     The sum takes the channels as independent given the membership, so channels that say the same
@@ -25,7 +26,6 @@ class Joint(Attack):
     """
 
     name = "joint"
-    least_models = 6
 
     channels: tuple[JointChannel, ...] = Field(default=("logits", "latency_cycles", "energy_pj"), min_length=1)
 
@@ -41,9 +41,16 @@ class Joint(Attack):
         """The chosen channels."""
         return self.channels
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
         """See Attack."""
-        total = np.zeros(keep.shape)
+        total = np.zeros((len(target_rows(len(keep), targets)), keep.shape[1]))
         for name in self.channels:
-            total += log_ratio(label_log_odds(observed, labels) if name == "logits" else observed[name], keep)
+            values = log_odds(observed[name], labels) if name == "logits" else observed[name]
+            total += log_ratio(values, keep, targets=targets)
         return total

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attacks.base import Attack, Observed
+from hwsim.privacy.attacks.base import Observed
 from hwsim.privacy.attacks.likelihood import log_ratio
+from hwsim.privacy.attacks.shadows import ShadowAttack
 from hwsim.registry import register
 
 
 @register(
     "attack", "latency", citation="After Z. Li et al., Auditing Membership Leakages of Multi-Exit Networks, CCS 2022"
 )
-class Latency(Attack):
+class Latency(ShadowAttack):
     """Likelihood ratio on the cycles of one inference alone, with shrinkage variance as in `lira`.
 
     Where no model's time depends on the weights every score is zero, and the AUC exactly one half.
     """
 
     name = "latency"
-    least_models = 6
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The cycles of one inference."""
         return ("latency_cycles",)
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
         """See Attack."""
-        return log_ratio(observed["latency_cycles"], keep)
+        return log_ratio(observed["latency_cycles"], keep, targets=targets)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwsim.privacy.attacks.base import Attack, Observed, log_odds
-from hwsim.privacy.attacks.likelihood import PRIOR_STRENGTH, Variance, log_ratio
+from hwsim.privacy.attacks.base import Observed, log_odds
+from hwsim.privacy.attacks.likelihood import PRIOR_STRENGTH, Variance, least_per_side, log_ratio, out_evidence
+from hwsim.privacy.attacks.shadows import ShadowAttack, Sides
 from hwsim.registry import register
 
 
@@ -16,30 +20,61 @@ from hwsim.registry import register
     "lira",
     citation="N. Carlini et al., Membership Inference Attacks From First Principles, IEEE S&P 2022",
 )
-class Lira(Attack):
-    """Online likelihood-ratio attack on the log-odds of the label.
+class Lira(ShadowAttack):
+    """Likelihood-ratio attack on the log-odds of the label.
+
+    `mode` "online" (default) asks whether the target looks more like the shadows that hold the sample
+    or like those that do not. "offline" knows only the latter, and asks how few of them would be as
+    sure as the target: the paper's one-sided test. "offline_two_sided" is what the code released with
+    the paper computes, the negated log density of the out-shadows, which takes a target that is
+    much *less* sure than they are for a member too.
 
     `variance` says how the spread of a sample's shadows is estimated: "shrinkage" (default) between
-    its own and the pooled one, with the weight `prior_strength`, good at any number of shadows;
-    "pooled" (the paper's fixed variance); "per_point", from 64 models on.
+    its own and the pooled one, with the weight `prior_strength`, good at any number of shadows; it
+    predicts a Student-t and is the idea of BaVarIA (arXiv 2603.11799), which has no entry of its own.
+    "pooled" is the paper's fixed variance; "per_point" serves from 64 models on, and needs two shadows on
+    each side.
+
+    Means stand where the paper takes medians. With 4 models a side has one shadow and nothing can be
+    pooled; the variance is then a common one, too large. Samples without shadows on a side score 0 (the
+    median, if two-sided).
     """
 
     name = "lira"
-    least_models = 6
 
-    variance: Variance = "shrinkage"
-    prior_strength: float = Field(default=PRIOR_STRENGTH, gt=0)
+    mode: Literal["online", "offline", "offline_two_sided"] = Field(
+        default="online", description="in- and out-shadows, or out-shadows alone with a one- or two-sided test"
+    )
+    variance: Variance = Field(default="shrinkage", description="how the spread of a sample's shadows is estimated")
+    prior_strength: float = Field(
+        default=PRIOR_STRENGTH, gt=0, description="observations that the pooled variance counts for in the shrinkage"
+    )
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The logits."""
         return ("logits",)
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    @property
+    def sides(self) -> Sides:
+        """Both online, the out-shadows offline."""
+        return "both" if self.mode == "online" else "out"
+
+    @property
+    def least_per_side(self) -> int:
+        """Two where the variance is a sample's own, else one."""
+        return least_per_side(self.variance)
+
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
         """See Attack."""
-        return log_ratio(label_log_odds(observed, labels), keep, self.variance, self.prior_strength)
-
-
-def label_log_odds(observed: Observed, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The log-odds of each sample's label, float64 [model, sample]."""
-    return np.stack([log_odds(logits, labels) for logits in observed["logits"]])
+        odds = log_odds(observed["logits"], labels)
+        if self.mode == "online":
+            return log_ratio(odds, keep, self.variance, self.prior_strength, targets)
+        two_sided = self.mode == "offline_two_sided"
+        return out_evidence(odds, keep, self.variance, self.prior_strength, targets, two_sided)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attacks.base import Attack, Observed, log_odds
+from hwsim.privacy.attacks.base import Attack, Observed, log_odds, target_rows
+from hwsim.privacy.attacks.mean_shadow import log_probability
 from hwsim.registry import register
 
 
@@ -17,12 +20,19 @@ class Loss(Attack):
     """
 
     name = "loss"
+    least_models = 1
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The logits."""
         return ("logits",)
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
         """See Attack."""
-        return np.stack([-np.logaddexp(0.0, -log_odds(logits, labels)) for logits in observed["logits"]])
+        return log_probability(log_odds(observed["logits"][target_rows(len(keep), targets)], labels))

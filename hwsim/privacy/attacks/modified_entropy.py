@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attacks.base import Attack, Observed, log_odds
+from hwsim.privacy.attacks.base import Attack, Observed, log_odds, target_rows
 from hwsim.registry import register
 
 
@@ -22,21 +24,30 @@ class ModifiedEntropy(Attack):
     """
 
     name = "modified_entropy"
+    least_models = 1
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The logits."""
         return ("logits",)
 
-    def scores(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
         """See Attack."""
-        return np.stack([_negated(logits, labels) for logits in observed["logits"]])
+        return np.stack([_negated(logits, labels) for logits in observed["logits"][target_rows(len(keep), targets)]])
 
 
 def _negated(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    score = np.zeros(len(labels))
-    for k in range(logits.shape[-1]):
-        phi = log_odds(logits, np.full_like(labels, k))
+    samples, classes = logits.shape
+    every = np.repeat(np.arange(classes), samples)  # all classes in one call
+    by_class = log_odds(np.tile(logits, (classes, 1)), every).reshape(classes, samples)
+    score = np.zeros(samples)
+    for k, phi in enumerate(by_class):
         log_p, log_not_p = -np.logaddexp(0.0, -phi), -np.logaddexp(0.0, phi)
         score += np.where(labels == k, np.exp(log_not_p) * log_p, np.exp(log_p) * log_not_p)
     return score

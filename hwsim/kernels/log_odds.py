@@ -1,0 +1,118 @@
+"""Log-odds of the label, from many logits at once."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import prange, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from hwsim.kernels.compile import JIT, kernel
+
+BLOCK = 64
+"""Rows that are worked on together, a class at a time, so that the processor takes several in one step."""
+
+SUM_BITS = 62
+"""A sum over all classes stays at two to this or below."""
+
+_LOG2_E = 1 / math.log(2)
+_LN2_HIGH = float(np.float32(math.log(2)))
+_LN2_LOW = math.log(2) - _LN2_HIGH
+_TO_INTEGER = 1.5 * 2.0**52
+"""A float plus this one has the nearest integer in its last bits."""
+
+_SMALLEST = -708.0
+"""Exponentials below e to this are taken as this one: beside the largest, which is 1, nobody sees them."""
+
+_C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10, _C11, _C12, _C13 = (1 / math.factorial(n) for n in range(2, 14))
+
+
+@intrinsic
+def _bits(typing_context, number):  # type: ignore[no-untyped-def]
+    """The 64 bits of a float64, as an int64."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        return b.bitcast(arguments[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), generate
+
+
+@intrinsic
+def _from_bits(typing_context, bits):  # type: ignore[no-untyped-def]
+    """The float64 with these 64 bits."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        return b.bitcast(arguments[0], context.get_value_type(types.float64))
+
+    return types.float64(types.int64), generate
+
+
+@kernel(inline="always")
+def _exp_in_steps(x: float) -> float:
+    """e**x of x <= 0, within one unit in the last place; NaN stays NaN.
+
+    x = n ln 2 + r with an integer n and a small r, whose exponential is a Taylor polynomial; n is
+    added to the exponent bits of the result. No branch and no call, so loops of it become vectors.
+    """
+    x = _SMALLEST if x < _SMALLEST else x
+    shifted = x * _LOG2_E + _TO_INTEGER
+    n = shifted - _TO_INTEGER
+    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+    p = _C13
+    p = p * r + _C12
+    p = p * r + _C11
+    p = p * r + _C10
+    p = p * r + _C9
+    p = p * r + _C8
+    p = p * r + _C7
+    p = p * r + _C6
+    p = p * r + _C5
+    p = p * r + _C4
+    p = p * r + _C3
+    p = p * r + _C2
+    p = (p * r) * r + r + 1.0
+    return _from_bits(_bits(p) + (_bits(shifted) << 52))  # type: ignore[call-arg]
+
+
+_exp = _exp_in_steps if JIT else math.exp
+
+
+@kernel(parallel=True)
+def label_log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """z_y - logsumexp of the other logits: `logits` float64 [row, class], returns float64 [row].
+
+    The rows are the samples again and again, one model after the other: row r has the label
+    `labels[r % len(labels)]`. Each of the other logits counts with its exponential over that of the
+    largest, so that nothing overflows and nothing saturates. These are rounded to 2**-50 or finer
+    and added as integers: the order of the classes changes no bit, and neither does a number added to
+    all logits where the differences of logits are exact, so that outputs which tie stay tied. A row
+    with NaN gives NaN.
+    """
+    rows, classes = logits.shape
+    odds = np.empty(rows)
+    unit = 2.0**SUM_BITS
+    while unit * classes > 2.0**SUM_BITS:
+        unit /= 2
+    for block in prange((rows + BLOCK - 1) // BLOCK):
+        begin = block * BLOCK
+        width = min(BLOCK, rows - begin)
+        z = np.zeros((classes, BLOCK))
+        own, top, total = np.zeros(BLOCK), np.full(BLOCK, -np.inf), np.zeros(BLOCK, dtype=np.int64)
+        for b in range(width):
+            for k in range(classes):
+                z[k, b] = logits[begin + b, k]
+            label = labels[(begin + b) % len(labels)]
+            own[b] = z[label, b]
+            z[label, b] = -np.inf
+        for k in range(classes):
+            for b in range(BLOCK):
+                top[b] = top[b] if top[b] > z[k, b] or top[b] != top[b] else z[k, b]
+        for k in range(classes):
+            for b in range(BLOCK):
+                total[b] += np.int64(_exp(z[k, b] - top[b]) * unit)
+        for b in range(width):
+            odds[begin + b] = (own[b] - top[b]) - math.log(total[b] / unit)
+    return odds
