@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-MODEL_VERSION = 2
+MODEL_VERSION = 3
 """Raised whenever a default changes a number; part of every point's key."""
 
 _PUBLIC = {
@@ -36,6 +36,8 @@ _PUBLIC = {
     "estimate": "hwsim.machine",
     "observe": "hwsim.privacy",
     "audit": "hwsim.privacy",
+    "score": "hwsim.privacy",
+    "paired_difference": "hwsim.privacy",
     "Game": "hwsim.privacy",
     "balanced_keep": "hwsim.privacy",
     "Design": "hwsim.design",
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
     from hwsim.network.file import load, save
     from hwsim.network.graph import Network
     from hwsim.network.layer import Layer
-    from hwsim.privacy import Game, audit, balanced_keep, observe
+    from hwsim.privacy import Game, audit, balanced_keep, observe, paired_difference, score
     from hwsim.registry import build, family
     from hwsim.study.engine import run_study
     from hwsim.study.study import Study, load_study

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from hwsim import MODEL_VERSION, registry
 from hwsim.errors import BadInput, HwsimError, UnknownName
@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "game": {},
         "channels": ["logits", "latency_cycles", "energy_pj"],
         "attacks": ["loss", "lira"],
+        "shadows": "matched",
         "seed": 0,
     }
 )
@@ -47,6 +48,8 @@ class Membership(Choice):
     models: int = Field(16, ge=4, le=4096, description="models trained; each is the target in turn; even")
     samples: int | None = Field(None, ge=8, description="size of the pool; the whole data set when not given")
     calibration: int = Field(128, ge=1, description="samples that a quantizer may look at")
+    auxiliary: int = Field(0, ge=0, description="samples of nobody that an adversary distils students with")
+    split: str | None = Field(None, description="a published split of the data set instead of a random pool")
 
     @field_validator("models")
     @classmethod
@@ -54,6 +57,12 @@ class Membership(Choice):
         if models % 2:
             raise ValueError("an even number, so that every sample is in exactly half of the models")
         return models
+
+    @model_validator(mode="after")
+    def _one_pool(self) -> Membership:
+        if self.split is not None and self.samples is not None:
+            raise BadInput("game.samples", self.samples, f"nothing: the split {self.split!r} says how many there are")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +84,13 @@ class Design:
     accelerator: Any
     technology: Any
     game: Membership
-    channels: tuple[str, ...]
+    channels: tuple[Any, ...]
     attacks: tuple[Any, ...]
+    shadows: str
     seed: int
     names: Mapping[str, str]
     attack_names: tuple[str, ...]
+    channel_names: tuple[str, ...]
 
     @classmethod
     def resolve(cls, mapping: Mapping[str, Any]) -> Design:
@@ -94,10 +105,11 @@ class Design:
         chosen = {group: _choose(group, mapping.get(group, DEFAULTS[group])) for group in CHOICES}
         attacks = _attacks(mapping.get("attacks", DEFAULTS["attacks"]))
         channels = _channels(mapping.get("channels", DEFAULTS["channels"]))
+        shown = [name for name, _ in channels]
         for _, attack in attacks:
             for need in attack.needs:
-                if need not in channels:
-                    raise BadInput("channels", list(channels), f"a list that holds {need}, which {attack.label} needs")
+                if need not in shown:
+                    raise BadInput("channels", shown, f"a list that holds {need}, which {attack.label} needs")
         game = registry.validate(Membership, _table("game", mapping.get("game", {})), "game")
         for _, attack in attacks:
             if game.models < attack.least_models:
@@ -105,11 +117,13 @@ class Design:
         return cls(
             **{group: made for group, (_, made) in chosen.items()},
             game=game,
-            channels=channels,
+            channels=tuple(channel for _, channel in channels),
             attacks=tuple(attack for _, attack in attacks),
+            shadows=_shadows(mapping.get("shadows", DEFAULTS["shadows"])),
             seed=_seed(mapping.get("seed", DEFAULTS["seed"])),
             names={group: name for group, (name, _) in chosen.items()},
             attack_names=tuple(name for name, _ in attacks),
+            channel_names=tuple(shown),
         )
 
     @cached_property
@@ -118,15 +132,16 @@ class Design:
         choices = {group: _plain(self.names[group], getattr(self, group)) for group in CHOICES}
         return choices | {
             "game": self.game.model_dump(mode="json"),
-            "channels": list(self.channels),
+            "channels": [_shortest(n, c) for n, c in zip(self.channel_names, self.channels, strict=True)],
             "attacks": [_plain(n, a) for n, a in zip(self.attack_names, self.attacks, strict=True)],
+            "shadows": self.shadows,
             "seed": self.seed,
         }
 
     @property
     def idle(self) -> tuple[str, ...]:
         """The groups that the result does not depend on: a network that is no integers runs on no machine."""
-        return () if self.quantizer.integer else ("accelerator", "technology")
+        return () if self.quantizer.integer else ("accelerator", "technology", "shadows")
 
     @cached_property
     def key(self) -> str:
@@ -177,11 +192,20 @@ def _list(where: str, given: Any) -> list[Any]:
     return list(given)
 
 
-def _channels(given: Any) -> tuple[str, ...]:
-    names = _list("channels", given)
-    for name in names:
-        registry.find("channel", str(name), "channels")
-    return tuple(sorted(set(names)))  # an adversary sees a set: the order must not change the key
+def _channels(given: Any) -> list[tuple[str, Any]]:
+    channels: dict[str, Any] = {}
+    for place, one in enumerate(_list("channels", given)):
+        if isinstance(one, str):
+            registry.find("channel", one, "channels")
+        name, channel = _choose("channel", one, f"channels[{place}]")
+        if channels.setdefault(name, channel) != channel:
+            raise BadInput("channels", f"{name} twice, with different settings", "each channel once")
+    return sorted(channels.items(), key=lambda pair: pair[0])  # a set: the order must not change the key
+
+
+def _shortest(name: str, channel: BaseModel) -> str | dict[str, Any]:
+    """The name alone where all settings are the defaults."""
+    return name if channel == type(channel)() else _plain(name, channel)
 
 
 def _attacks(given: Any) -> list[tuple[str, Any]]:
@@ -191,6 +215,16 @@ def _attacks(given: Any) -> list[tuple[str, Any]]:
         if labels.count(label) > 1:
             raise BadInput("attacks", labels, f"each attack once; {label} stands here twice")
     return attacks
+
+
+SHADOWS = ("matched", "both")
+"""What shadow models an adversary has: the target's own deployment; or, as a second column, full precision too."""
+
+
+def _shadows(given: Any) -> str:
+    if given not in SHADOWS:
+        raise UnknownName("shadows", str(given), SHADOWS)
+    return str(given)
 
 
 def _seed(given: Any) -> int:

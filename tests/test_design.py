@@ -21,7 +21,9 @@ def test_a_design_exposes_its_objects_names_and_full_settings():
     assert design.names["quantizer"] == "fake_quantizer"
     assert design.quantizer.w_bits == 4
     assert design.settings["quantizer"] == {"name": "fake_quantizer", "w_bits": 4, "a_bits": 8}
-    assert design.settings["game"] == {"models": 16, "samples": None, "calibration": 128}
+    assert design.settings["game"] == {
+        "models": 16, "samples": None, "calibration": 128, "auxiliary": 0, "split": None,
+    }  # fmt: skip
     assert design.settings["attacks"] == [{"name": "fake_loss"}]
 
 
@@ -43,6 +45,9 @@ def test_settings_resolve_to_the_same_key():
         {"game__models": 18},
         {"game__samples": 100},
         {"game__calibration": 64},
+        {"game__auxiliary": 64},
+        {"game__split": "halves"},
+        {"shadows": "both"},
         {"channels": ["logits", "latency_cycles"]},
         {"attacks": []},
         {"seed": 1},
@@ -71,7 +76,7 @@ def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypa
     ("change", "text"),
     [
         ({"quantiser": "x"}, "design: got quantiser; allowed: accelerator, attacks, channels, dataset, game, model, "
-                             "quantizer, seed, technology. Did you mean 'quantizer'?"),
+                             "quantizer, seed, shadows, technology. Did you mean 'quantizer'?"),
         ({"quantizer__w_bits": 9}, "quantizer.w_bits: got 9; allowed: 1 to 8"),
         ({"quantizer__w_bit": 4}, "quantizer.w_bit: got w_bit; allowed: a_bits, w_bits. Did you mean 'w_bits'?"),
         ({"quantizer": "fake_quantiser"}, "quantizer.name: got fake_quantiser; allowed: fake_quantizer, no_quantizer, "
@@ -82,7 +87,7 @@ def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypa
                                           "Did you mean 'max_bits'?"),
         ({"game__models": 5}, "game.models: got 5; allowed: an even number, so that every sample is in exactly half "
                               "of the models"),
-        ({"game__members": 5}, "game.members: got members; allowed: calibration, models, samples. "
+        ({"game__members": 5}, "game.members: got members; allowed: auxiliary, calibration, models, samples, split. "
                                "Did you mean 'models'?"),
         ({"channels": "logits"}, "channels: got logits; allowed: a list of names"),
         ({"channels": ["logit"]}, "channels: got logit; allowed: latency_cycles, logits. Did you mean 'logits'?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -18,15 +19,21 @@ from hwsim.quantizers.grid import Grid, Scheme
 from hwsim.registry import register
 
 
+@dataclass(frozen=True)
 class LSQRule:
-    """Step sizes start at 2 mean|v| / sqrt(largest code); one step per tensor, symmetric grids."""
+    """Step sizes start at 2 mean|v| / sqrt(largest code); one step per tensor.
+
+    With `narrow` weights have as many codes below zero as above.
+    """
+
+    narrow: bool = False
 
     def weights(self, weight: Tensor, bits: int, per_channel: bool) -> Grid:
         """Signed grid with one step per layer, as in the paper; at 1 bit -m and +m with m = mean |weight|."""
         mean, zero = weight.flatten(1).abs().mean(1), torch.zeros(len(weight))
         if bits == 1:
             return Grid(1, False, mean.float().clamp_min(MIN_STEP), zero, kind=Kind.BINARY)
-        return Grid(bits, True, _start(mean, 2 ** (bits - 1) - 1), zero)
+        return Grid(bits, True, _start(mean, 2 ** (bits - 1) - 1), zero, narrow=self.narrow)
 
     def activations(self, values: Tensor, bits: int, unsigned: bool) -> Grid:
         """Unsigned grid where values cannot be negative, else signed (of 2 bits at least)."""
@@ -51,10 +58,13 @@ class LSQ(UniformBits):
 
     epochs: int = Field(10, ge=1, le=1000, description="epochs of fine-tuning")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's rate at the start of a cosine decay")
+    narrow: bool = Field(
+        False, description="leave out the most negative weight code: 2 bits are then ternary (1.58 bits)"
+    )
 
     def scheme(self, graph: FloatGraph, weights: Weights, calibration: Tensor) -> Scheme:
         """Grids to start the fine-tuning from."""
-        return calibrate(LSQRule(), self, graph, weights, calibration)
+        return calibrate(LSQRule(self.narrow), self, graph, weights, calibration)
 
 
 def _start(mean: Tensor, top: int) -> Tensor:

@@ -13,11 +13,18 @@ from hwsim import registry
 from hwsim.design import Design
 from hwsim.machine import CAUSES, COMPONENTS, Cost, Run, estimate, simulate
 from hwsim.network.graph import Network
-from hwsim.privacy import Game, Observation, audit, observe, observe_floats
+from hwsim.privacy import Leakage, Observation, audit
+from hwsim.privacy.attacks import Attack
+from hwsim.privacy.channels import Chip, ChipChannel, Deployed
+from hwsim.privacy.observe import look, stack
+from hwsim.privacy.unmatched import Unmatched
 from hwsim.rng import derive_seed
+from hwsim.study.arena import Arena
+from hwsim.study.stand import Stand
+from hwsim.study.supply import supplied
 
-FLOAT_CHANNELS = ("label", "logits", "probabilities")
-"""What a model that runs on no accelerator still shows."""
+OUTPUTS_ALONE = "lira"
+OUTPUT_CHANNELS = ("label", "logits", "probabilities", "top_k")
 
 BASELINE = "tpu_like"
 """Energies are relative to the 8-bit network on this accelerator, priced by the same technology."""
@@ -31,40 +38,79 @@ class Baseline:
     codes: NDArray[np.integer]
 
 
-def hardware_result(
-    design: Design,
-    game: Game,
-    clean_labels: NDArray[np.int64],
-    networks: Sequence[Network],
-    codes: Sequence[NDArray[np.integer]],
-    baseline: Baseline,
-) -> dict[str, Any]:
+def hardware_result(design: Design, stand: Stand, baseline: Baseline) -> dict[str, Any]:
     """The row of a quantized ensemble on the design's accelerator; raises Infeasible where it cannot run."""
-    runs = [simulate(network, design.accelerator, inputs) for network, inputs in zip(networks, codes, strict=True)]
+    runs = [simulate(n, design.accelerator, codes) for n, codes in zip(stand.networks, stand.codes, strict=True)]
     costs = [estimate(run, design.technology) for run in runs]
-    observations = [observe(run, cost, design.channels) for run, cost in zip(runs, costs, strict=True)]
     outputs = np.stack([run.outputs for run in runs])
     energy_pj = float(np.mean([cost.total_energy_pj.mean() for cost in costs]))
-    row = _accuracy(outputs.argmax(axis=2), game, clean_labels) | _machine(runs, costs)
+    row = _accuracy(outputs.argmax(axis=2), stand.arena) | _machine(runs, costs)
     row["energy_relative"] = energy_pj / _baseline_energy_pj(baseline, design, costs[0].mode)
-    return row | _leakage(design, design.attacks, observations, game)
+    chips = [Chip(run, cost) for run, cost in zip(runs, costs, strict=True)]
+    observations = _observe(design, stand, outputs, design.channels, chips)
+    attacks = list(design.attacks)
+    if design.shadows == "both":
+        attacks += _with_float_shadows(design, stand)
+    return row | _leakage(design, attacks, observations, stand)
 
 
-def float_result(
-    design: Design, game: Game, clean_labels: NDArray[np.int64], logits: NDArray[np.float64]
-) -> dict[str, Any]:
-    """The row of the unquantized ensemble, logits [model, sample, class]: accuracy and leakage, no cost."""
-    channels = [name for name in design.channels if name in FLOAT_CHANNELS]
-    attacks = [attack for attack in design.attacks if set(attack.needs) <= set(channels)]
-    observations = [observe_floats(one, channels) for one in logits]
-    return _accuracy(logits.argmax(axis=2), game, clean_labels) | _leakage(design, attacks, observations, game)
+def float_result(design: Design, stand: Stand) -> dict[str, Any]:
+    """The row of the unquantized ensemble: accuracy and leakage, no cost and no side channel."""
+    channels = [channel for channel in design.channels if not isinstance(channel, ChipChannel)]
+    names = {channel.name for channel in channels}
+    attacks = [attack for attack in design.attacks if set(attack.needs) <= names]
+    observations = _observe(design, stand, stand.float_logits, channels) if attacks else []
+    return _accuracy(stand.float_logits.argmax(axis=2), stand.arena) | _leakage(design, attacks, observations, stand)
 
 
-def _accuracy(predicted: NDArray[np.int64], game: Game, clean_labels: NDArray[np.int64]) -> dict[str, Any]:
+def _observe(
+    design: Design,
+    stand: Stand,
+    outputs: NDArray[Any],
+    channels: Sequence[Any],
+    chips: Sequence[Chip] | None = None,
+) -> list[Observation]:
+    """What the adversary sees of every model; `outputs` are raw, [model, sample, class]."""
+    further = supplied(stand, channels)
+    narrow = any(getattr(channel, "bits", 64) < 32 for channel in channels)
+    return [
+        look(
+            Deployed(
+                outputs[model],
+                stand.scale(model),
+                full_scale=stand.full_scales[model] if narrow else None,
+                chip=chips[model] if chips else None,
+                supplied=further[model],
+                seed=derive_seed(design.seed, "meters", model),
+            ),
+            channels,
+        )
+        for model in range(stand.models)
+    ]
+
+
+def _with_float_shadows(design: Design, stand: Stand) -> list[Attack]:
+    """The attacks once more, with shadow models in full precision; those that read a chip have none."""
+    floats = Stand(design, stand.arena, stand.ensemble)
+    channels = [channel for channel in design.channels if not isinstance(channel, ChipChannel)]
+    names = {channel.name for channel in channels}
+    attacks = [a for a in design.attacks if isinstance(a, Attack) and set(a.needs) <= names]
+    if not attacks:
+        return []
+    shadows = stack(_observe(design, floats, stand.float_logits, channels))
+    return [Unmatched(attack=attack, shadows=shadows, word="float_shadows") for attack in attacks]
+
+
+def _accuracy(predicted: NDArray[np.int64], arena: Arena) -> dict[str, Any]:
     """Accuracy on each model's non-members, against clean labels; and the gap that members' labels show."""
+    game, clean_labels = arena.game, arena.clean_labels
     members = (predicted == game.labels)[game.keep].mean()
     others = (predicted == game.labels)[~game.keep].mean()
-    return {"accuracy": float((predicted == clean_labels)[~game.keep].mean()), "test_gap": float(members - others)}
+    return {
+        "accuracy": float((predicted == clean_labels)[~game.keep].mean()),
+        "test_gap": float(members - others),
+        "data_note": arena.data.note,
+    }
 
 
 def _machine(runs: Sequence[Run], costs: Sequence[Cost]) -> dict[str, Any]:
@@ -94,7 +140,22 @@ def _baseline_energy_pj(baseline: Baseline, design: Design, mode: str) -> float:
     return float(estimate(run, design.technology).total_energy_pj.mean())
 
 
-def _leakage(design: Design, attacks: Sequence[Any], observations: Sequence[Observation], game: Game) -> dict[str, Any]:
+def _leakage(
+    design: Design, attacks: Sequence[Any], observations: Sequence[Observation], stand: Stand
+) -> dict[str, Any]:
     if not attacks:
         return {}
-    return audit(observations, game, attacks, derive_seed(design.seed, "audit")).as_row()
+    seed, arena = derive_seed(design.seed, "audit"), stand.arena
+    leakage = audit(observations, arena.game, attacks, seed, inputs=arena.x)
+    return leakage.as_row() | _gains(leakage, attacks)
+
+
+def _gains(leakage: Leakage, attacks: Sequence[Attack]) -> dict[str, float]:
+    """What side channels add to the outputs: paired intervals of the AUC of attacks on both, less that of LiRA."""
+    found: dict[str, float] = {}
+    if OUTPUTS_ALONE in [attack.label for attack in attacks]:
+        for attack in attacks:
+            if "logits" in attack.needs and not set(attack.needs) <= set(OUTPUT_CHANNELS):
+                low, high = leakage.auc_gain(attack.label, over=OUTPUTS_ALONE)
+                found |= {f"{attack.label}_auc_gain_low": low, f"{attack.label}_auc_gain_high": high}
+    return found

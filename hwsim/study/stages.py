@@ -16,18 +16,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from hwsim import MODEL_VERSION, registry
-from hwsim.datasets import Data
 from hwsim.design import Design, content_key
-from hwsim.errors import BadInput, HwsimError, Infeasible
+from hwsim.errors import HwsimError, Infeasible
 from hwsim.interop.float_graph import FloatGraph, Weights, model_slice
 from hwsim.interop.torch_module import import_module
 from hwsim.network.graph import Network
-from hwsim.privacy.game import Game, balanced_keep
-from hwsim.rng import derive_seed, stream
+from hwsim.rng import derive_seed
+from hwsim.study.arena import Arena, prepare
 from hwsim.study.result import Baseline, float_result, hardware_result
+from hwsim.study.stand import Stand
 from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
 from hwsim.training.quantize import build_networks, quantize_ensemble
 
@@ -39,50 +38,6 @@ CHUNK = 8
 
 BASELINE_SAMPLES = 256
 """So many of the audited samples are enough for the mean energy of the baseline."""
-
-
-@dataclass(frozen=True, eq=False)
-class Arena:
-    """The data of a membership game: the audited pool, the calibration samples, and who is a member where."""
-
-    data: Data
-    pool: NDArray[np.int64]
-    calibration: NDArray[np.float32]
-    game: Game
-
-    @property
-    def x(self) -> NDArray[np.float32]:
-        """Audited inputs float32 [sample, *shape]."""
-        return self.data.x[self.pool]
-
-    @property
-    def clean_labels(self) -> NDArray[np.int64]:
-        """Labels of the audited samples before label noise."""
-        return self.data.clean_labels[self.pool]
-
-
-def prepare(design: Design) -> Arena:
-    """Load the data of a design and draw pool, calibration samples and members from its seed.
-
-    Calibration samples are members of no model, so that quantizing reveals nothing about members.
-    """
-    data: Data = design.dataset.load(design.seed)
-    free = len(data.labels) - design.game.calibration
-    if free < 8:
-        most = len(data.labels) - 8
-        raise BadInput("game.calibration", design.game.calibration, f"1 to {most}, to leave 8 samples for the pool")
-    samples = free if design.game.samples is None else design.game.samples
-    if not 8 <= samples <= free:
-        raise BadInput(
-            "game.samples",
-            samples,
-            f"8 to {free}: {design.names['dataset']} has {len(data.labels)} samples, "
-            f"{design.game.calibration} are for calibration",
-        )
-    order = stream(design.seed, "pool").permutation(len(data.labels))
-    calibration, pool = order[: design.game.calibration], order[design.game.calibration :][:samples]
-    keep = balanced_keep(design.game.models, samples, derive_seed(design.seed, "members"))
-    return Arena(data, pool, data.x[calibration], Game(keep, data.labels[pool]))
 
 
 @dataclass(frozen=True)
@@ -101,11 +56,14 @@ class Task:
         design, arena = self.design, prepare(self.design)
         keep = arena.game.keep[self.first : self.first + CHUNK]
         members = Members(arena.x, arena.game.labels, keep, self.first, derive_seed(design.seed, "training"))
+        checkpoint = models / f"{self.key}.checkpoint"  # a sweep that was killed goes on from its last epoch
         if not self.needs:
-            artifact = train(design.model, members, tick).weights
+            artifact = train(design.model, members, tick, checkpoint).weights
         else:
             start = Ensemble(_graph(design, arena), _load(models / f"{self.needs[0]}.npz"))
-            ensemble, scheme = fine_tune(start, design.quantizer, arena.calibration, members, design.model.batch, tick)
+            ensemble, scheme = fine_tune(
+                start, design.quantizer, arena.calibration, members, design.model.batch, tick, checkpoint
+            )
             artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.steps().items()}
         _store(models / f"{self.key}.npz", artifact)
 
@@ -137,49 +95,31 @@ def evaluate(designs: Sequence[Design], models: Path, tick: Tick) -> Iterator[tu
 
     A design that cannot run gives `{"status": "infeasible", "reason": ...}`.
     """
-    lead = designs[0]
-    arena = prepare(lead)
-    ensemble = Ensemble(_graph(lead, arena), _trained(lead, models, tuned=False))
-    if not lead.quantizer.integer:
-        logits = ensemble.logits(arena.x)
-        for number, design in enumerate(designs, start=1):
-            yield design.key, float_result(design, arena.game, arena.clean_labels, logits)
-            tick(number / len(designs))
-        return
-    networks = _networks(lead, arena, ensemble, models)
-    codes = _codes(networks, arena)
-    baseline = _baseline(ensemble, arena)
+    stand = stand_of(designs[0], models)
+    baseline = _baseline(stand) if stand.networks else None
     for number, design in enumerate(designs, start=1):
-        yield design.key, _one(design, arena, networks, codes, baseline)
+        yield design.key, float_result(design, stand) if baseline is None else _one(design, stand, baseline)
         tick(number / len(designs))
 
 
-def _codes(networks: Sequence[Network], arena: Arena) -> list[NDArray[np.integer]]:
-    """The audited inputs as every network takes them; networks that take them alike share one array."""
-    first = networks[0].encode(arena.x)
-    return [
-        first
-        if network.input == networks[0].input and network.input_scale == networks[0].input_scale
-        else network.encode(arena.x)
-        for network in networks
-    ]
+def stand_of(design: Design, models: Path) -> Stand:
+    """The trained models of a design, quantized where it says so, with the arena that they were trained in."""
+    arena = prepare(design)
+    ensemble = Ensemble(_graph(design, arena), _trained(design, models, tuned=False))
+    return Stand(design, arena, ensemble, _networks(design, arena, ensemble, models))
 
 
-def _one(
-    design: Design,
-    arena: Arena,
-    networks: Sequence[Network],
-    codes: Sequence[NDArray[np.integer]],
-    baseline: Baseline,
-) -> dict[str, Any]:
+def _one(design: Design, stand: Stand, baseline: Baseline) -> dict[str, Any]:
     try:
-        return hardware_result(design, arena.game, arena.clean_labels, networks, codes, baseline)
+        return hardware_result(design, stand, baseline)
     except Infeasible as error:
         return {"status": "infeasible", "reason": str(error)}
 
 
 def _networks(design: Design, arena: Arena, ensemble: Ensemble, models: Path) -> list[Network]:
-    """The integer network of every model; one scheme's grids, and where they were trained, the trained steps."""
+    """The integer network of every model, none in full precision; trained steps where the quantizer trains."""
+    if not design.quantizer.integer:
+        return []
     scheme = design.quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(arena.calibration))
     if _trains(design):
         tuned = _trained(design, models, tuned=True)
@@ -188,11 +128,11 @@ def _networks(design: Design, arena: Arena, ensemble: Ensemble, models: Path) ->
     return build_networks(ensemble, scheme)
 
 
-def _baseline(ensemble: Ensemble, arena: Arena) -> Baseline:
+def _baseline(stand: Stand) -> Baseline:
     """The 8-bit network that energies are relative to, and the audited inputs that it is priced on."""
-    one = Ensemble(ensemble.graph, model_slice(ensemble.weights, 0, 1))
-    network = quantize_ensemble(one, registry.build("quantizer", "minmax"), arena.calibration)[0]
-    return Baseline(network, network.encode(arena.x[:BASELINE_SAMPLES]))
+    one = Ensemble(stand.ensemble.graph, model_slice(stand.ensemble.weights, 0, 1))
+    network = quantize_ensemble(one, registry.build("quantizer", "minmax"), stand.arena.calibration)[0]
+    return Baseline(network, network.encode(stand.arena.x[:BASELINE_SAMPLES]))
 
 
 def _trains(design: Design) -> bool:
@@ -207,8 +147,7 @@ def _training_key(design: Design, first: int, tuned: bool = False) -> str:
 
 
 def _graph(design: Design, arena: Arena) -> FloatGraph:
-    classes = int(arena.game.labels.max()) + 1
-    return import_module(design.model.module(arena.data.shape, classes), arena.data.shape)[0]
+    return import_module(design.model.module(arena.data.shape, arena.classes), arena.data.shape)[0]
 
 
 def _trained(design: Design, models: Path, tuned: bool) -> Weights:

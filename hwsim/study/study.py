@@ -44,7 +44,7 @@ RESULT_COLUMNS = (
 
 ATTACK_COLUMNS = tuple(
     f"{statistic}{end}"
-    for statistic in ("auc", "tpr_at_fpr_0.01", "balanced_accuracy")
+    for statistic in ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
     for end in ("", "_low", "_high", "_target_low", "_target_high")
 )
 """The columns of one attack; each is prefixed with the attack's label and an underscore.

@@ -26,7 +26,7 @@ def columns(points: Sequence[Point], results: Mapping[str, Stored]) -> list[str]
     """Axes, status, results, then what only some results have, flags, reason and key."""
     axes = list(dict.fromkeys(path for point in points for path in point.axes))
     known = [*axes, "status", *result_columns(points)]
-    last = ["flags", "reason", "key"]
+    last = ["data_note", "flags", "reason", "key"]
     found = {name for p in points if p.design.key in results for name in results[p.design.key].result}
     return [*known, *sorted(found - set(known) - set(last)), *last]
 

@@ -1,10 +1,12 @@
-"""Train many models of one architecture as one grouped computation, each on its own members."""
+"""Train many models of one architecture together, each on its own members."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hwsim import MODEL_VERSION
 from hwsim.errors import BadInput
 from hwsim.interop.float_graph import Arithmetic, FloatArithmetic, FloatGraph, Weights, logits, models_in, repeat_input
 from hwsim.interop.torch_module import import_module
@@ -19,10 +22,11 @@ from hwsim.quantizers.base import Quantizer
 from hwsim.quantizers.fake import FakeQuantArithmetic
 from hwsim.quantizers.grid import Scheme
 from hwsim.rng import derive_seed, stream
+from hwsim.training.adversarial import Ball, perturb
+from hwsim.training.checkpoint import Checkpoint, setting_key
+from hwsim.training.fit import Course, Loss, Parameters, Tick, fit, models_at_once, one_thread, silent
+from hwsim.training.grouped import GroupArithmetic
 from hwsim.training.models import Model
-
-Tick = Callable[[float], None]
-"""Called with the share of the work that is done, 0 to 1."""
 
 EVALUATION_BATCH = 256
 
@@ -94,12 +98,20 @@ class Ensemble:
         return together
 
 
-def silent(done: float) -> None:
-    """A tick that tells nobody."""
+def train(
+    model: Model,
+    members: Members,
+    tick: Tick = silent,
+    checkpoint: Path | None = None,
+    device: str = "cpu",
+) -> Ensemble:
+    """Train one model per row of `members.keep` by the model's recipe, all together.
 
-
-def train(model: Model, members: Members, tick: Tick = silent) -> Ensemble:
-    """Train one model per row of `members.keep` by the model's recipe, all as one computation.
+    With `checkpoint`, a file, the state is kept after every epoch: the same call after a kill goes on
+    from the last finished epoch and ends with the same bits. The file is removed at the end; one that
+    another setting left there is overwritten. `device` "cuda" trains on a GPU, with other bits than
+    those of the CPU, to which the ensemble comes back. Raises BadInput for a device that is not there
+    and for more weights than fit.
 
     >>> from hwsim.registry import build
     >>> x, labels = np.eye(8, dtype=np.float32), np.arange(8) % 2
@@ -107,13 +119,30 @@ def train(model: Model, members: Members, tick: Tick = silent) -> Ensemble:
     >>> train(build("model", "mlp", hidden=(4,), epochs=1), members).logits(x).shape
     (3, 8, 2)
     """
-    graph, weights = _start(model, members)
-    for tensor in weights.values():
-        tensor.requires_grad_()
-    optimizer = torch.optim.Adam(weights.values(), model.learning_rate, weight_decay=model.weight_decay)
-    recipe = _Recipe("train", model.epochs, model.batch, optimizer)
-    _fit(graph, weights, FloatArithmetic(), members, recipe, tick)
-    return Ensemble(graph, _detached(weights))
+    if device not in DEVICES or (device == "cuda" and not torch.cuda.is_available()):
+        there = "cpu or cuda" if torch.cuda.is_available() else "cpu; torch finds no CUDA device here"
+        raise BadInput("device", device, there)
+    graph, weights = initial_weights(model, members, int(members.labels.max()) + 1)
+    x, labels = torch.from_numpy(members.x).to(device), torch.from_numpy(members.labels).to(device)
+    ball = None if model.adversarial_eps == 0 else Ball(model.adversarial_eps, model.adversarial_steps)
+
+    def loss(parameters: Parameters, models: slice, chosen: Tensor) -> Tensor:
+        inputs, wanted = gather(x, chosen), labels[chosen]
+        if ball is not None:
+            inputs = perturb(graph, parameters, inputs, wanted, ball)
+        arithmetic = GroupArithmetic(models, len(members.keep))
+        return mean_cross_entropy(logits(graph, parameters, inputs, arithmetic), wanted)
+
+    course = course_of(model, members, "train", model.epochs, loss)
+    group = models_at_once(graph, weights, model.batch) if device == "cpu" else len(members.keep)
+    kept = None
+    if checkpoint is not None:
+        settings = {"model": model.model_dump(mode="json"), "class": type(model).__qualname__, "device": device}
+        kept = Checkpoint(checkpoint, _key("train", members, settings))
+    trained = fit({name: tensor.to(device) for name, tensor in weights.items()}, course, group, tick, kept)
+    if kept is not None:
+        kept.remove()
+    return Ensemble(graph, {name: tensor.cpu() for name, tensor in trained.items()})
 
 
 def fine_tune(
@@ -123,34 +152,47 @@ def fine_tune(
     members: Members,
     batch: int = 64,
     tick: Tick = silent,
+    checkpoint: Path | None = None,
 ) -> tuple[Ensemble, Scheme]:
-    """Fine-tune weights and step sizes together, for a quantizer that trains; the scheme holds the learned steps."""
-    graph = ensemble.graph
+    """Fine-tune weights and step sizes together, for a quantizer that trains; the scheme holds the learned steps.
+
+    `checkpoint` is what it is for `train`.
+    """
+    graph, settings = ensemble.graph, quantizer.model_dump(mode="json")
     start = quantizer.scheme(graph, ensemble.weights, torch.from_numpy(calibration))
-    weights = {name: tensor.clone().requires_grad_() for name, tensor in ensemble.weights.items()}
-    steps = {name: step.clone().requires_grad_() for name, step in start.steps().items()}
-    scheme = start.with_steps(steps)
-    settings = quantizer.model_dump()
-    optimizer = torch.optim.Adam([*weights.values(), *steps.values()], settings["learning_rate"])
-    recipe = _Recipe("fine_tune", settings["epochs"], batch, optimizer)
-    _fit(graph, weights, FakeQuantArithmetic(graph, scheme), members, recipe, tick)
-    return Ensemble(graph, _detached(weights)), scheme.with_steps(_detached(steps))
+    parameters = ensemble.weights | {_STEP + name: step for name, step in start.steps().items()}
+    x, labels = torch.from_numpy(members.x), torch.from_numpy(members.labels)
+
+    def loss(parameters: Parameters, models: slice, chosen: Tensor) -> Tensor:
+        weights, steps = _split(parameters)
+        arithmetic = FakeQuantArithmetic(graph, start.with_steps(steps))
+        return mean_cross_entropy(logits(graph, weights, gather(x, chosen), arithmetic), labels[chosen])
+
+    order = partial(members.order, "fine_tune", batch=batch)
+    course = Course(settings["epochs"], batch, settings["learning_rate"], order, loss)
+    kept = None
+    if checkpoint is not None:
+        own = {"quantizer": settings, "class": type(quantizer).__qualname__, "batch": batch}
+        kept = Checkpoint(checkpoint, _key("fine_tune", members, own, _arrays(parameters)))
+    weights, steps = _split(fit(parameters, course, ensemble.models, tick, kept))
+    if kept is not None:
+        kept.remove()
+    return Ensemble(graph, weights), start.with_steps(steps)
 
 
-@dataclass(frozen=True, eq=False)
-class _Recipe:
-    purpose: str
-    epochs: int
-    batch: int
-    optimizer: torch.optim.Optimizer
-
+DEVICES = ("cpu", "cuda")
+"""Where `train` can train."""
 
 MOST_WEIGHTS = 1 << 28
 """Most weights that are trained at once; with gradients and Adam's moments four times as many numbers."""
 
+_STEP = "step "
+"""What stands before the name of a step size among the parameters of a fine-tuning."""
 
-def _start(model: Model, members: Members) -> tuple[FloatGraph, Weights]:
-    shape, classes = members.x.shape[1:], int(members.labels.max()) + 1
+
+def initial_weights(model: Model, members: Members, classes: int) -> tuple[FloatGraph, Weights]:
+    """The graph and the initial weights [model, ...] of every member model; each has a random stream of its own."""
+    shape = members.x.shape[1:]
     with torch.device("meta"):  # sizes without memory
         count = len(members.numbers) * sum(weight.numel() for weight in model.module(shape, classes).parameters())
     if count > MOST_WEIGHTS:
@@ -165,43 +207,45 @@ def _start(model: Model, members: Members) -> tuple[FloatGraph, Weights]:
     return graph, {name: torch.cat([w[name] for w in stacks]) for name in stacks[0]}
 
 
-def _fit(
-    graph: FloatGraph, weights: Weights, arithmetic: Arithmetic, members: Members, recipe: _Recipe, tick: Tick
-) -> None:
-    """Minimise each model's cross-entropy; the sum over models keeps their gradients apart."""
-    all_x, all_labels = torch.from_numpy(members.x), torch.from_numpy(members.labels)
-    steps = members.steps(recipe.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(recipe.optimizer, recipe.epochs * steps)
-    with one_thread():
-        for epoch in range(recipe.epochs):
-            order = torch.from_numpy(members.order(recipe.purpose, epoch, recipe.batch))
-            for chosen in order.split(recipe.batch, dim=1):  # [model, batch]
-                x = _channels_last(all_x[chosen.T].flatten(1, 2))  # [batch, model * channel, ...]
-                labels = all_labels[chosen]
-                out = logits(graph, weights, x, arithmetic)
-                loss = F.cross_entropy(out.flatten(0, 1), labels.flatten(), reduction="sum") / recipe.batch
-                recipe.optimizer.zero_grad()
-                loss.backward()
-                recipe.optimizer.step()
-                schedule.step()
-            tick((epoch + 1) / recipe.epochs)
+def course_of(model: Model, members: Members, purpose: str, epochs: int, loss: Loss) -> Course:
+    """A course by a model's recipe over its members; `purpose` names the random streams of the sample order."""
+    order = partial(members.order, purpose, batch=model.batch)
+    return Course(epochs, model.batch, model.learning_rate, order, loss, model.weight_decay)
 
 
-def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+def gather(x: Tensor, chosen: Tensor) -> Tensor:
+    """Inputs [batch, model * channel, ...] of the samples `chosen` int64 [model, batch] out of x [sample, ...].
+
+    Images come channels last: grouped convolutions run up to three times faster in this layout, with
+    the same numbers.
+    """
+    inputs = x[chosen.T].flatten(1, 2)
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    """Grouped convolutions run up to three times faster in this layout; the numbers are the same."""
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+def mean_cross_entropy(out: Tensor, labels: Tensor) -> Tensor:
+    """Each model's mean cross-entropy, summed over models, which keeps their gradients apart.
+
+    `out` is [model, sample, class], `labels` int64 [model, sample].
+    """
+    return F.cross_entropy(out.flatten(0, 1), labels.flatten(), reduction="sum") / labels.shape[1]
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Pin torch to one thread: sums then run in one order, so results do not depend on the machine's cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _key(
+    purpose: str, members: Members, settings: Mapping[str, Any], more: Mapping[str, NDArray[Any]] | None = None
+) -> str:
+    """The key of a checkpoint: whatever affects the bits of a training, the versions of hwsim and torch included."""
+    versions = {"purpose": purpose, "model_version": MODEL_VERSION, "torch": torch.__version__}
+    numbers = {"first": members.first, "seed": members.seed}
+    arrays: dict[str, NDArray[Any]] = {"x": members.x, "labels": members.labels, "keep": members.keep}
+    return setting_key({**versions, **numbers, **settings}, arrays | dict(more or {}))
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
+def _split(parameters: Parameters) -> tuple[Weights, dict[str, Tensor]]:
+    """Weights and step sizes out of the parameters of a fine-tuning."""
+    weights = {name: tensor for name, tensor in parameters.items() if not name.startswith(_STEP)}
+    return weights, {name.removeprefix(_STEP): parameters[name] for name in parameters if name.startswith(_STEP)}

@@ -12,6 +12,7 @@ from tests.bench import (
     group_memory,
     group_networks,
     group_portable,
+    group_privacy,
     group_startup,
 )
 from tests.bench.row import Row
@@ -25,5 +26,6 @@ GROUPS: Mapping[str, Callable[[], Iterator[Row]]] = {
     "memory": group_memory.rows,
     "portable": group_portable.rows,
     "machine": group_machine.rows,
+    "privacy": group_privacy.rows,
 }
 """By the name that the command line takes, in the order of the table."""

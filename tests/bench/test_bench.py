@@ -164,4 +164,14 @@ def test_both_matrix_products_are_exact():
 
 
 def test_every_group_has_a_name():
-    assert list(GROUPS) == ["gemm", "networks", "bits", "ensemble", "startup", "memory", "portable", "machine"]
+    assert list(GROUPS) == [
+        "gemm",
+        "networks",
+        "bits",
+        "ensemble",
+        "startup",
+        "memory",
+        "portable",
+        "machine",
+        "privacy",
+    ]

@@ -10,7 +10,8 @@ import pytest
 
 from hwsim.design import Design
 from hwsim.errors import BadInput, HwsimError
-from hwsim.study.stages import CHUNK, evaluate, network_key, prepare, training_tasks
+from hwsim.study.arena import prepare
+from hwsim.study.stages import CHUNK, evaluate, network_key, training_tasks
 
 BASE: dict[str, Any] = {
     "dataset": {"name": "breast_cancer", "label_noise": 0.2},

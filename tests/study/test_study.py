@@ -81,7 +81,7 @@ def test_the_mapping_makes_the_same_study():
         ({"study": {"name": 3}}, "study.name: got 3; allowed: a text in quotes"),
         ({"study": 3}, "study: got 3; allowed: a table: [study]"),
         ({"axes": {"quantiser.w_bits": [4]}}, "axes.quantiser.w_bits: got quantiser; allowed: accelerator, attacks, "
-         "channels, dataset, game, model, quantizer, seed, technology. Did you mean 'quantizer'?"),
+         "channels, dataset, game, model, quantizer, seed, shadows, technology. Did you mean 'quantizer'?"),
         ({"axes": {"quantizer.w_bits": 4}}, "axes.quantizer.w_bits: got 4; allowed: a list of at least one value"),
         ({"axes": {"quantizer.w_bits": []}}, "axes.quantizer.w_bits: got []; allowed: a list of at least one value"),
         ({"axes": {"quantizer.w_bits": [4, 9]}}, "point quantizer.w_bits=9: quantizer.w_bits: got 9; allowed: 1 to 8"),

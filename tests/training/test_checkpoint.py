@@ -1,0 +1,139 @@
+"""A training that is stopped anywhere goes on with the same bits as one that was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hwsim.datasets import Data
+from hwsim.privacy.game import balanced_keep
+from hwsim.registry import build
+from hwsim.training import fit
+from hwsim.training.checkpoint import Checkpoint
+from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
+
+MODELS, SAMPLES = 4, 120
+
+
+class Stopped(Exception):
+    pass
+
+
+class StopAfter:
+    """A tick that stops the training at the end of an epoch and counts the epochs that were run."""
+
+    def __init__(self, epochs: int | None = None) -> None:
+        self.left, self.run = epochs, 0
+
+    def __call__(self, done: float) -> None:
+        self.run += 1
+        if self.run == self.left:
+            raise Stopped
+
+
+@pytest.fixture(scope="module")
+def members() -> Members:
+    data: Data = build("dataset", "digits", label_noise=0.15).load(0)
+    return Members(data.x[:SAMPLES], data.labels[:SAMPLES], balanced_keep(MODELS, SAMPLES, 0), first=2, seed=5)
+
+
+MODEL = build("model", "small_cnn", channels=(3, 4), epochs=4, batch=16, weight_decay=1e-3)
+ROBUST = build("model", "mlp", hidden=(8,), epochs=4, adversarial_eps=0.1, adversarial_steps=2)
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+@pytest.mark.parametrize("model", [MODEL, ROBUST], ids=["small_cnn", "robust mlp"])
+@pytest.mark.parametrize("group_bytes", [fit.GROUP_BYTES, 1], ids=["one group", "pairs"])
+def test_a_stopped_training_goes_on_with_the_same_bits(
+    members: Members, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: object, group_bytes: int
+) -> None:
+    monkeypatch.setattr(fit, "GROUP_BYTES", group_bytes)
+    straight, file = train(model, members).weights, tmp_path / "models" / "key.checkpoint"
+    for epochs in (1, 2):
+        with pytest.raises(Stopped):
+            train(model, members, StopAfter(epochs), file)
+    last = StopAfter()
+    assert_same(train(model, members, last, file).weights, straight)
+    assert last.run == 1, "three of four epochs were done before"
+    assert not list(file.parent.iterdir()), "a training that has ended leaves nothing behind"
+
+
+def test_a_stopped_fine_tuning_goes_on_with_the_same_bits(members: Members, tmp_path: Path) -> None:
+    ensemble: Ensemble = train(MODEL.model_copy(update={"epochs": 1}), members)
+    quantizer = build("quantizer", "lsq", w_bits=3, a_bits=3, epochs=3)
+    straight, steps = fine_tune(ensemble, quantizer, members.x[:32], members)
+    with pytest.raises(Stopped):
+        fine_tune(ensemble, quantizer, members.x[:32], members, 64, StopAfter(2), tmp_path / "c")
+    last = StopAfter()
+    tuned, scheme = fine_tune(ensemble, quantizer, members.x[:32], members, 64, last, tmp_path / "c")
+    assert_same(tuned.weights, straight.weights)
+    assert_same(scheme.steps(), steps.steps())
+    assert last.run == 1
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"learning_rate": 1e-3}, {"seed": 6}, {"first": 0}, {"labels": 0}, {"keep": 0}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_checkpoint_of_another_setting_is_not_used(members: Members, tmp_path: Path, change: dict) -> None:
+    file = tmp_path / "c"
+    with pytest.raises(Stopped):
+        train(MODEL, members, StopAfter(2), file)
+    name, value = next(iter(change.items()))
+    model = MODEL.model_copy(update=change) if name == "learning_rate" else MODEL
+    settings = {field: getattr(members, field) for field in ("x", "labels", "keep", "first", "seed")}
+    if name in ("labels", "keep"):
+        value = settings[name].copy()
+        value.flat[0] = not value.flat[0] if name == "keep" else (value.flat[0] + 1) % 10
+    other = Members(**settings | {name: value}) if name != "learning_rate" else members
+    all_epochs = StopAfter()
+    assert_same(train(model, other, all_epochs, file).weights, train(model, other).weights)
+    assert all_epochs.run == 4
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("junk", [b"", b"PK\x03\x04 half a file", b"no archive at all"])
+def test_a_file_that_is_no_checkpoint_is_overwritten(members: Members, tmp_path: Path, junk: bytes) -> None:
+    (file := tmp_path / "c").write_bytes(junk)
+    every = StopAfter()
+    train(MODEL, members, every, file)
+    assert every.run == 4
+    assert not file.exists()
+
+
+def test_a_checkpoint_holds_what_was_saved_and_only_for_its_key(tmp_path: Path) -> None:
+    arrays = {"value a.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    kept = Checkpoint(tmp_path / "c", "key")
+    assert kept.load(arrays) is None
+    kept.save(3, arrays)
+    epochs, loaded = kept.load(arrays) or (0, {})
+    assert epochs == 3
+    np.testing.assert_array_equal(loaded["value a.weight"], arrays["value a.weight"])
+    assert Checkpoint(tmp_path / "c", "other key").load(arrays) is None
+    assert kept.load({"value a.weight": np.zeros((2, 4), np.float32)}) is None
+    assert kept.load({"value a.weight": np.zeros((2, 3))}) is None
+    assert kept.load({"value b.weight": np.zeros((2, 3), np.float32)}) is None
+
+
+def test_an_archive_that_would_fill_the_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "c").open("wb") as file:
+        np.savez_compressed(file, key=np.array("key"), epochs=np.array(1), **{"state a": np.zeros(3_000_000)})
+    assert (tmp_path / "c").stat().st_size < 100_000
+    monkeypatch.setattr(np, "load", lambda *given, **settings: pytest.fail("it was read"))
+    assert Checkpoint(tmp_path / "c", "key").load({"a": np.zeros(4)}) is None
+
+
+def test_no_pickle_is_loaded(tmp_path: Path) -> None:
+    with (tmp_path / "c").open("wb") as file:
+        np.savez(file, key=np.array("key"), epochs=np.array(1), **{"state a": np.array([{}], dtype=object)})
+    assert Checkpoint(tmp_path / "c", "key").load({"a": np.zeros(1)}) is None
