@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 from hwsim.errors import BadInput
 from hwsim.privacy.attacks import learned
 from hwsim.privacy.attacks.base import Observed
-from hwsim.privacy.attacks.learned import LearnedAttack, Lesson, Predictor, digests
-from hwsim.privacy.attacks.networks import Recipe, _gradients, _initial, train
+from hwsim.privacy.attacks.learned import LearnedAttack, Lesson, Predictor
+from hwsim.privacy.attacks.networks import Recipe, train
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.metrics import roc
 
@@ -186,50 +186,6 @@ def test_a_shadow_without_non_members_teaches_nothing() -> None:
 def test_more_shadows_than_there_are_models_are_refused() -> None:
     with pytest.raises(BadInput, match=r"attack inputs\.shadows: got 4; allowed: 1 to 3"):
         Memory(shadows=4).scores(identities(4, 30), balanced_keep(4, 30, 0), np.zeros(30, dtype=np.int64))
-
-
-def test_digests_look_at_every_array() -> None:
-    a = digests([np.array([1, 1, 1]), np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 2.0]])])
-    assert a[0] == a[1] != a[2]
-
-
-@pytest.mark.parametrize("hidden", [(), (5,), (7, 3)])
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_gradients_against_finite_differences(
-    hidden: tuple[int, ...], activation: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Recipe, "activation", activation)
-    recipe = Recipe(hidden=hidden, l2=0.1)
-    rng = np.random.default_rng(0)
-    weights = [w.astype(np.float64) + 0.1 for w in _initial(recipe, 4, [0, 1])]
-    x, truth = rng.normal(size=(2, 6, 4)), np.array([1, 1, 1, 0, 0, 0.0])[None, :, None]
-
-    def loss() -> NDArray[np.float64]:
-        h = x
-        for w, b in zip(weights[::2], weights[1::2], strict=True):
-            h = (h if h is x else np.maximum(h, 0) if activation == "relu" else np.tanh(h)) @ w + b
-        entropy = np.logaddexp(0, h) - truth * h
-        return entropy.mean(axis=(1, 2)) + 0.05 * sum((w**2).sum(axis=(1, 2)) for w in weights[::2])
-
-    gradients = _gradients(weights, x, truth, recipe)
-    for w, g in zip(weights, gradients, strict=True):
-        for at in np.ndindex(w.shape[1:]):
-            entry = (slice(None), *at)
-            w[entry] += 1e-5
-            above = loss()
-            w[entry] -= 2e-5
-            numeric = (above - loss()) / 2e-5
-            w[entry] += 1e-5
-            np.testing.assert_allclose(g[entry], numeric, atol=1e-6)
-
-
-@pytest.mark.parametrize("optimiser", ["adam", "momentum"])
-def test_a_network_learns_what_no_line_can_part(optimiser: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Recipe, "optimiser", optimiser)
-    x = np.random.default_rng(0).uniform(-1, 1, size=(600, 2))
-    member = (x[:, 0] > 0) ^ (x[:, 1] > 0)
-    networks = train(Recipe(learning_rate=0.03), [x], [member], [0], len(x))
-    assert np.mean((networks.log_odds(0, x) > 0) == member) > 0.95
 
 
 def test_the_rarer_side_counts_as_much_as_the_other() -> None:

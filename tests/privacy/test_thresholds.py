@@ -11,8 +11,9 @@ from planted import planted
 
 from hwsim.errors import BadInput, HwsimError
 from hwsim.privacy.attacks.base import Attack, log_odds
-from hwsim.privacy.attacks.class_thresholds import class_thresholds, equal_sides, threshold_scores
+from hwsim.privacy.attacks.class_thresholds import class_thresholds, threshold_scores
 from hwsim.privacy.attacks.risk_score import privacy_risk
+from hwsim.privacy.attacks.shadows import equal_sides
 from hwsim.privacy.attacks.song_mittal_confidence import SongMittalConfidence
 from hwsim.privacy.attacks.song_mittal_correctness import SongMittalCorrectness
 from hwsim.privacy.attacks.song_robust import SongRobust

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attacks.base import Attack, Observed, target_rows
+from hwsim.privacy.attacks.shadows import equal_sides
 
 
 class ClassWise(Attack):
@@ -89,25 +90,6 @@ def class_thresholds(
     order = np.lexsort((values, group))
     best = _best_of_sorted(values[order], member[order], group[order], len(names))
     return {int(name): float(t) for name, t in zip(names, best, strict=True) if not np.isnan(t)}
-
-
-def equal_sides(keep: NDArray[np.bool_], target: int) -> NDArray[np.bool_]:
-    """Which shadow models speak for which sample, bool [model, sample]: equally many in and out.
-
-    `keep` is bool [model, sample]. As many per side as the smaller side has, the first ones met when
-    walking on from the target, as in `kernels.shadows`. In a balanced game the target is missing on
-    one side, so the numbers themselves would give its membership away. Never reads `keep[target]`.
-
-    >>> equal_sides(np.array([[True], [True], [False], [False]]), target=0).ravel().tolist()
-    [False, True, True, False]
-    """
-    walk = (target + np.arange(1, len(keep))) % len(keep)
-    inside = keep[walk]
-    met_in, met_out = np.cumsum(inside, axis=0), np.cumsum(~inside, axis=0)
-    size = np.minimum(met_in[-1], met_out[-1])
-    chosen = np.zeros(keep.shape, dtype=np.bool_)
-    chosen[walk] = np.where(inside, met_in, met_out) <= size
-    return chosen
 
 
 def _best_of_sorted(

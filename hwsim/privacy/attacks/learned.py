@@ -17,8 +17,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,8 @@ from pydantic import Field
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attacks.base import Attack, Observed
+from hwsim.privacy.attacks.shadows import first_of_each_side
+from hwsim.privacy.content import content_keys
 from hwsim.rng import derive_seed
 
 Predictor = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
@@ -91,7 +92,7 @@ class LearnedAttack(Attack):
             )
         chosen = list(range(models)) if targets is None else list(targets)
         features = np.asarray(self.features(observed, labels), dtype=np.float64)
-        known = digests([labels, *(np.moveaxis(observed[name], 0, 1) for name in self.needs)])
+        known = content_keys(labels, *(np.moveaxis(observed[name], 0, 1) for name in self.needs))
         rows = self._rows(models, samples)
         step = max(1, _AT_ONCE // (2 * rows * features.shape[2]))
         scores = np.zeros((len(chosen), samples))
@@ -139,7 +140,8 @@ class LearnedAttack(Attack):
         shadows = [(target + 1 + step) % models for step in range(self.shadows or models - 1)]
         samples = half.samples[: max(1, self.most_rows // len(shadows))]
         inside = keep[shadows][:, samples]
-        column, row = np.nonzero(_equal_sides(inside).T)
+        spoken = first_of_each_side(inside) if len(inside) > 1 else np.ones_like(inside)
+        column, row = np.nonzero(spoken.T)
         picked = samples[column]
         return Lesson(
             features[np.array(shadows)[row], picked],
@@ -166,7 +168,7 @@ class _Half:
 def _halves(known: NDArray[np.uint64], keep: NDArray[np.bool_], target: int) -> tuple[_Half, _Half]:
     """Every other kind of sample, in the order of the hash of what is known without the target's own row."""
     holders = np.packbits(np.delete(keep, target, axis=0), axis=0).T
-    _, first, kind = np.unique(digests([known, holders]), return_index=True, return_inverse=True)
+    _, first, kind = np.unique(content_keys(known, holders), return_index=True, return_inverse=True)
     order = np.argsort(kind, kind="stable")
 
     def half(number: int) -> _Half:
@@ -174,29 +176,3 @@ def _halves(known: NDArray[np.uint64], keep: NDArray[np.bool_], target: int) -> 
         return _Half(number, samples, first[number::2], kind[samples] // 2)
 
     return half(0), half(1)
-
-
-def digests(parts: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
-    """A hash of what each sample has in arrays [sample, ...], uint64 [sample].
-
-    >>> a, b, c = digests([np.array([1, 2, 1])]).tolist()
-    >>> a == c, a == b
-    (True, False)
-    """
-    columns = [np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8) for part in parts]
-    rows = (row.tobytes() for row in np.concatenate(columns, axis=1))
-    return np.frombuffer(b"".join(blake2b(row, digest_size=8).digest() for row in rows), dtype="<u8").astype(np.uint64)
-
-
-def _equal_sides(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which shadows of each sample to use, bool [shadow, sample]: the first ones, equally many in and out.
-
-    >>> _equal_sides(np.array([[True], [True], [False], [True]]))[:, 0].tolist()
-    [True, False, True, False]
-    """
-    if len(inside) == 1:
-        return np.ones_like(inside)
-    fewer = np.minimum(inside.sum(axis=0), (~inside).sum(axis=0))
-    nth = np.where(inside, np.cumsum(inside, axis=0), np.cumsum(~inside, axis=0))
-    used: NDArray[np.bool_] = nth <= fewer
-    return used

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attacks.base import Attack, Observed, target_rows
-from hwsim.privacy.attacks.class_thresholds import equal_sides
 from hwsim.privacy.attacks.modified_entropy import ModifiedEntropy
+from hwsim.privacy.attacks.shadows import equal_sides
 from hwsim.registry import register
 
 BINS = 20

@@ -131,3 +131,30 @@ def _without_a_tell(met: NDArray[np.int64], others: int) -> tuple[NDArray[np.int
         if end - begin <= 2:
             inside[begin:end], out[begin:end] = met[begin], others - met[end - 1]
     return inside, out
+
+
+def equal_sides(keep: NDArray[np.bool_], target: int) -> NDArray[np.bool_]:
+    """Which shadow models speak for which sample, bool [model, sample]: equally many in and out.
+
+    `keep` is bool [model, sample]. As many per side as the smaller side has, the first ones met when
+    walking on from the target. In a balanced game the target is missing on one side, so the
+    numbers themselves would give its membership away. Never reads `keep[target]`.
+
+    >>> equal_sides(np.array([[True], [True], [False], [False]]), target=0).ravel().tolist()
+    [False, True, True, False]
+    """
+    walk = (target + np.arange(1, len(keep))) % len(keep)
+    chosen = np.zeros(keep.shape, dtype=np.bool_)
+    chosen[walk] = first_of_each_side(keep[walk])
+    return chosen
+
+
+def first_of_each_side(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of shadows in this order, bool [shadow, sample], the first ones of each sample: equally many in and out.
+
+    >>> first_of_each_side(np.array([[True], [True], [False], [True]]))[:, 0].tolist()
+    [True, False, True, False]
+    """
+    met_in, met_out = np.cumsum(inside, axis=0), np.cumsum(~inside, axis=0)
+    chosen: NDArray[np.bool_] = np.where(inside, met_in, met_out) <= np.minimum(met_in[-1], met_out[-1])
+    return chosen

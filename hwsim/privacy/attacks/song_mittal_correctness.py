@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.privacy.attacks.base import Attack, Observed, target_rows
-from hwsim.privacy.attacks.class_thresholds import equal_sides
+from hwsim.privacy.attacks.shadows import equal_sides
 from hwsim.registry import register
 
 
