@@ -39,8 +39,8 @@ class Game:
     """Which model was trained on which sample, and the labels that the training saw.
 
     `keep` is bool [model, sample]: True where the sample is a member of the model. There are 3 models
-    or more, a target and two shadows, and every sample is in one of them or more and out of one or
-    more. `labels` is int64 [sample], noisy labels as the training saw them. Raises BadInput when
+    or more, a target and two shadows, and every sample is out of one of them or more; one that is in
+    none is a non-member whom attacks with in-shadows can only score in the middle. `labels` is int64 [sample], noisy labels as the training saw them. Raises BadInput when
     they do not fit. `balanced_keep` makes the matrix of the literature.
 
     >>> game = Game(balanced_keep(4, 6, seed=0), np.zeros(6, dtype=np.int64))
@@ -61,11 +61,10 @@ class Game:
         if self.labels.dtype != np.int64 or self.labels.shape != (self.samples,):
             raise BadInput("game.labels", f"{self.labels.dtype} {self.labels.shape}", f"int64 [{self.samples}]")
         members = self.keep.sum(axis=0)
-        one_sided = np.flatnonzero((members == 0) | (members == self.models))
-        if one_sided.size:
-            sample = int(one_sided[0])
-            given = f"sample {sample} in {'all' if members[sample] else 'none'} of the {self.models} models"
-            raise BadInput("game.keep", given, "every sample in one model or more and out of one or more")
+        never_out = np.flatnonzero(members == self.models)
+        if never_out.size:
+            given = f"sample {never_out[0]} in all of the {self.models} models"
+            raise BadInput("game.keep", given, "every sample out of one model or more")
 
     @property
     def models(self) -> int:

@@ -10,14 +10,21 @@ from typing import Any, Protocol
 
 from hwsim.design import Design
 from hwsim.errors import HwsimError, Infeasible
+from hwsim.privacy.channels import FloatLogits, Inputs, Supplied
 from hwsim.study.progress import Reporter, Silent
 from hwsim.study.store import Store, Stored, write_store
 from hwsim.study.study import Point, Study
 from hwsim.study.table import rows, to_csv
 from hwsim.study.workers import Emit, Event, Job, Tick, cores, run_jobs
 
-POINT_WEIGHT = 1.0
-"""The weight of evaluating one point; the weights of tasks are told in the same unit."""
+
+def point_weight(design: Design) -> float:
+    """Roughly what evaluating a point costs, for the time left: in epochs of training a few small models.
+
+    Channels that take many queries or train students cost most.
+    """
+    asked = sum(isinstance(c, Supplied) and not isinstance(c, Inputs | FloatLogits) for c in design.channels)
+    return 5.0 + len(design.attacks) + 30.0 * asked
 
 
 class Task(Protocol):
@@ -37,7 +44,7 @@ class Task(Protocol):
 
     @property
     def weight(self) -> float:
-        """Cost in units of evaluating one point."""
+        """Cost in the unit of `point_weight`."""
 
     def run(self, models: Path, tick: Tick) -> None:
         """Write the artifact, atomically; what it writes under a name with a leading dot is unfinished."""
@@ -110,7 +117,7 @@ def _plan(points: Sequence[Point], models: Path, stages: Stages) -> list[Job]:
             plan.setdefault(task.key, Job(task.key, task.label, needs, task.weight, partial(_run_task, task, models)))
         label = f"evaluate {group[0].label}" + (f" and {len(group) - 1} more" if len(group) > 1 else "")
         work = partial(_run_group, stages.evaluate, [(point.label, point.design) for point in group], models)
-        plan[f"evaluate {name}"] = Job(f"evaluate {name}", label, tuple(missing), POINT_WEIGHT * len(group), work)
+        plan[f"evaluate {name}"] = Job(f"evaluate {name}", label, tuple(missing), sum(map(point_weight, designs)), work)
     return list(plan.values())
 
 

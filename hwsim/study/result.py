@@ -109,7 +109,7 @@ def _accuracy(predicted: NDArray[np.int64], arena: Arena) -> dict[str, Any]:
     return {
         "accuracy": float((predicted == clean_labels)[~game.keep].mean()),
         "test_gap": float(members - others),
-        "data_note": arena.data.note,
+        "data_note": f"{arena.data.note}; calibrated on {len(arena.calibration)} samples that no model trained on",
     }
 
 

@@ -98,6 +98,14 @@ def test_the_order_of_the_samples_moves_the_scores_along(attack: Attack) -> None
     np.testing.assert_array_equal(moved, scores[:, order])
 
 
+def test_samples_that_no_model_holds_have_a_score_too(attack: Attack) -> None:
+    game, observations = planted(8, 60, seed=4, leak=1.0)
+    keep = game.keep.copy()
+    keep[:, :10] = False
+    scores = attack.scores(stack(observations), keep, game.labels)
+    assert np.isfinite(scores).all()
+
+
 def test_it_finds_a_planted_leak(attack: Attack) -> None:
     game, observations = planted(16, 400, seed=3, leak=1.5)
     result = play(attack, game, observations, resamples=100)
