@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,9 +11,6 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 from hwsim.formats import Kind
 from hwsim.network.layer import Layer, Op
-
-if TYPE_CHECKING:
-    from hwsim.network.graph import Network
 
 _groups: WeakKeyDictionary[Layer, tuple[tuple[str, Layer], ...]] = WeakKeyDictionary()
 
@@ -36,35 +31,8 @@ def width_groups(layer: Layer) -> tuple[tuple[str, Layer], ...]:
     return _groups[layer]
 
 
-def fit_widths(network: Network, widths: Sequence[int] = (2, 4, 8)) -> Network:
-    """The network with every filter at the narrowest of `widths` that holds its weights as they are.
-
-    No output changes. Layers with region precision, of several groups, and with other than plain
-    signed weights keep their one width; so does a filter that no smaller width holds. Raises
-    BadInput for a width below 1.
-
-    >>> from hwsim.formats import Format, QTensor
-    >>> from hwsim.network.graph import Network
-    >>> weight = QTensor(np.array([[100, 3], [1, -2]], dtype=np.int8), Format(8, signed=True))
-    >>> layer = Layer("fc", Op.LINEAR, ("input",), Format(32, signed=True), weight=weight, bias=np.zeros(2, np.int64))
-    >>> fit_widths(Network(Format(8), (2,), 1.0, (layer,))).layers[0].filter_bits
-    (8, 2)
-    """
-    if not widths or min(widths) < 1:
-        raise BadInput("widths", list(widths), "one width or more, each from 1")
-    return replace(network, layers=tuple(_fit(layer, sorted(widths)) for layer in network.layers))
-
-
-def _fit(layer: Layer, widths: list[int]) -> Layer:
-    if not can_have_groups(layer):
-        return layer
-    assert layer.weight is not None
-    own, codes = layer.weight.format.bits, layer.weight.codes.reshape(len(layer.weight.codes), -1)
-    fitting = [next((w for w in widths if w < own and _holds(w, filter)), own) for filter in codes]
-    return layer if set(fitting) == {own} else replace(layer, filter_bits=tuple(fitting))
-
-
-def _holds(width: int, codes: NDArray[np.integer]) -> bool:
+def holds(width: int, codes: NDArray[np.integer]) -> bool:
+    """Whether signed integers of `width` bits hold all codes."""
     return bool(-(1 << (width - 1)) <= codes.min() and codes.max() < 1 << (width - 1))
 
 
@@ -94,7 +62,7 @@ def check_filter_bits(layer: Layer) -> None:
     for number, width in enumerate(layer.filter_bits):
         if not 1 <= width <= most:
             raise BadInput(f"{place}[{number}]", width, f"1 to {most}, the bits of the layer's weights")
-        if not _holds(width, layer.weight.codes[number]):
+        if not holds(width, layer.weight.codes[number]):
             largest = int(np.abs(layer.weight.codes[number].astype(np.int64)).max())
             raise BadInput(f"{place}[{number}]", f"{width} bits for weights up to {largest}", "a width that holds them")
 

@@ -40,8 +40,9 @@ class Game:
 
     `keep` is bool [model, sample]: True where the sample is a member of the model. There are 3 models
     or more, a target and two shadows, and every sample is out of one of them or more; one that is in
-    none is a non-member whom attacks with in-shadows can only score in the middle. `labels` is int64 [sample], noisy labels as the training saw them. Raises BadInput when
-    they do not fit. `balanced_keep` makes the matrix of the literature.
+    none is a non-member whom attacks with in-shadows can only score in the middle. `labels` is int64
+    [sample], noisy labels as the training saw them. Raises BadInput when they do not fit.
+    `balanced_keep` makes the matrix of the literature.
 
     >>> game = Game(balanced_keep(4, 6, seed=0), np.zeros(6, dtype=np.int64))
     >>> game.models, game.samples

@@ -22,11 +22,11 @@ from hwsim.quantizers.base import Quantizer
 from hwsim.quantizers.fake import FakeQuantArithmetic
 from hwsim.quantizers.grid import Scheme
 from hwsim.rng import derive_seed, stream
-from hwsim.training.adversarial import Ball, perturb
 from hwsim.training.checkpoint import Checkpoint, setting_key
 from hwsim.training.fit import Course, Loss, Parameters, Tick, fit, models_at_once, one_thread, silent
 from hwsim.training.grouped import GroupArithmetic
 from hwsim.training.models import Model
+from hwsim.training.perturb import Ball, perturb
 
 EVALUATION_BATCH = 256
 

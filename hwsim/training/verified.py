@@ -16,9 +16,9 @@ from torch import Tensor
 
 from hwsim.interop.float_graph import FloatArithmetic, FloatGraph, Node, Weights, multiply, node_output, repeat_input
 from hwsim.network.layer import INPUT
-from hwsim.training.adversarial import Ball, check_samples
 from hwsim.training.ensemble import Ensemble
 from hwsim.training.fit import one_thread
+from hwsim.training.perturb import Ball, check_samples
 
 Interval = tuple[Tensor, Tensor]
 """Smallest and largest value, each [sample, model * channel, ...]."""

@@ -10,9 +10,10 @@ from small_network import small_network
 from hwsim.errors import BadInput
 from hwsim.formats import Format, QTensor
 from hwsim.network.file import load, save
+from hwsim.network.fit_widths import fit_widths
 from hwsim.network.graph import Network
 from hwsim.network.layer import Geometry, Region
-from hwsim.network.width_groups import fit_widths, width_groups
+from hwsim.network.width_groups import width_groups
 
 
 def with_narrow_filters(network: Network) -> Network:
