@@ -106,8 +106,6 @@ def _guesses(
     keys: NDArray[np.uint64],
 ) -> NDArray[np.float64]:
     """The ranks of the guesses about one target, float64 [sample]."""
-    from scipy.stats import rankdata
-
     first = first_half(keys)
     order = np.lexsort((member, labels, keys))
     ranks = np.empty(len(labels))
@@ -118,8 +116,14 @@ def _guesses(
             guess = _share_of_members(labels[learned], member[learned], labels[guessed])
         else:
             guess = _forest(x[learned], member[learned], x[guessed])
-        ranks[guessed] = (rankdata(guess) - 0.5) / len(guess)
+        ranks[guessed] = _ranks(guess)
     return ranks
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks between 0 and 1, float64 [n]; equal values share the middle of theirs."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - count / 2)[place] / len(values))
 
 
 def _share_of_members(

@@ -89,7 +89,7 @@ class Deployed:
                 "channels", f"an output port of {bits} bits", "one with a full scale, from calibration samples"
             )
         most = 2 ** (bits - 1) - 1
-        step = max(self.full_scale, 1e-12) / most
+        step = (self.full_scale or 1.0) / most  # a model that only ever said zero has no scale
         if np.issubdtype(self.outputs.dtype, np.integer):
             multiplier, shift = fixed_point(1 / step)
             half = (1 << shift) >> 1

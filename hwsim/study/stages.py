@@ -7,9 +7,8 @@ accelerator, the technology or the attacks share networks and integer outputs.
 
 from __future__ import annotations
 
-import os
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from hwsim.rng import derive_seed
 from hwsim.study.arena import Arena, prepare
 from hwsim.study.result import Baseline, float_result, hardware_result
 from hwsim.study.stand import Stand
+from hwsim.training.checkpoint import write_arrays
 from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
 from hwsim.training.quantize import build_networks, quantize_ensemble
 
@@ -65,7 +65,7 @@ class Task:
                 start, design.quantizer, arena.calibration, members, design.model.batch, tick, checkpoint
             )
             artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.steps().items()}
-        _store(models / f"{self.key}.npz", artifact)
+        write_arrays(models / f"{self.key}.npz", {name: tensor.numpy() for name, tensor in artifact.items()})
 
 
 def training_tasks(designs: Sequence[Design]) -> list[Task]:
@@ -154,17 +154,6 @@ def _trained(design: Design, models: Path, tuned: bool) -> Weights:
     firsts = range(0, design.game.models, CHUNK)
     chunks = [_load(models / f"{_training_key(design, first, tuned)}.npz") for first in firsts]
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
-
-
-def _store(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
-    """Write atomically: a kill leaves either no file or a whole one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        np.savez(file, **{name: tensor.numpy() for name, tensor in weights.items()})  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _load(path: Path) -> Weights:

@@ -49,17 +49,26 @@ class Checkpoint:
 
     def save(self, epochs: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Replace the file in one step: a kill leaves the old state or the new one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         named: Arrays = {f"state {name}": array for name, array in arrays.items()}
-        named |= {"key": np.array(self.key), "epochs": np.array(epochs)}
-        with temporary.open("wb") as file:
-            np.savez(file, **named)  # type: ignore[arg-type]
-        temporary.replace(self.path)
+        write_arrays(self.path, named | {"key": np.array(self.key), "epochs": np.array(epochs)})
 
     def remove(self) -> None:
         """Delete the file, if there is one: the training has ended."""
         self.path.unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an .npz in one step: a kill leaves what was there before or a whole new file.
+
+    >>> write_arrays(Path("weights.npz"), {"fc1.weight": np.zeros((2, 3))})  # doctest: +SKIP
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def setting_key(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:

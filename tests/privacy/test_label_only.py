@@ -9,9 +9,7 @@ import pytest
 from planted import planted
 
 from hwsim.errors import BadInput
-from hwsim.privacy.attacks.base import Attack
 from hwsim.privacy.metrics import roc
-from hwsim.privacy.observe import stack
 from hwsim.privacy.queries import bit_flips, boundary_distance, gaussian_noise, rotations, translations
 from hwsim.privacy.queries.boundary import Query
 from hwsim.registry import build
@@ -35,22 +33,6 @@ def test_the_distance_is_the_score() -> None:
     attack = build("attack", "label_only_boundary")
     scores = attack.scores({"boundary_distance": seen}, np.zeros((2, 2), dtype=bool), np.zeros(2, dtype=np.int64), [1])
     assert scores.tolist() == [[0.1, 2.0]]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_promises_to_the_last_bit(name: str) -> None:
-    attack: Attack = build("attack", name)
-    game, observations = planted(6, 121, seed=2, leak=1.5)
-    observed, keep, labels = stack(observations), game.keep, game.labels
-    scores = attack.scores(observed, keep, labels)
-    assert mean_auc(scores, keep) > 0.6
-    np.testing.assert_array_equal(attack.scores(observed, keep, labels, targets=[5, 1]), scores[[5, 1]])
-    order = np.random.default_rng(0).permutation(121)
-    moved = attack.scores({n: v[:, order] for n, v in observed.items()}, keep[:, order], labels[order])
-    np.testing.assert_array_equal(moved, scores[:, order])
-    flipped = keep.copy()
-    flipped[3] = ~flipped[3]
-    np.testing.assert_array_equal(attack.scores(observed, flipped, labels)[3], scores[3])
 
 
 def test_the_learned_attack_weighs_the_copies() -> None:

@@ -140,6 +140,12 @@ def test_integers_and_reals_pass_the_port_alike() -> None:
     assert (integers == reals).mean() > 0.99  # the multiplier has 31 bits, so ties may fall apart
 
 
+def test_a_port_that_was_set_by_zeros_still_works() -> None:
+    for outputs in (np.array([[0, 1, -3]], dtype=np.int32), np.array([[0.0, 1.0, -3.0]])):
+        codes, _ = Deployed(outputs, 0.5, full_scale=0.0).port(8)
+        assert codes.tolist() == [[0, 127, -128]]
+
+
 def test_a_narrow_port_needs_a_full_scale() -> None:
     with pytest.raises(BadInput, match="full scale"):
         observe(RUN, COST, [Logits(bits=8)])

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.privacy.attacks.base import Observed, log_odds
-from hwsim.privacy.attacks.mean_shadow import log_mean_probability, log_probability
-from hwsim.privacy.attacks.shadows import ShadowAttack, Sides, choose_shadows
+from hwsim.privacy.attacks.mean_shadow import MeanShadowAttack, log_mean_probability, log_probability
+from hwsim.privacy.attacks.shadows import choose_shadows
 from hwsim.registry import register
 
 
 @register("attack", "base", citation="M. Lassila et al., BASE, 2025; formula as in LeakPro (AI Sweden)")
-class Base(ShadowAttack):
+class Base(MeanShadowAttack):
     """log p_y of the target less the logarithm of its mean over the sample's shadow models.
 
     `mode` "online" (default) averages over as many shadows that hold the sample as do not. "offline"
@@ -29,24 +28,10 @@ class Base(ShadowAttack):
     """
 
     name = "base"
-    least_models = 2
 
-    mode: Literal["online", "offline"] = Field(
-        default="online", description="in- and out-shadows, or out-shadows alone"
-    )
     offline_factor: float = Field(
         default=0.33, ge=0, le=1, description="share of the shadows' log mean that is subtracted offline"
     )
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits."""
-        return ("logits",)
-
-    @property
-    def sides(self) -> Sides:
-        """Both online, the out-shadows offline."""
-        return "both" if self.mode == "online" else "out"
 
     def scores(
         self,

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from hwsim.errors import BadInput
 from hwsim.kernels.shadows import log_means
-from hwsim.privacy.attacks.shadows import Shadows
+from hwsim.privacy.attacks.shadows import ShadowAttack, Shadows, Sides
+
+
+class MeanShadowAttack(ShadowAttack):
+    """Base of the attacks that compare p of the label with its mean over the sample's shadow models."""
+
+    least_models = 2
+
+    mode: Literal["online", "offline"] = Field(
+        default="online", description="in- and out-shadows, or out-shadows alone"
+    )
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The logits."""
+        return ("logits",)
+
+    @property
+    def sides(self) -> Sides:
+        """Both online, the out-shadows offline."""
+        return "both" if self.mode == "online" else "out"
 
 
 def log_probability(odds: NDArray[np.float64]) -> NDArray[np.float64]:

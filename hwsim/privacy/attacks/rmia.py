@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +11,15 @@ from pydantic import Field
 
 from hwsim.kernels.shares import share_at_least
 from hwsim.privacy.attacks.base import Observed, log_odds
-from hwsim.privacy.attacks.mean_shadow import log_mean_probability, log_probability
-from hwsim.privacy.attacks.shadows import ShadowAttack, Sides, choose_shadows
+from hwsim.privacy.attacks.mean_shadow import MeanShadowAttack, log_mean_probability, log_probability
+from hwsim.privacy.attacks.shadows import choose_shadows
 from hwsim.registry import register
 
 
 @register(
     "attack", "rmia", citation="S. Zarifzadeh et al., Low-Cost High-Power Membership Inference Attacks, ICML 2024"
 )
-class Rmia(ShadowAttack):
+class Rmia(MeanShadowAttack):
     """Robust membership inference: the share of a population z with Ratio(x) / Ratio(z) >= `gamma`.
 
     Ratio(x) is p_y of the target over its mean p over the sample's shadow models: online (default) as
@@ -36,26 +35,12 @@ class Rmia(ShadowAttack):
     """
 
     name = "rmia"
-    least_models = 2
 
-    mode: Literal["online", "offline"] = Field(
-        default="online", description="in- and out-shadows, or out-shadows alone"
-    )
     gamma: float = Field(default=1.0, gt=0, description="how much larger than Ratio(z) a ratio must be to beat it")
     offline_factor: float = Field(
         default=0.33, ge=0, le=1, description="the paper's a: how far the mean over out-shadows is trusted offline"
     )
     population: float = Field(default=0.5, gt=0, le=1, description="share of the samples that are the population")
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits."""
-        return ("logits",)
-
-    @property
-    def sides(self) -> Sides:
-        """Both online, the out-shadows offline."""
-        return "both" if self.mode == "online" else "out"
 
     def scores(
         self,
