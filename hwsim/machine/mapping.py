@@ -27,6 +27,8 @@ from hwsim.registry import family
 Order = Literal["mnk", "mkn", "nmk", "nkm", "kmn", "knm"]
 """Loops over tiles from outer to inner: m pixels, n filters, k input channels."""
 
+ORDERS: tuple[Order, ...] = get_args(Order)
+
 FLOWS = {"ws": WS, "os": OS, "is": IS, "rs": RS}
 MOST_TILES = 1 << 21
 """A layer that is cut into more tiles than this is refused: the scratchpads are far too small for it."""
@@ -95,11 +97,11 @@ def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, t
         if not found[0]:
             raise Infeasible(_no_tile(accelerator, product))
         images, rows, cols, filters, channels, order = found[1:]
-        tiling = Tiling(rows, cols, filters, channels, get_args(Order)[order], images)
+        tiling = Tiling(rows, cols, filters, channels, ORDERS[order], images)
     else:
         _check(tiling, accelerator, shape[0], array[0])
     tiles = np.zeros(_count(tiling, shape[0]), dtype=TILE)
-    tiles_of_layer.tiles(shape, array, _record(tiling), tiles.view(np.recarray))
+    tiles_of_layer.tiles(shape, array, _record(tiling), tiles)
     drain = ports.drain_cut if tiling.channels < shape[0]["channels"] else ports.drain
     late = accelerator.array.rows * (drain - 1)
     return Mapping(product, batch, rate, fold, ports, passes, tiling, tiles, _totals(tiles, product.groups), late)
@@ -195,7 +197,7 @@ def _at_low_width(
 
 def _record(tiling: Tiling) -> NDArray[np.void]:
     record = np.zeros(1, dtype=TILING)
-    order = get_args(Order).index(tiling.order)
+    order = ORDERS.index(tiling.order)
     record[0] = (tiling.images, tiling.rows, tiling.cols, tiling.filters, tiling.channels, order)
     return record
 
@@ -217,8 +219,8 @@ def _check(tiling: Tiling, accelerator: Accelerator, shape: np.void, array: np.v
     for part, whole in limits.items():
         if not 1 <= getattr(tiling, part) <= shape[whole]:
             raise BadInput(f"tiling.{part}", getattr(tiling, part), f"1 to {shape[whole]}")
-    if tiling.order not in get_args(Order):
-        raise BadInput("tiling.order", tiling.order, ", ".join(get_args(Order)))
+    if tiling.order not in ORDERS:
+        raise BadInput("tiling.order", tiling.order, ", ".join(ORDERS))
     pixels = tiling.images * tiling.rows * tiling.cols
     down = (shape[name] for name in ("stride_h", "span_h", "top", "rows"))
     along = (shape[name] for name in ("stride_w", "span_w", "left", "cols"))

@@ -108,11 +108,10 @@ def time_layer(accelerator: Accelerator, mapping: Mapping, streams: Streams | No
         by_cause["stall_ofmap_port"] = by_cause["stall_ofmap_port"] + folds * mapping.late
         of_fold = fold.fill_drain + fold.load * ports.load + ports.pass_load + mapping.late
         over = mapping.tiles["folds"] * of_fold
-        work = work + np.tile(over, work.shape[1] // len(mapping.tiles))
+        each = work.reshape(len(work), work.shape[1] // len(over), len(over))  # [sample, group, tile]
+        work = (each + over).reshape(work.shape)
     dram = accelerator.dram
-    waits = tiles_of_layer.waits(
-        mapping.tiles.view(np.recarray), work, groups, dram.bandwidth_bytes_per_cycle * 8, dram.latency_cycles
-    )
+    waits = tiles_of_layer.waits(mapping.tiles, work, groups, dram.bandwidth_bytes_per_cycle * 8, dram.latency_cycles)
     for column, name in enumerate(("prefetch", "stall_dram_bandwidth", "stall_dram_latency", "writeback")):
         by_cause[name] = waits[:, column]
     return LayerTiming(_stack(by_cause, len(work)), work)
