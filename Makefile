@@ -13,7 +13,7 @@ test: $(VENV)/.installed-test
 
 test-oracles: $(VENV)/.installed-oracles
 	$(BIN)/python -m tests.oracles
-	$(BIN)/python -m pytest -q tests/oracles
+	$(BIN)/python -m pytest -q tests/programs -k oracle
 
 test-rtl: $(VENV)/.installed-rtl
 	HWSIM_REQUIRE_RTL=1 $(BIN)/python -m pytest -q tests/rtl

@@ -17,8 +17,8 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from hwsim.registry import find
-from hwsim.report.figures import figure, style, to_svg
-from hwsim.study.study import load_study
+from hwsim.report.figures.study import figure, style, to_svg
+from hwsim.study.search.study import load_study
 
 STUDIES = Path(__file__).parent / "studies"
 DOCS = Path(__file__).parents[1] / "docs"

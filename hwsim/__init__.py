@@ -8,9 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-MODEL_VERSION = 3
-"""Raised whenever a default changes a number; part of every point's key."""
+from hwsim.version import MODEL_VERSION, __version__
 
 _PUBLIC = {
     "build": "hwsim.registry",
@@ -20,18 +18,18 @@ _PUBLIC = {
     "Network": "hwsim.network.graph",
     "Layer": "hwsim.network.layer",
     "execute": "hwsim.engine.execute",
-    "bounds": "hwsim.network.bounds",
-    "overflow_free": "hwsim.network.bounds",
+    "bounds": "hwsim.network.graph",
+    "overflow_free": "hwsim.network.graph",
     "save": "hwsim.network.file",
     "load": "hwsim.network.file",
-    "explain": "hwsim.examine.explain",
-    "trace": "hwsim.examine.trace",
-    "diff": "hwsim.examine.diff",
+    "explain": "hwsim.debug.explain",
+    "trace": "hwsim.debug.trace",
+    "diff": "hwsim.debug.diff",
     "Members": "hwsim.training.ensemble",
     "Ensemble": "hwsim.training.ensemble",
     "train": "hwsim.training.ensemble",
-    "quantize": "hwsim.training.quantize",
-    "quantize_ensemble": "hwsim.training.quantize",
+    "quantize": "hwsim.quantizers.quantize",
+    "quantize_ensemble": "hwsim.quantizers.quantize",
     "simulate": "hwsim.machine",
     "estimate": "hwsim.machine",
     "observe": "hwsim.privacy",
@@ -42,32 +40,32 @@ _PUBLIC = {
     "balanced_keep": "hwsim.privacy",
     "Design": "hwsim.design",
     "load_design": "hwsim.design",
-    "Study": "hwsim.study.study",
-    "load_study": "hwsim.study.study",
-    "run_study": "hwsim.study.engine",
+    "Study": "hwsim.study.search.study",
+    "load_study": "hwsim.study.search.study",
+    "run_study": "hwsim.study.run.runner",
 }
 
 __all__ = ["MODEL_VERSION", "__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
+    from hwsim.debug.diff import diff
+    from hwsim.debug.explain import explain
+    from hwsim.debug.trace import trace
     from hwsim.design import Design, load_design
     from hwsim.engine.execute import execute
-    from hwsim.examine.diff import diff
-    from hwsim.examine.explain import explain
-    from hwsim.examine.trace import trace
     from hwsim.formats import Format, QTensor
-    from hwsim.machine.estimate import estimate
+    from hwsim.machine.cost.estimate import estimate
     from hwsim.machine.simulate import simulate
-    from hwsim.network.bounds import bounds, overflow_free
     from hwsim.network.file import load, save
-    from hwsim.network.graph import Network
+    from hwsim.network.graph import Network, bounds, overflow_free
     from hwsim.network.layer import Layer
-    from hwsim.privacy import Game, audit, balanced_keep, observe, paired_difference, score
+    from hwsim.privacy import Game, audit, balanced_keep, paired_difference, score
+    from hwsim.privacy.observation.observe import observe
+    from hwsim.quantizers.quantize import quantize, quantize_ensemble
     from hwsim.registry import build, family
-    from hwsim.study.engine import run_study
-    from hwsim.study.study import Study, load_study
+    from hwsim.study.run.runner import run_study
+    from hwsim.study.search.study import Study, load_study
     from hwsim.training.ensemble import Ensemble, Members, train
-    from hwsim.training.quantize import quantize, quantize_ensemble
 
 
 def __getattr__(name: str) -> Any:

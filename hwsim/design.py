@@ -15,9 +15,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from hwsim import MODEL_VERSION, registry
+from hwsim import registry
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.registry import Choice
+from hwsim.version import MODEL_VERSION
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {

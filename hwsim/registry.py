@@ -8,6 +8,7 @@ be chosen can be without help, citation and test.
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -23,12 +24,12 @@ FAMILIES: Mapping[str, str] = {
     "model": "hwsim.training.models",
     "quantizer": "hwsim.quantizers",
     "pe": "hwsim.machine.pe",
-    "accelerator": "hwsim.machine.accelerator",
-    "technology": "hwsim.machine.technology",
-    "channel": "hwsim.privacy.channels",
+    "accelerator": "hwsim.machine.description.accelerator",
+    "technology": "hwsim.machine.technology.technology",
+    "channel": "hwsim.privacy.observation.channels",
     "attack": "hwsim.privacy.attacks",
 }
-"""Family name -> the module whose import fills it (loaded only when somebody asks)."""
+"""Family name -> the package or module that contains its members; imported when the family is first used."""
 
 
 class Choice(BaseModel):
@@ -96,11 +97,18 @@ def family(name: str) -> dict[str, Record]:
     if name not in FAMILIES:
         raise UnknownName("registry family", name, FAMILIES)
     if name not in _loaded:
-        importlib.import_module(FAMILIES[name])
+        _import_whole(FAMILIES[name])
         for plugin in entry_points(group="hwsim.plugins"):
             plugin.load()
         _loaded.add(name)
     return {n: r for (f, n), r in sorted(_records.items()) if f == name}
+
+
+def _import_whole(name: str) -> None:
+    """Import a module or, of a package, every module in it, so that a new file needs no list."""
+    module = importlib.import_module(name)
+    for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
+        importlib.import_module(found.name)
 
 
 def find(family_name: str, name: str, where: str | None = None) -> Record:

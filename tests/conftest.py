@@ -12,7 +12,7 @@ from hwsim import registry
 @pytest.fixture
 def fake_choices() -> Iterator[None]:
     """A registry that holds the stand-ins of `fakes` only, for the length of one test."""
-    import fakes
+    from tests.support import fakes
 
     for family in registry.FAMILIES:  # what is loaded for the first time among the stand-ins would be forgotten after
         registry.family(family)

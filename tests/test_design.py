@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from fakes import BASE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim import design as design_module
 from hwsim.design import Design, content_key, load_design, override, parse_override, read_toml
 from hwsim.errors import BadInput, HwsimError, UnknownName
+from tests.support.fakes import BASE
 
 pytestmark = pytest.mark.usefixtures("fake_choices")
 

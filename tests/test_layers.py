@@ -11,24 +11,26 @@ import hwsim
 ROOT = Path(hwsim.__file__).parent
 
 FLOORS = [
-    ["__init__"],
+    ["version", "arithmetic", "cache", "renamed"],
     ["errors", "rng"],
     ["registry", "formats"],
     ["kernels"],
     ["network"],
     ["reference"],
     ["engine"],
-    ["examine"],
+    ["debug"],
+    ["float_graph"],
     ["interop"],
-    ["quantizers"],
     ["datasets"],
     ["training"],
+    ["quantizers"],
     ["machine"],
     ["privacy"],
     ["design"],
     ["study"],
     ["report"],
     ["cli"],
+    ["__init__"],
     ["__main__"],
 ]
 """A room may import from lower floors and from itself."""
@@ -42,7 +44,7 @@ INDEPENDENT = {
 }
 """(room, room) pairs that must not meet although the floors would allow it."""
 
-TORCH_ROOMS = {"interop", "quantizers", "training"}
+TORCH_ROOMS = {"float_graph", "interop", "quantizers", "training"}
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 

@@ -26,7 +26,7 @@ from hwsim.network.layer import (
     Softmax,
     Thresholds,
 )
-from tests.networks import geometries
+from tests.support.networks import geometries
 
 SIZES = st.integers(1, 7)
 U8, S8, S16, S32 = Format(8), Format(8, signed=True), Format(16, signed=True), Format(32, signed=True)

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from hwsim.cli.app import main
 
-for _commands in ("studies", "audit", "examine", "machine", "choices"):  # the order of the help
+for _commands in ("studies", "audit", "debug", "machine", "catalog"):  # the order of the help
     import_module(f"{__name__}.{_commands}")
 
 __all__ = ["main"]

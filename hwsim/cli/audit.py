@@ -11,7 +11,7 @@ from hwsim.cli.app import Json, app, say
 from hwsim.errors import BadInput
 
 if TYPE_CHECKING:
-    from hwsim.privacy.attacks.base import Attack
+    from hwsim.privacy.attack_tools.attack import Attack
 
 QUIET_SECONDS = 2.0
 """An audit that takes no longer than this says nothing about its progress."""
@@ -45,9 +45,9 @@ def audit(
     """
     import json
 
-    from hwsim.privacy.audit_file import in_file, read
-    from hwsim.privacy.leakage import audit_arrays
-    from hwsim.report.audit import audit_rows, audit_text, write_audit
+    from hwsim.privacy.audit.audit import audit_arrays
+    from hwsim.privacy.audit.npz_input import in_file, read
+    from hwsim.report.pages.audit_page import audit_rows, audit_text, write_audit
 
     chosen = _attacks(attacks)
     found = read(file)

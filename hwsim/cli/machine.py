@@ -57,10 +57,10 @@ def cycles(
 
     Example: hwsim cycles resnet18 --array 32x32 --dataflow ws --timing scalesim --format csv
     """
-    from hwsim.machine.analyse import analyse, total_row
-    from hwsim.machine.choose import choose
+    from hwsim.cli.accelerator_options import choose
+    from hwsim.machine.layer_report import analyse, total_row
     from hwsim.report.text import aligned
-    from hwsim.study.table import to_csv, to_jsonl
+    from hwsim.study.results.table import to_csv, to_jsonl
 
     chosen, notes = choose(accelerator, array, dataflow, timing, iso_area)
     layers, more = _workload(workload, reading)
@@ -75,7 +75,7 @@ def cycles(
     else:
         sys.stdout.write(to_csv(rows) if form == "csv" else to_jsonl(rows))
     if figure is not None:
-        from hwsim.report.hardware import cycles_figure
+        from hwsim.report.figures.hardware import cycles_figure
 
         cycles_figure(chosen, reports, figure, batch, accelerator)
         say(f"figure: {figure}")
@@ -103,9 +103,9 @@ def timeline(
 
     Example: hwsim timeline resnet18 -o trace.json
     """
-    from hwsim.machine.choose import choose
-    from hwsim.machine.timeline import timeline as events_of
-    from hwsim.machine.timeline import write_trace
+    from hwsim.cli.accelerator_options import choose
+    from hwsim.machine.trace.timeline import timeline as events_of
+    from hwsim.machine.trace.timeline import write_trace
 
     chosen, notes = choose(accelerator, array, dataflow)
     layers, more = _workload(workload, "ceil")
@@ -118,10 +118,10 @@ def timeline(
 
 def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -> list[Any]:
     """The timeline of one sample of a file of codes, or of what `hwsim trace` wrote."""
+    from hwsim.debug.inputs import read_codes
     from hwsim.errors import BadInput
-    from hwsim.examine.inputs import read_codes
     from hwsim.machine.simulate import sample_lines
-    from hwsim.machine.timeline import timeline_of
+    from hwsim.machine.trace.timeline import timeline_of
     from hwsim.network.graph import Network
 
     if not isinstance(network, Network):
@@ -138,7 +138,7 @@ def _workload(text: str, reading: Literal["ceil", "floor", "padded"]) -> tuple[A
         from hwsim.network.file import load
 
         return load(Path(text)), []
-    from hwsim.interop.workloads import load_workload
+    from hwsim.interop.topology.builtin import load_workload
 
     topology = load_workload(text, reading)
     return [(layer.name, layer.product) for layer in topology.layers], list(topology.notes)

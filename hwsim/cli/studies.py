@@ -13,7 +13,7 @@ from hwsim.cli.app import Json, app, say
 from hwsim.errors import HwsimError
 
 if TYPE_CHECKING:
-    from hwsim.study.study import Study
+    from hwsim.study.search.study import Study
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.", show_default=False)]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where results and trained models go.")]
@@ -35,14 +35,14 @@ def demo(output: Output = Path("hwsim-demo"), jobs: Jobs = None) -> None:
     """
     from importlib.resources import as_file, files
 
-    from hwsim.report import html
-    from hwsim.study.study import load_study
+    from hwsim.report.pages import study_page
+    from hwsim.study.search.study import load_study
 
     with as_file(files("hwsim.study") / "demo.toml") as path:
         study = load_study(path)
     _run_study(study, output, jobs)
     _print_front(output)
-    say(f"report: {html.write(output)}")
+    say(f"report: {study_page.write(output)}")
 
 
 @app.command()
@@ -63,8 +63,8 @@ def run(
     import json
 
     from hwsim.design import override, parse_override, read_toml
-    from hwsim.study.store import read_store
-    from hwsim.study.study import Study
+    from hwsim.study.results.store import read_store
+    from hwsim.study.search.study import Study
 
     _set_data(data)
     changes = dict(parse_override(text) for text in settings or [])
@@ -99,7 +99,7 @@ def sweep(
 
     Example: hwsim sweep study.toml -o results
     """
-    from hwsim.study.study import load_study
+    from hwsim.study.search.study import load_study
 
     _set_data(data)
     _run_study(load_study(study), output, jobs)
@@ -121,9 +121,9 @@ def report(folder: Folder) -> None:
 
     Example: hwsim report hwsim-demo
     """
-    from hwsim.report import html
+    from hwsim.report.pages import study_page
 
-    print(html.write(folder))
+    print(study_page.write(folder))
 
 
 @app.command()
@@ -135,7 +135,7 @@ def table(
 
     Example: hwsim table hwsim-demo --format csv > points.csv
     """
-    from hwsim.study.table import rows, to_csv, to_jsonl, to_parquet
+    from hwsim.study.results.table import rows, to_csv, to_jsonl, to_parquet
 
     study, results = _read(folder)
     content = rows(study.points(), results)
@@ -154,9 +154,9 @@ def _set_data(folder: Path | None) -> None:
 
 
 def _run_study(study: Study, folder: Path, jobs: int | None) -> None:
-    from hwsim.study.engine import run_study
-    from hwsim.study.progress import reporter
-    from hwsim.study.workers import JobFailed
+    from hwsim.study.run.progress import reporter
+    from hwsim.study.run.runner import run_study
+    from hwsim.study.run.workers import JobFailed
 
     try:
         run_study(study, folder, jobs, reporter(sys.stderr))
@@ -173,8 +173,8 @@ def _run_study(study: Study, folder: Path, jobs: int | None) -> None:
 
 
 def _read(folder: Path) -> tuple[Study, Any]:
-    from hwsim.study.store import read_store
-    from hwsim.study.study import Study
+    from hwsim.study.results.store import read_store
+    from hwsim.study.search.study import Study
 
     with read_store(folder) as store:
         return Study.from_mapping(store.study), store.results()
@@ -182,7 +182,7 @@ def _read(folder: Path) -> tuple[Study, Any]:
 
 def _print_front(folder: Path) -> None:
     from hwsim.report.text import aligned
-    from hwsim.study.table import front_of, rows
+    from hwsim.study.results.table import front_of, rows
 
     study, results = _read(folder)
     content = rows(study.points(), results)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from hwsim.engine.endings import Endings
+from hwsim.engine.epilogues import Endings
+from hwsim.engine.gemm_steps import Products
 from hwsim.engine.layouts import Layouts, pixels
 from hwsim.engine.maps import NO_BORDER, Map, storage
-from hwsim.engine.products import Products
+from hwsim.engine.overflow_bounds import Proofs
 from hwsim.engine.program import Builder, Program
-from hwsim.engine.proofs import Proofs
-from hwsim.kernels.words import Kind
+from hwsim.kernels.inference.instructions import Kind
 from hwsim.network.graph import Network
 from hwsim.network.layer import NORM_BITS, ROOT_BITS, Layer, Op
 

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
-from hwsim.engine.arenas import arenas
+from hwsim.engine.activation_capture import Codes, Kept, code_dtype, make_room
 from hwsim.engine.compile import compile_network
-from hwsim.engine.kept import Codes, Kept, code_dtype, make_room
 from hwsim.engine.layouts import NotCompiled
 from hwsim.engine.program import Program
-from hwsim.engine.threads import Call, on_threads
 from hwsim.errors import BadInput, UnknownName
+from hwsim.kernels.buffer_pool import arenas
 from hwsim.kernels.compile import JIT
-from hwsim.kernels.tiles import KERNELS
+from hwsim.kernels.inference.microkernels import KERNELS
+from hwsim.kernels.threads import Call, on_threads
 from hwsim.network.graph import Network
 
 CHUNK_BYTES = 1 << 21
@@ -136,7 +136,7 @@ def _run(
     program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32], masks: NDArray[np.bool_], kept: Kept
 ) -> None:
     """All samples on all threads: chunk by chunk, or step by step where there are too few samples for that."""
-    from hwsim.kernels.program import run
+    from hwsim.kernels.inference.interpreter import run
 
     p, samples = program, len(outputs)
     threads = numba.get_num_threads() if samples * p.work >= SHARED_WORK else 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim.engine.maps import MAX_PLANES, NO_BORDER, OUTPUT, Border, Map, storage
 from hwsim.engine.program import Builder
-from hwsim.kernels.words import Kind
+from hwsim.kernels.inference.instructions import Kind
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Layer, Op, Shape
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, Kind
-from hwsim.kernels.words import MAP
+from hwsim.kernels.inference.instructions import MAP
 
 ALIGN = 64
 SLACK = 64

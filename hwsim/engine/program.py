@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.maps import Map, lay_out
-from hwsim.kernels.words import STEP
+from hwsim.kernels.inference.instructions import STEP
 
 ALIGN = 64
 

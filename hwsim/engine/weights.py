@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.kernels.tiles import LANES
+from hwsim.kernels.inference.microkernels import LANES
 
 Ints = NDArray[np.int64]
 

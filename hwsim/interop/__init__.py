@@ -1,1 +1,1 @@
-"""Models of other tools, in and out."""
+"""Readers and writers of formats other than hwsim's own, a folder for each."""

@@ -1,4 +1,4 @@
-"""How kernels are compiled: ahead, cached on disk, and made anew when any file of this folder changes."""
+"""How kernels are compiled: ahead, cached on disk, and recompiled when any file of this folder or its subfolders changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JIT = not config.DISABLE_JIT  # type: ignore[attr-defined]
 def _sources() -> str:
     """SHA-256 of all kernels: Numba alone would notice a change in a function's own file only."""
     state = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         state.update(path.read_bytes())
     return state.hexdigest()
 

@@ -1,14 +1,15 @@
 """The machine: accelerators and PEs, and the verbs `simulate`, `count` and `estimate`."""
 
-from hwsim.machine.accelerator import Accelerator, load_accelerator
-from hwsim.machine.area import area_um2
-from hwsim.machine.bands import Band, compare, estimate_band, presets, rank
-from hwsim.machine.estimate import COMPONENTS, Cost, estimate
-from hwsim.machine.iso_area import size_to_area
-from hwsim.machine.pe import PE
-from hwsim.machine.run import CAUSES, EVENTS, Run
+from hwsim.machine.cost.area import area_um2
+from hwsim.machine.cost.estimate import COMPONENTS, Cost, estimate
+from hwsim.machine.cost.iso_area import size_to_area
+from hwsim.machine.cost.uncertainty import Band, compare, estimate_band, presets, rank
+from hwsim.machine.description.accelerator import Accelerator, load_accelerator
+from hwsim.machine.events import CAUSES, EVENTS
+from hwsim.machine.pe.base import PE
+from hwsim.machine.run import Run
 from hwsim.machine.simulate import count, simulate
-from hwsim.machine.technology import Technology
+from hwsim.machine.technology.technology import Technology
 
 __all__ = [
     "CAUSES",

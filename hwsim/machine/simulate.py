@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
 from hwsim.formats import Kind
-from hwsim.machine.accelerator import Accelerator
-from hwsim.machine.activity import Toggles, count_toggles
-from hwsim.machine.counting import product_layer, stack, vector_layer, waits_beside
-from hwsim.machine.mapping import Mapping, Tiling, map_network
-from hwsim.machine.run import CAUSES, EVENTS, Activity, Precision, Run, join
-from hwsim.machine.steps import Line
-from hwsim.machine.streams import Dynamic, region_dynamic, value_dynamic
-from hwsim.machine.timing import time_layer
+from hwsim.machine.activity.toggles import Toggles, count_toggles
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.events import CAUSES, EVENTS
+from hwsim.machine.mapping.mapping import Mapping, Tiling, map_network
+from hwsim.machine.run import Activity, Precision, Run, join
+from hwsim.machine.timing.data_dependent import Dynamic, region_dynamic, value_dynamic
+from hwsim.machine.timing.layer_counts import product_layer, stack, vector_layer, waits_beside
+from hwsim.machine.timing.layer_cycles import time_layer
+from hwsim.machine.timing.tile_schedule import Line
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer
 from hwsim.network.width_groups import width_groups

@@ -1,20 +1,18 @@
-"""What must hold before a network may exist: every rule names the layer that breaks it, and the channel."""
+"""Checks of a network when it is made; each error names the layer that breaks the rule, and the channel."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, MAX_CODE_BITS, Format, Kind
-from hwsim.network.largest_sums import layer_bound
-from hwsim.network.layer import INPUT, INT32, Layer, Op, Overflow, Requantizer, Rounding, Thresholds, kept_format
+from hwsim.network.accumulator_bounds import layer_bound
+from hwsim.network.layer import INPUT, INT32, Layer, Op, Overflow, Requantizer, Rounding, Shape, Thresholds, kept_format
+from hwsim.network.shapes import value_formats, value_shapes
 from hwsim.network.width_groups import check_filter_bits
-
-if TYPE_CHECKING:
-    from hwsim.network.graph import Network
 
 MAX_ELEMENTS = 1 << 28
 """Most codes of one sample's map, padding included: sizes are checked before memory is taken."""
@@ -32,34 +30,36 @@ _ACCUMULATES = {Op.CONV, Op.LINEAR, Op.MATMUL, Op.AVG_POOL, Op.GLOBAL_AVG_POOL, 
 _REQUANTIZED = _ACCUMULATES | {Op.ADD, Op.CONCAT}
 
 
-def check_network(network: Network) -> None:
+def check_network(input: Format, input_shape: Shape, input_scale: float, layers: Sequence[Layer]) -> None:
     """Raise HwsimError unless names, shapes, formats and policies of all layers fit together."""
-    if not network.layers:
+    if not layers:
         raise HwsimError("network: it has no layers")
-    if min(network.input_shape, default=0) < 1:
-        raise BadInput("network input shape", network.input_shape, "sizes from 1")
-    _check_scale(network.input_scale, "network input")
-    _check_codes(network.input, "network input")
-    _check_names(network)
-    for layer in network.layers:
-        _check_layer(layer, last=layer is network.layers[-1])
-    for layer in network.layers:  # shapes after names: a missing name would hide behind a KeyError
-        _check_region(layer, network)
+    if min(input_shape, default=0) < 1:
+        raise BadInput("network input shape", input_shape, "sizes from 1")
+    _check_scale(input_scale, "network input")
+    _check_codes(input, "network input")
+    _check_names(layers)
+    for layer in layers:
+        _check_layer(layer, last=layer is layers[-1])
+    formats = value_formats(input, layers)
+    for layer in layers:  # shapes after names: a missing name would hide behind a KeyError
+        _check_region(layer, formats)
         if layer.filter_bits:
             check_filter_bits(layer)
-        _check_kept_format(layer, network)
-    _check_sizes(network)
-    for layer in network.layers:  # what needs shapes and formats of the inputs
-        _check_requantizer(layer, network)
-        _check_softmax(layer, network)
-        _check_norm(layer, network)
-        _check_overflow(layer, network)
+        _check_kept_format(layer, formats)
+    shapes = value_shapes(input_shape, layers)
+    _check_sizes(layers, shapes)
+    for layer in layers:  # what needs shapes and formats of the inputs
+        _check_requantizer(layer, shapes)
+        _check_softmax(layer, formats, shapes)
+        _check_norm(layer, formats, shapes)
+        _check_overflow(layer, formats, shapes)
 
 
-def _check_names(network: Network) -> None:
-    names = {layer.name for layer in network.layers}
+def _check_names(layers: Sequence[Layer]) -> None:
+    names = {layer.name for layer in layers}
     known = {INPUT}
-    for layer in network.layers:
+    for layer in layers:
         if layer.name in known:
             raise HwsimError(f"layer {layer.name!r}: two layers have this name")
         for name in layer.inputs:
@@ -133,9 +133,8 @@ def _check_scale(scale: float, place: str) -> None:
         raise BadInput(f"{place} scale", scale, "a positive number")
 
 
-def _check_sizes(network: Network) -> None:
-    shapes = network.shapes
-    for layer in network.layers:
+def _check_sizes(layers: Sequence[Layer], shapes: Mapping[str, Shape]) -> None:
+    for layer in layers:
         shape = shapes[layer.inputs[0]]
         if layer.op in (Op.CONV, Op.MAX_POOL, Op.AVG_POOL):
             top, bottom, left, right = layer.geometry.pads
@@ -168,11 +167,11 @@ def _check_weight(layer: Layer, place: str) -> None:
         raise BadInput(f"{place} bias", int(layer.bias[channel]), f"{bits}-bit integers (channel {channel})")
 
 
-def _check_requantizer(layer: Layer, network: Network) -> None:
+def _check_requantizer(layer: Layer, shapes: Mapping[str, Shape]) -> None:
     r, place = layer.requantizer, f"layer {layer.name!r} requantizer"
     if r is None:
         return
-    shape = network.shapes[layer.name]
+    shape = shapes[layer.name]
     channels = shape[layer.channel_axis - 1 if layer.channel_axis == 1 else -1]
     if isinstance(r, Thresholds):
         _check_thresholds(layer, r, channels, place)
@@ -239,11 +238,11 @@ def _check_thresholds(layer: Layer, r: Thresholds, channels: int, place: str) ->
         raise BadInput(f"{place} levels", "levels that fall", f"levels that never fall (channel {int(falls.argmax())})")
 
 
-def _check_softmax(layer: Layer, network: Network) -> None:
+def _check_softmax(layer: Layer, formats: Mapping[str, Format], shapes: Mapping[str, Shape]) -> None:
     rule, place = layer.softmax, f"layer {layer.name!r} softmax"
     if rule is None:
         return
-    source = network.formats[layer.inputs[0]]
+    source = formats[layer.inputs[0]]
     if source.kind is not Kind.UNIFORM:
         raise BadInput(f"{place} input", str(source), "uniform codes")
     if rule.table.dtype != np.int64 or rule.table.ndim != 1 or not 1 <= rule.table.size <= 1 << MAX_CODE_BITS:
@@ -252,26 +251,26 @@ def _check_softmax(layer: Layer, network: Network) -> None:
         raise BadInput(f"{place} table", int(rule.table.min()), "0 to 2^31 - 1, the first entry from 1")
     if not 1 <= rule.one <= 1 << MAX_CODE_BITS:
         raise BadInput(f"{place} one", rule.one, "1 to 65536")
-    row = network.shapes[layer.name][-1]
+    row = shapes[layer.name][-1]
     if row * int(rule.table.max()) >= 1 << 60:
         raise BadInput(f"{place} row", row, "rows whose weights sum up to less than 2^60")
 
 
-def _check_norm(layer: Layer, network: Network) -> None:
+def _check_norm(layer: Layer, formats: Mapping[str, Format], shapes: Mapping[str, Shape]) -> None:
     if layer.op is not Op.LAYER_NORM:
         return
-    source, features = network.formats[layer.inputs[0]], network.shapes[layer.name][-1]
+    source, features = formats[layer.inputs[0]], shapes[layer.name][-1]
     if features * source.max_magnitude > MAX_NORM:
         raise BadInput(
             f"layer {layer.name!r} input", f"{features} features of {source}", f"a product of at most {MAX_NORM}"
         )
 
 
-def _check_overflow(layer: Layer, network: Network) -> None:
+def _check_overflow(layer: Layer, formats: Mapping[str, Format], shapes: Mapping[str, Shape]) -> None:
     """The policy `check` stands only where the weights prove that nothing overflows."""
     if layer.accumulator.overflow is not Overflow.CHECK:
         return
-    bound = layer_bound(layer, network.formats, network.shapes)
+    bound = layer_bound(layer, formats, shapes)
     too_large = bound > layer.accumulator.high
     if too_large.any():
         channel = int(too_large.argmax())
@@ -283,11 +282,11 @@ def _check_overflow(layer: Layer, network: Network) -> None:
         )
 
 
-def _check_region(layer: Layer, network: Network) -> None:
+def _check_region(layer: Layer, formats: Mapping[str, Format]) -> None:
     region, place = layer.region, f"layer {layer.name!r} region"
     if region is None:
         return
-    source = network.formats[layer.inputs[0]]
+    source = formats[layer.inputs[0]]
     if layer.op is not Op.CONV or layer.weight is None or layer.weight.format.kind is not Kind.UNIFORM:
         raise HwsimError(f"{place}: only convolutions with uniform weights have region precision")
     if source.signed or source.zero_point or source.kind is not Kind.UNIFORM:
@@ -312,6 +311,6 @@ def _check_region(layer: Layer, network: Network) -> None:
         )
 
 
-def _check_kept_format(layer: Layer, network: Network) -> None:
-    if kept_format(layer) and layer.output != network.formats[layer.inputs[0]]:
+def _check_kept_format(layer: Layer, formats: Mapping[str, Format]) -> None:
+    if kept_format(layer) and layer.output != formats[layer.inputs[0]]:
         raise HwsimError(f"layer {layer.name!r}: {layer.op} keeps the format of its input")

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput, UnknownName
 from hwsim.formats import Format
+from hwsim.network.accumulator_bounds import Ints, layer_bound
 from hwsim.network.check import check_network
-from hwsim.network.layer import INPUT, Layer, Shape
-from hwsim.network.shapes import output_shape
+from hwsim.network.layer import Layer, Shape
+from hwsim.network.shapes import value_formats, value_shapes
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Network:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        check_network(self)
+        check_network(self.input, self.input_shape, self.input_scale, self.layers)
 
     def encode(self, values: NDArray[np.floating]) -> NDArray[np.int32]:
         """Real inputs [sample, ...] to input codes, once, on the host: half-up in float64, then clip."""
@@ -42,15 +43,12 @@ class Network:
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
         """Shape of one sample after each layer, by layer name, the input included."""
-        shapes: dict[str, Shape] = {INPUT: self.input_shape}
-        for layer in self.layers:
-            shapes[layer.name] = output_shape(layer, [shapes[name] for name in layer.inputs])
-        return shapes
+        return value_shapes(self.input_shape, self.layers)
 
     @cached_property
     def formats(self) -> Mapping[str, Format]:
         """Format of the codes after each layer, by layer name, the input included."""
-        return {INPUT: self.input} | {layer.name: layer.output for layer in self.layers}
+        return value_formats(self.input, self.layers)
 
     @property
     def logit_scale(self) -> float:
@@ -63,3 +61,24 @@ class Network:
             if layer.name == name:
                 return layer
         raise UnknownName("layer", name, [layer.name for layer in self.layers])
+
+
+def bounds(network: Network) -> dict[str, Ints]:
+    """Largest magnitude that each accumulator can reach: int64 [channel] by layer, for every layer that accumulates.
+
+    A convolution or linear layer has `sum |w| * max |x - zero point| + |bias|`; with region precision
+    each tap counts with the larger of its fine and its coarse product. A matmul has one entry, an
+    average pool too.
+    """
+    found = {layer.name: layer_bound(layer, network.formats, network.shapes) for layer in network.layers}
+    return {name: bound for name, bound in found.items() if len(bound)}
+
+
+def overflow_free(network: Network) -> dict[str, bool]:
+    """For every layer that accumulates: is it proved that no sum can leave its accumulator?
+
+    >>> overflow_free(network)  # doctest: +SKIP
+    {'conv1': True, 'logits': True}
+    """
+    proved = bounds(network)
+    return {n: bool((b <= network[n].accumulator.high).all()) for n, b in proved.items()}

@@ -1,11 +1,29 @@
-"""The shape of one sample after a layer, and what a layer refuses to take in."""
+"""Shapes and formats of the values of a network, one per layer and the input."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from hwsim.errors import HwsimError
-from hwsim.network.layer import Layer, Op, Shape
+from hwsim.formats import Format
+from hwsim.network.layer import INPUT, Layer, Op, Shape
+
+
+def value_shapes(input_shape: Shape, layers: Sequence[Layer]) -> Mapping[str, Shape]:
+    """Shape of one sample after each layer, by layer name, the input included.
+
+    Raises HwsimError, naming the layer, when the inputs of a layer do not fit it.
+    """
+    shapes: dict[str, Shape] = {INPUT: input_shape}
+    for layer in layers:
+        shapes[layer.name] = output_shape(layer, [shapes[name] for name in layer.inputs])
+    return shapes
+
+
+def value_formats(input: Format, layers: Sequence[Layer]) -> Mapping[str, Format]:
+    """Format of the codes after each layer, by layer name, the input included."""
+    return {INPUT: input} | {layer.name: layer.output for layer in layers}
 
 
 def output_shape(layer: Layer, inputs: list[Shape]) -> Shape:

@@ -1,9 +1,6 @@
 """What an adversary sees of a deployed network, and how well it tells members from non-members."""
 
-from hwsim.privacy.arrays import score
-from hwsim.privacy.bounds import clopper_pearson, epsilon_lower_bound, rates_at
-from hwsim.privacy.game import Game, balanced_keep
-from hwsim.privacy.leakage import (
+from hwsim.privacy.audit.audit import (
     AttackResult,
     Leakage,
     audit,
@@ -11,8 +8,11 @@ from hwsim.privacy.leakage import (
     audit_null,
     paired_difference,
 )
-from hwsim.privacy.metrics import Confusion, Interval, Roc, roc
-from hwsim.privacy.observe import Observation, observe, observe_floats
+from hwsim.privacy.audit.from_logits import score
+from hwsim.privacy.game import Game, balanced_keep
+from hwsim.privacy.observation.observe import Observation, observe, observe_floats
+from hwsim.privacy.statistics.intervals import clopper_pearson, epsilon_lower_bound, rates_at
+from hwsim.privacy.statistics.roc import Confusion, Interval, Roc, roc
 
 __all__ = [
     "AttackResult",

@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from hwsim.interop.float_graph import FloatGraph, Weights
-from hwsim.quantizers.grid import Scheme
+from hwsim.float_graph.graph import FloatGraph, Weights
+from hwsim.quantizers.scheme import Scheme
 from hwsim.registry import Choice
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from hwsim.design import Design
-from hwsim.machine.accelerator import sources
+from hwsim.machine.description.accelerator import sources
 from hwsim.registry import Record
-from hwsim.study.store import Stored
-from hwsim.study.study import ATTACK_COLUMNS, RESULT_COLUMNS, describe
-from hwsim.study.table import Row
+from hwsim.study.results.store import Stored
+from hwsim.study.results.table import Row
+from hwsim.study.search.study import ATTACK_COLUMNS, RESULT_COLUMNS, describe
 
 
 def short(value: Any) -> str:

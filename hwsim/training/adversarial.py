@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hwsim.interop.float_graph import repeat_input
+from hwsim.float_graph.graph import repeat_input
 from hwsim.training.ensemble import Ensemble
 from hwsim.training.fit import one_thread
-from hwsim.training.perturb import STEPS, Ball, check_samples, perturb
+from hwsim.training.pgd import STEPS, Ball, check_samples, perturb
 
 ATTACK_BATCH = 128
 

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hwsim.errors import BadInput
-from hwsim.interop.float_graph import FloatGraph, logits
+from hwsim.float_graph.graph import FloatGraph, logits
 from hwsim.training.ensemble import Ensemble, Members, course_of, gather, initial_weights
 from hwsim.training.fit import Parameters, Tick, fit, models_at_once, silent
 from hwsim.training.grouped import GroupArithmetic
-from hwsim.training.models import Model
+from hwsim.training.models.base import Model
 
 
 def loss_trajectory(

@@ -14,19 +14,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hwsim import MODEL_VERSION
 from hwsim.errors import BadInput
-from hwsim.interop.float_graph import Arithmetic, FloatArithmetic, FloatGraph, Weights, logits, models_in, repeat_input
-from hwsim.interop.torch_module import import_module
+from hwsim.float_graph.graph import Arithmetic, FloatArithmetic, FloatGraph, Weights, logits, models_in, repeat_input
+from hwsim.interop.torch.reader import import_module
 from hwsim.quantizers.base import Quantizer
-from hwsim.quantizers.fake import FakeQuantArithmetic
-from hwsim.quantizers.grid import Scheme
+from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
+from hwsim.quantizers.scheme import Scheme
 from hwsim.rng import derive_seed, stream
 from hwsim.training.checkpoint import Checkpoint, setting_key
 from hwsim.training.fit import Course, Loss, Parameters, Tick, fit, models_at_once, one_thread, silent
 from hwsim.training.grouped import GroupArithmetic
-from hwsim.training.models import Model
-from hwsim.training.perturb import Ball, perturb
+from hwsim.training.models.base import Model
+from hwsim.training.pgd import Ball, perturb
+from hwsim.version import MODEL_VERSION
 
 EVALUATION_BATCH = 256
 

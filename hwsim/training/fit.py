@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hwsim.interop.float_graph import FloatArithmetic, FloatGraph, Weights, forward
+from hwsim.float_graph.graph import FloatArithmetic, FloatGraph, Weights, forward
 from hwsim.training.checkpoint import Arrays, Checkpoint
 
 Tick = Callable[[float], None]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwsim.interop.float_graph import FloatArithmetic, Node, Weights, multiply
+from hwsim.float_graph.graph import FloatArithmetic, Node, Weights, multiply
 from hwsim.network.layer import Op
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hwsim.formats import LOGITS, Format, Kind, QTensor
+from hwsim.network.fixed_point import add_requantizer, requantizer
 from hwsim.network.graph import Network
 from hwsim.network.layer import FRACTION_BITS, INPUT, Geometry, Layer, Op, Region, Shape
-from hwsim.network.requantize import add_requantizer, requantizer
 
 IMAGES = 2
 """Random images from whose sums the multipliers follow."""

@@ -15,7 +15,7 @@ from hwsim.network.graph import Network
 from hwsim.registry import build
 from hwsim.rng import derive_seed
 from hwsim.training.ensemble import Members, train
-from hwsim.training.models import Model
+from hwsim.training.models.base import Model
 from tests.bench.exact import exact_outputs, run_ours
 from tests.bench.networks import random_images, small_cnn
 from tests.bench.row import Row

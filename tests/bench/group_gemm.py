@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from hwsim.engine.execute import available, compiled
-from hwsim.engine.threads import Call, on_threads
 from hwsim.kernels.barrier import begin_call, end_call
-from hwsim.kernels.multiply import multiply
+from hwsim.kernels.inference.gemm import multiply
+from hwsim.kernels.threads import Call, on_threads
 from tests.bench.networks import linear_layer
 from tests.bench.row import Row
 from tests.bench.threads import use_threads

@@ -12,9 +12,9 @@ from statistics import median
 
 import numpy as np
 
-from hwsim.interop.workloads import load_workload
-from hwsim.machine.accelerator import Accelerator
-from hwsim.machine.analyse import analyse
+from hwsim.interop.topology.builtin import load_workload
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.layer_report import analyse
 from hwsim.machine.simulate import simulate
 from hwsim.registry import build
 from tests.bench.exact import exact_outputs, run_ours

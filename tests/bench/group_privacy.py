@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.kernels.bootstrap import places_of, resampled_statistics
-from hwsim.privacy.attacks.base import log_odds
-from hwsim.privacy.attacks.likelihood import log_ratio
-from hwsim.privacy.attacks.lira import Lira
-from hwsim.privacy.attacks.rmia import Rmia, share_beaten
+from hwsim.kernels.membership.bootstrap import places_of, resampled_statistics
+from hwsim.privacy.attack_tools.attack import log_odds
+from hwsim.privacy.attack_tools.likelihood_ratio import log_ratio
+from hwsim.privacy.attacks.reference.lira import Lira
+from hwsim.privacy.attacks.reference.rmia import Rmia, share_beaten
 from hwsim.privacy.game import balanced_keep
-from hwsim.privacy.metrics import roc
+from hwsim.privacy.statistics.roc import roc
 from tests.bench.child import answer, run_child
 from tests.bench.group_memory import growth
 from tests.bench.row import Row

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import LOGITS, Format, Kind, QTensor
+from hwsim.network.fixed_point import requantizer
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op, Thresholds
-from hwsim.network.requantize import requantizer
 from tests.bench.builder import Builder
 
 BINARY = Format(1, kind=Kind.BINARY)

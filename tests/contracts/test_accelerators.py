@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from machines import LOCAL
-from small_network import small_network
 
 from hwsim.errors import BadInput, HwsimError
-from hwsim.interop.workloads import load_workload
-from hwsim.machine import Accelerator, estimate, load_accelerator, simulate
-from hwsim.machine.accelerator import sources
-from hwsim.machine.analyse import analyse
+from hwsim.interop.topology.builtin import load_workload
+from hwsim.machine import Accelerator, load_accelerator, simulate
+from hwsim.machine.cost.estimate import estimate
+from hwsim.machine.description.accelerator import sources
+from hwsim.machine.layer_report import analyse
 from hwsim.registry import build, family, find, merge, validate
+from tests.support.machines import LOCAL
+from tests.support.small_network import small_network
 
 NAMES = sorted(family("accelerator"))
 FOLDER = files("accel_models") / "accelerators"

@@ -6,14 +6,15 @@ import re
 
 import numpy as np
 import pytest
-from planted import planted
 
 from hwsim.errors import BadInput
-from hwsim.privacy import Game, Observation, leakage
-from hwsim.privacy.attacks import Attack
-from hwsim.privacy.leakage import AttackResult
-from hwsim.privacy.observe import stack
+from hwsim.privacy import Game, Observation
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.audit import audit
+from hwsim.privacy.audit.audit import AttackResult
+from hwsim.privacy.observation.observe import stack
 from hwsim.registry import build, family
+from tests.support.planted import planted
 
 NAMES = sorted(family("attack"))
 
@@ -41,7 +42,7 @@ def no_blind_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
     def guess(inputs: object, labels: object, keep: np.ndarray, targets: tuple[int, ...], *names: object) -> np.ndarray:
         return np.zeros((len(targets), keep.shape[1]))
 
-    monkeypatch.setattr(leakage, "blind_scores", guess)
+    monkeypatch.setattr(audit, "blind_scores", guess)
 
 
 def play(
@@ -49,7 +50,7 @@ def play(
 ) -> AttackResult:
     """An audit with what the attack reads, and nothing else."""
     observed = {name: values for name, values in stack(observations).items() if name in attack.needs}
-    return leakage.audit_arrays(observed, game, [attack], seed, resamples).results[0]
+    return audit.audit_arrays(observed, game, [attack], seed, resamples).results[0]
 
 
 @pytest.mark.parametrize("name", NAMES)

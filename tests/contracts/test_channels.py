@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hwsim.privacy.channels import Chip, Deployed, Supplied
-from hwsim.privacy.observe import look
+from hwsim.privacy.observation.channels.outputs import Chip, Deployed, Supplied
+from hwsim.privacy.observation.observe import look
 from hwsim.registry import build, family
 
 SAMPLES, CLASSES = 7, 3

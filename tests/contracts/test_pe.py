@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 from hwsim.errors import BadInput, Infeasible
 from hwsim.formats import TERNARY, Format, Kind
-from hwsim.machine.pe import PE, Rate
-from hwsim.machine.pe.base import WIDEST
+from hwsim.machine.pe.base import PE, WIDEST, Rate
 from hwsim.machine.pe.bit_serial import significant_bits
-from hwsim.machine.tables import plain_cell, rate_points, rows
+from hwsim.machine.technology.tables import plain_cell, rate_points, rows
 from hwsim.registry import build, family, validate
 
 NAMES = sorted(family("pe"))

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from hwsim.engine.execute import execute
-from hwsim.interop.torch_module import import_module
-from hwsim.network.bounds import overflow_free
-from hwsim.quantizers import Quantizer, build_network
+from hwsim.interop.torch.reader import import_module
+from hwsim.network.graph import overflow_free
+from hwsim.quantizers.base import Quantizer
+from hwsim.quantizers.lowering.to_network import build_network
+from hwsim.quantizers.quantize import quantize
 from hwsim.reference import run
 from hwsim.registry import Choice, build, family
-from hwsim.training.quantize import quantize
 
 RECORDS = family("quantizer")
 INTEGER = sorted(name for name, record in RECORDS.items() if issubclass(record.make, Quantizer))

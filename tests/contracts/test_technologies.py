@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_run import made_run
 
 from hwsim.design import Design
 from hwsim.errors import BadInput
-from hwsim.machine import Technology, estimate
-from hwsim.machine.run import EVENTS, Precision
-from hwsim.machine.technology import PRICED
+from hwsim.machine import Technology
+from hwsim.machine.cost.estimate import estimate
+from hwsim.machine.events import EVENTS
+from hwsim.machine.run import Precision
+from hwsim.machine.technology.technology import PRICED
 from hwsim.registry import build, family
+from tests.support.made_run import made_run
 
 NAMES = sorted(family("technology"))
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hwsim import reference
-from hwsim.network.bounds import overflow_free
-from tests.engine.agree import COMPILED, assert_cuts_agree, assert_kernels_agree
-from tests.engine.attention import FEATURES, HEADS, TOKENS, attention_block, attention_codes
+from hwsim.network.graph import overflow_free
+from tests.support.agree import COMPILED, assert_cuts_agree, assert_kernels_agree
+from tests.support.attention import FEATURES, HEADS, TOKENS, attention_block, attention_codes
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hwsim.engine.execute import execute
 from hwsim.formats import LOGITS, Format, Kind
 from hwsim.network.check import MAX_NORM
 from hwsim.network.layer import INPUT, Accumulator, Geometry, Layer, Op, Overflow, Requantizer, Softmax
-from tests.engine.agree import COMPILED, S8, S16, U8, add, assert_kernels_agree, conv, linear, network, random_codes
+from tests.support.agree import COMPILED, S8, S16, U8, add, assert_kernels_agree, conv, linear, network, random_codes
 
 U16 = Format(16)
 IDENTITY = Requantizer(np.array([1]), np.array([0]), S16.qmin, S16.qmax)
@@ -179,7 +179,7 @@ def test_layer_norm_at_its_largest_size():
 
 @pytest.mark.skipif(not COMPILED, reason="no compiler")
 def test_integer_roots_are_exact_around_every_square():
-    from hwsim.kernels.maps import integer_root
+    from hwsim.kernels.inference.pointwise import integer_root
 
     roots = np.concatenate([np.arange(1, 300), 2 ** np.arange(8, 31), random_codes(7, Format(31), 500), [2**31 - 1]])
     for root in roots.tolist():

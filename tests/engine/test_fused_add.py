@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hwsim.formats import Format
-from hwsim.kernels.words import Emit
+from hwsim.kernels.inference.instructions import Emit
 from hwsim.network.layer import INPUT, Geometry, Requantizer, Rounding
-from tests.engine.agree import (
+from tests.support.agree import (
     COMPILED,
     S8,
     U8,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hwsim.formats import TERNARY, Format, Kind
-from hwsim.kernels import rounding as kernels
-from hwsim.kernels.words import Emit
-from hwsim.kernels.words import Kind as Step
+from hwsim.kernels.inference import requantize as kernels
+from hwsim.kernels.inference.instructions import Emit
+from hwsim.kernels.inference.instructions import Kind as Step
 from hwsim.network.layer import INPUT, INT32, Accumulator, Geometry, Layer, Op, Requantizer, Rounding, Thresholds
-from tests.engine.agree import COMPILED, S8, S16, U8, assert_kernels_agree, conv, linear, network, steps
+from tests.support.agree import COMPILED, S8, S16, U8, assert_kernels_agree, conv, linear, network, steps
 
 ONE_STEP = [rule for rule in Rounding if rule.one_step]
 ALL_CODES = np.arange(-(2**15), 2**15)[:, None]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hwsim.formats import TERNARY, Format, Kind
-from hwsim.kernels.words import Emit
-from hwsim.kernels.words import Kind as Step
+from hwsim.kernels.inference.instructions import Emit
+from hwsim.kernels.inference.instructions import Kind as Step
 from hwsim.network.layer import INT32, Accumulator, Geometry, Layer, Op, Overflow, Region, Rounding, Thresholds
-from tests.engine.agree import (
+from tests.support.agree import (
     COMPILED,
     S8,
     S16,

@@ -8,8 +8,8 @@ from threading import Barrier, get_ident
 
 import pytest
 
-from hwsim.engine import threads
-from hwsim.engine.threads import on_threads
+from hwsim.kernels import threads
+from hwsim.kernels.threads import on_threads
 
 
 @pytest.mark.parametrize("pause", [0, 0.01], ids=["awake", "asleep"])

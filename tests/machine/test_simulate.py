@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from networks import networks_with_inputs
-from small_network import small_network
 
 from hwsim import reference
 from hwsim.engine.execute import execute
 from hwsim.errors import Infeasible
 from hwsim.formats import LOGITS, Format, QTensor
-from hwsim.machine import CAUSES, EVENTS, Accelerator, count, estimate, simulate
-from hwsim.machine.analyse import analyse
-from hwsim.machine.mapping import Tiling, map_network
+from hwsim.machine import CAUSES, EVENTS, Accelerator, count, simulate
+from hwsim.machine.cost.estimate import estimate
+from hwsim.machine.layer_report import analyse
+from hwsim.machine.mapping.mapping import Tiling, map_network
 from hwsim.machine.simulate import kept_values
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
 from hwsim.registry import build, family
+from tests.support.networks import networks_with_inputs
+from tests.support.small_network import small_network
 
 ACCELERATORS = {name: build("accelerator", name) for name in family("accelerator")}
 RUNS_ALL = ACCELERATORS["drq_like"]

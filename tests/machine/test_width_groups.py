@@ -6,17 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from network.test_width_groups import FITTED, NETWORK
-from small_network import small_network
 
 from hwsim.errors import UnknownName
-from hwsim.machine import estimate, simulate
-from hwsim.machine.analyse import analyse
-from hwsim.machine.mapping import derive_mapping, map_network
-from hwsim.machine.timeline import timeline
+from hwsim.machine import simulate
+from hwsim.machine.cost.estimate import estimate
+from hwsim.machine.layer_report import analyse
+from hwsim.machine.mapping.mapping import derive_mapping, map_network
+from hwsim.machine.trace.timeline import timeline
 from hwsim.network.layer import Region
 from hwsim.network.product import as_product
 from hwsim.registry import build
+from tests.network.test_width_groups import FITTED, NETWORK
+from tests.support.small_network import small_network
 
 X = np.random.default_rng(0).random((4, 1, 8, 8))
 NANGATE = build("technology", "nangate45")

@@ -17,6 +17,7 @@ from hwsim.engine.execute import execute
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.network.file import HEADER, digest, load, save
+from hwsim.network.fixed_point import requantizer
 from hwsim.network.graph import Network
 from hwsim.network.layer import (
     INPUT,
@@ -31,8 +32,7 @@ from hwsim.network.layer import (
     Softmax,
     Thresholds,
 )
-from hwsim.network.requantize import requantizer
-from tests.networks import networks_with_inputs
+from tests.support.networks import networks_with_inputs
 
 U8, S4 = Format(8), Format(4, signed=True)
 

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hwsim import reference
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, Format, Kind, QTensor
-from hwsim.network.bounds import bounds
-from hwsim.network.graph import Network
+from hwsim.network.graph import Network, bounds
 from hwsim.network.layer import (
     NORM_BITS,
     Accumulator,
@@ -26,7 +25,7 @@ from hwsim.network.layer import (
     Softmax,
     Thresholds,
 )
-from tests.networks import networks_with_inputs
+from tests.support.networks import networks_with_inputs
 
 U8, S8 = Format(8), Format(8, signed=True)
 

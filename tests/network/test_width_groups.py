@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_network import small_network
 
 from hwsim.errors import BadInput
 from hwsim.formats import Format, QTensor
@@ -14,6 +13,7 @@ from hwsim.network.fit_widths import fit_widths
 from hwsim.network.graph import Network
 from hwsim.network.layer import Geometry, Region
 from hwsim.network.width_groups import width_groups
+from tests.support.small_network import small_network
 
 
 def with_narrow_filters(network: Network) -> Network:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, QTensor
+from hwsim.network.fixed_point import fixed_point
 from hwsim.network.layer import Geometry, Layer, Op, Requantizer, Rounding
-from hwsim.network.requantize import fixed_point
 from tests.oracles import adversary
 from tests.oracles.adversary import Products, Rng, Shapes
 from tests.oracles.case import Case

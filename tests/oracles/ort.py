@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import LOGITS, Format, QTensor
+from hwsim.network.fixed_point import add_requantizer, fixed_point
 from hwsim.network.layer import Geometry, Layer, Op, Requantizer, Rounding, Thresholds
-from hwsim.network.requantize import add_requantizer, fixed_point
 from tests.oracles import adversary
 from tests.oracles.adversary import KINDS, Floats, Products, Rng, Shapes
 from tests.oracles.case import Case

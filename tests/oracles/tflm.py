@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.formats import Format, QTensor
+from hwsim.network.fixed_point import add_requantizer, fixed_point
 from hwsim.network.layer import (
     Accumulator,
     Geometry,
@@ -21,7 +22,6 @@ from hwsim.network.layer import (
     Softmax,
     Thresholds,
 )
-from hwsim.network.requantize import add_requantizer, fixed_point
 from tests.oracles import adversary
 from tests.oracles.adversary import KINDS, Products, Rng, Shapes
 from tests.oracles.case import Case

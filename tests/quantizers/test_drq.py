@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from hwsim.network.layer import Region
-from hwsim.quantizers.fake import region_sums, sensitive_pixels
-from hwsim.quantizers.grid import RegionRule
+from hwsim.quantizers.lowering.fake_quant import region_sums, sensitive_pixels
+from hwsim.quantizers.scheme import RegionRule
 from hwsim.reference import sensitive_regions, spread
 from hwsim.registry import build
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from hwsim.interop.float_graph import FloatGraph, Weights, forward, node_output, repeat_input
-from hwsim.interop.torch_module import import_module
+from hwsim.float_graph.graph import FloatGraph, Weights, forward, node_output, repeat_input
+from hwsim.interop.torch.reader import import_module
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT
-from hwsim.quantizers import FakeQuantArithmetic, Scheme, build_network
-from hwsim.quantizers.grid import value_source
+from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
+from hwsim.quantizers.lowering.to_network import build_network
+from hwsim.quantizers.scheme import Scheme, value_source
 from hwsim.reference import run
 from hwsim.registry import build
 
@@ -131,7 +132,7 @@ def test_pools_share_the_grid_of_their_input() -> None:
 
 
 def test_a_wrong_rounding_in_the_twin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hwsim.quantizers.fake.round_half_up", torch.round)  # half to even
+    monkeypatch.setattr("hwsim.quantizers.lowering.fake_quant.round_half_up", torch.round)  # half to even
     graph, weights, scheme, x = prepare("lsq", {"w_bits": 2, "a_bits": 4}, power_of_two=True)
     _, codes = integers(graph, weights, scheme, x)
     fake = fake_codes(graph, weights, scheme, x, torch.float64)

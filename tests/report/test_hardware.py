@@ -10,18 +10,18 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from small_network import small_network
 
 from hwsim.errors import BadInput, Infeasible
-from hwsim.machine import estimate, simulate
-from hwsim.machine.analyse import analyse
-from hwsim.machine.estimate import COMPONENTS
-from hwsim.machine.occupancy import STATES, occupancy
-from hwsim.machine.run import CAUSES
+from hwsim.machine import simulate
+from hwsim.machine.cost.estimate import COMPONENTS, estimate
+from hwsim.machine.events import CAUSES
+from hwsim.machine.layer_report import analyse
+from hwsim.machine.trace.pe_utilization import STATES, occupancy
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, conv_product
 from hwsim.registry import build
-from hwsim.report import figures, hardware
+from hwsim.report.figures import hardware, study
+from tests.support.small_network import small_network
 
 SAME = Geometry((3, 3), (1, 1), (1, 1))
 LAYERS = [
@@ -36,8 +36,8 @@ REPORTS = analyse(TPU, LAYERS)
 
 
 def axes_of(draw) -> Axes:
-    with figures.style():
-        return figures.figure(draw).axes[0]
+    with study.style():
+        return study.figure(draw).axes[0]
 
 
 def legend(axes: Axes) -> list[str]:
@@ -192,8 +192,8 @@ def test_labels_of_a_roofline_keep_clear_of_points_and_of_each_other(count: int)
         (f"layer{i}", conv_product(8 + 5 * (i % 7), 8 + 11 * (i % 5), 8 + i, 9 + i // 3, SAME)) for i in range(count)
     ]
     reports = analyse(TPU, products)
-    with figures.style():
-        made = figures.figure(lambda a: hardware.roofline(a, TPU, reports, ABOUT), (7.2, 5.6))
+    with study.style():
+        made = study.figure(lambda a: hardware.roofline(a, TPU, reports, ABOUT), (7.2, 5.6))
         made.draw_without_rendering()  # the layout is made now
     axes = made.axes[0]
     words = [text for text in axes.texts if text.get_text().isdigit()]
@@ -304,8 +304,8 @@ EVERY = {
 @pytest.mark.parametrize("name", EVERY)
 def test_the_same_numbers_give_the_same_bytes(name: str, tmp_path) -> None:
     for folder in ("a", "b"):
-        with figures.style():
-            figures.save(figures.figure(EVERY[name]), tmp_path / folder, name)
+        with study.style():
+            study.save(study.figure(EVERY[name]), tmp_path / folder, name)
     for suffix in ("svg", "png"):
         first = (tmp_path / "a" / f"{name}.{suffix}").read_bytes()
         assert len(first) > 1000
@@ -314,8 +314,8 @@ def test_the_same_numbers_give_the_same_bytes(name: str, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_title_units_and_a_legend_outside_the_data(name: str) -> None:
-    with figures.style():
-        made: Figure = figures.figure(EVERY[name])
+    with study.style():
+        made: Figure = study.figure(EVERY[name])
         made.draw_without_rendering()
     axes = made.axes[0]
     assert axes.get_title(loc="left") == ABOUT
@@ -329,8 +329,8 @@ def test_title_units_and_a_legend_outside_the_data(name: str) -> None:
 @pytest.mark.parametrize("layers", [1, 21, 60])
 def test_bars_are_readable_whatever_the_number_of_layers(layers: int) -> None:
     reports = [replace(REPORTS[i % 4], layer=f"layer{i}.0.conv1") for i in range(layers)]
-    with figures.style():
-        made = figures.figure(lambda a: hardware.stacked_cycles(a, reports, ABOUT), hardware.size(layers))
+    with study.style():
+        made = study.figure(lambda a: hardware.stacked_cycles(a, reports, ABOUT), hardware.size(layers))
         made.draw_without_rendering()
     axes = made.axes[0]
     boxes = [text.get_window_extent() for text in axes.get_yticklabels()]

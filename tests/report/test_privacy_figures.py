@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from hwsim.errors import BadInput
-from hwsim.privacy.metrics import roc
-from hwsim.report import figures
-from hwsim.report.privacy import LEAST_RATE, loglog_roc, score_histogram
+from hwsim.privacy.statistics.roc import roc
+from hwsim.report.figures import study
+from hwsim.report.figures.privacy import LEAST_RATE, loglog_roc, score_histogram
 
 
 def game(seed: int = 0, samples: int = 2000) -> tuple[np.ndarray, np.ndarray]:
@@ -15,8 +15,8 @@ def game(seed: int = 0, samples: int = 2000) -> tuple[np.ndarray, np.ndarray]:
 
 
 def drawn(draw):
-    with figures.style():
-        return figures.figure(draw).axes[0]
+    with study.style():
+        return study.figure(draw).axes[0]
 
 
 def test_a_curve_is_read_at_thresholds_that_exist():
@@ -67,9 +67,9 @@ def test_a_constant_score_has_a_histogram_too():
 
 def test_the_same_scores_give_the_same_bytes(tmp_path):
     for folder in ("a", "b"):
-        with figures.style():
-            made = figures.figure(lambda axes: loglog_roc({"loss": [roc(*game())]}, axes))
-            figures.save(made, tmp_path / folder, "roc")
+        with study.style():
+            made = study.figure(lambda axes: loglog_roc({"loss": [roc(*game())]}, axes))
+            study.save(made, tmp_path / folder, "roc")
     for name in ("roc.svg", "roc.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

@@ -4,13 +4,14 @@ import re
 
 import numpy as np
 import pytest
-from fake_stages import STUDY, result
 
 from hwsim.errors import HwsimError
-from hwsim.report import figures, html
+from hwsim.report.figures import study
+from hwsim.report.pages import study_page
 from hwsim.report.text import aligned
-from hwsim.study.store import write_store
-from hwsim.study.study import Study
+from hwsim.study.results.store import write_store
+from hwsim.study.search.study import Study
+from tests.support.fake_stages import STUDY, result
 
 pytestmark = pytest.mark.usefixtures("fake_choices")
 
@@ -34,9 +35,9 @@ def folder(tmp_path):
 
 
 def test_the_same_study_gives_the_same_bytes(folder, tmp_path):
-    html.write(folder)
+    study_page.write(folder)
     other = fill(tmp_path / "other")
-    html.write(other)
+    study_page.write(other)
     names = [
         "report.html",
         *(f"figures/{n}.{e}" for n in ("pareto", "leakage", "cycles", "energy") for e in ("svg", "png")),
@@ -48,7 +49,7 @@ def test_the_same_study_gives_the_same_bytes(folder, tmp_path):
 
 
 def test_the_page_needs_nothing_but_itself(folder):
-    page = html.write(folder).read_text()
+    page = study_page.write(folder).read_text()
     assert all(
         target.startswith(("#", "data:image/png"))
         for target in re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)""", page)
@@ -61,7 +62,7 @@ def test_the_page_needs_nothing_but_itself(folder):
 
 
 def test_ids_are_unique_and_every_reference_has_its_target(folder):
-    page = html.write(folder).read_text()
+    page = study_page.write(folder).read_text()
     ids = re.findall(r'\bid="([^"]+)"', page)
     used = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page))
     assert len(ids) == len(set(ids))
@@ -70,7 +71,7 @@ def test_ids_are_unique_and_every_reference_has_its_target(folder):
 
 
 def test_the_page_tells_question_counts_provenance_flags_and_failures(folder):
-    page = html.write(folder).read_text()
+    page = study_page.write(folder).read_text()
     for text in (
         "Does anything get lost?",
         "5 infeasible, 1 pending",
@@ -85,21 +86,21 @@ def test_the_page_tells_question_counts_provenance_flags_and_failures(folder):
 
 def test_text_from_a_study_is_escaped(tmp_path):
     mapping = STUDY | {"study": {"name": "<b>x</b>", "question": '<script src="http://x">'}}
-    page = html.write(fill(tmp_path, mapping)).read_text()
+    page = study_page.write(fill(tmp_path, mapping)).read_text()
     assert "<script" not in page
     assert "&lt;b&gt;x&lt;/b&gt;" in page
 
 
 def draw_pareto(content, leakage):
     accelerators = [point.design.names["accelerator"] for point in content.points]
-    with figures.style():
-        return figures.figure(
-            lambda axes: figures.pareto(axes, content.table, content.front, leakage, content.names(), accelerators)
+    with study.style():
+        return study.figure(
+            lambda axes: study.pareto(axes, content.table, content.front, leakage, content.names(), accelerators)
         )
 
 
 def test_a_row_without_cost_is_a_level_line(tmp_path):
-    content = html.read(fill(tmp_path, drop=("energy", "cycles", "latency", "area")))
+    content = study_page.read(fill(tmp_path, drop=("energy", "cycles", "latency", "area")))
     assert content.table[0]["energy_pj"] is None
     assert not content.front[0]
     axes = draw_pareto(content, "fake_loss_auc").axes[0]
@@ -110,27 +111,27 @@ def test_a_row_without_cost_is_a_level_line(tmp_path):
 
 
 def test_the_legend_names_accelerators_and_the_front(folder):
-    content = html.read(folder)
+    content = study_page.read(folder)
     chosen = [name for name, on in zip(content.names(), content.front, strict=True) if on]
     assert [text.get_text() for text in draw_pareto(content, None).legends[0].texts] == [
         "fake_array",
         "wide_array",
-        *(f"{number}  {name}" for number, name in enumerate(chosen[: figures.MOST_NAMES], start=1)),
+        *(f"{number}  {name}" for number, name in enumerate(chosen[: study.MOST_NAMES], start=1)),
     ]
 
 
 def test_the_figures_draw_the_numbers_of_the_table(folder):
-    content = html.read(folder)
+    content = study_page.read(folder)
     names = content.names()
     done = [row for row in content.table if row["status"] == "done"]
-    with figures.style():
-        axes = figures.figure(lambda axes: figures.cycles(axes, content.table, names)).axes[0]
+    with study.style():
+        axes = study.figure(lambda axes: study.cycles(axes, content.table, names)).axes[0]
         widths = np.array([bar.get_width() for bar in axes.patches]).reshape(5, len(done))
         assert widths.sum(axis=0).tolist() == [row["latency_cycles"] for row in done]
-        axes = figures.figure(lambda axes: figures.energy(axes, content.table, names)).axes[0]
+        axes = study.figure(lambda axes: study.energy(axes, content.table, names)).axes[0]
         assert axes.patches[0].get_width() == pytest.approx(done[0]["energy_pe_pj"] / 1000)
         networks = content.names(("quantizer",))
-        axes = figures.figure(lambda axes: figures.leakage(axes, content.table, networks, content.attacks)).axes[0]
+        axes = study.figure(lambda axes: study.leakage(axes, content.table, networks, content.attacks)).axes[0]
         assert [text.get_text() for text in axes.get_xticklabels()] == [
             "fake_quantizer w8",
             "fake_quantizer w4",
@@ -142,7 +143,7 @@ def test_a_study_without_finished_points_has_no_report(tmp_path):
     with write_store(tmp_path, STUDY):
         pass
     with pytest.raises(HwsimError, match="no finished point to report"):
-        html.write(tmp_path)
+        study_page.write(tmp_path)
 
 
 def test_one_design_without_attacks_has_a_report(tmp_path):
@@ -151,7 +152,7 @@ def test_one_design_without_attacks_has_a_report(tmp_path):
     row = {k: v for k, v in result(study.points()[0].design).items() if not k.startswith("fake_")}
     with write_store(tmp_path, study.mapping) as store:
         store.add(study.points()[0].design.key, {}, row)
-    assert "the design" in html.write(tmp_path).read_text()
+    assert "the design" in study_page.write(tmp_path).read_text()
     assert not (tmp_path / "figures" / "leakage.svg").exists()
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.machine.accelerator import Accelerator
-from hwsim.machine.mapping import Mapping, Tiling, derive_mapping
-from hwsim.machine.streams import step_streams
-from hwsim.machine.timing import Streams, time_layer
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.mapping import Mapping, Tiling, derive_mapping
+from hwsim.machine.timing.data_dependent import step_streams
+from hwsim.machine.timing.layer_cycles import Streams, time_layer
 from hwsim.network.product import Product
 from hwsim.registry import build
 from tests.rtl.arrays import ARRAYS

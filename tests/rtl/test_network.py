@@ -8,9 +8,9 @@ import pytest
 import hwsim
 from hwsim import reference
 from hwsim.formats import LOGITS, Format, QTensor
+from hwsim.network.fixed_point import requantizer
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
-from hwsim.network.requantize import requantizer
 from tests.rtl import expected
 from tests.rtl.arrays import DRQ_ARRAYS, FUSED_ARRAYS
 from tests.rtl.build import Array

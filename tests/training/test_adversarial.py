@@ -13,7 +13,7 @@ from hwsim.registry import build
 from hwsim.training.adversarial import pgd
 from hwsim.training.distill import label_losses
 from hwsim.training.ensemble import Ensemble, Members, train
-from hwsim.training.verified import verified_logits
+from hwsim.training.interval_bounds import verified_logits
 
 SAMPLES, EPS = 60, 0.06
 
@@ -98,7 +98,7 @@ def test_bounds_of_one_unit_are_the_ones_of_paper_and_pencil() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU(), torch.nn.Linear(1, 2))
     values = {"0.weight": [[1.0, -2.0]], "0.bias": [0.5], "2.weight": [[1.0], [-1.0]], "2.bias": [0.0, 1.0]}
     net.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
-    from hwsim.interop.torch_module import import_module
+    from hwsim.interop.torch.reader import import_module
 
     ensemble = Ensemble(*import_module(net, (2,)))
     x, labels = np.array([[0.5, 0.25], [0.0, 1.0]], dtype=np.float32), np.array([0, 1])

@@ -8,10 +8,10 @@ import torch
 
 from hwsim.datasets import Data
 from hwsim.errors import BadInput
-from hwsim.interop.float_graph import Node, multiply
+from hwsim.float_graph.graph import Node, multiply
 from hwsim.network.layer import Op
 from hwsim.privacy.game import balanced_keep
-from hwsim.quantizers import FakeQuantArithmetic
+from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
 from hwsim.registry import build
 from hwsim.training import fit
 from hwsim.training.ensemble import Members, fine_tune, initial_weights, train

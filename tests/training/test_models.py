@@ -12,10 +12,10 @@ import torch
 from hwsim.engine.execute import execute
 from hwsim.errors import HwsimError
 from hwsim.privacy.game import balanced_keep
+from hwsim.quantizers.quantize import quantize_ensemble
 from hwsim.reference import run
 from hwsim.registry import build
 from hwsim.training.ensemble import Ensemble, Members, train
-from hwsim.training.quantize import quantize_ensemble
 
 SMALL: Mapping[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "location_mlp": ((20,), {}),

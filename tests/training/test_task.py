@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hwsim.design import Design
-from hwsim.study.stages import training_tasks
+from hwsim.study.evaluate.stages import training_tasks
 
 DESIGN = {
     "dataset": "breast_cancer",

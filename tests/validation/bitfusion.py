@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.machine.accelerator import Accelerator
-from hwsim.machine.bands import estimate_band
-from hwsim.machine.pe import Fixed, Fused
+from hwsim.machine.cost.uncertainty import estimate_band
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.pe.fixed import Fixed
+from hwsim.machine.pe.fused import Fused
 from hwsim.machine.run import Run
-from hwsim.machine.tables import plain_cell
+from hwsim.machine.technology.tables import plain_cell
 from hwsim.network.product import Product, conv_product
 from tests.validation.golden import read
 from tests.validation.machines import Layers, accelerator, at_bits, band, geometric_mean, layers_of, run_of

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 import hwsim
-from hwsim.machine.accelerator import Accelerator
-from hwsim.machine.bands import estimate_band
-from hwsim.machine.iso_area import area_of, size_to_area
+from hwsim.machine.cost.iso_area import area_of, size_to_area
+from hwsim.machine.cost.uncertainty import estimate_band
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.run import Run
 from hwsim.network.graph import Network
 from tests.validation.machines import accelerator, band

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.machine.accelerator import PADS, Accelerator
-from hwsim.machine.bands import presets
-from hwsim.machine.estimate import COMPONENTS, estimate
-from hwsim.machine.mapping import derive_mapping
+from hwsim.machine.cost.estimate import COMPONENTS, estimate
+from hwsim.machine.cost.uncertainty import presets
+from hwsim.machine.description.accelerator import PADS, Accelerator
+from hwsim.machine.mapping.mapping import derive_mapping
 from hwsim.machine.run import Run
 from tests.validation.golden import read
 from tests.validation.machines import Layers, accelerator, at_bits, layers_of, run_of

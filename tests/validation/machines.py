@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.interop.workloads import load_workload
-from hwsim.machine.accelerator import Accelerator
-from hwsim.machine.bands import Interval
-from hwsim.machine.counting import product_layer, stack
-from hwsim.machine.mapping import derive_mapping
-from hwsim.machine.run import CAUSES, EVENTS, Precision, Run
+from hwsim.interop.topology.builtin import load_workload
+from hwsim.machine.cost.uncertainty import Interval
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.events import CAUSES, EVENTS
+from hwsim.machine.mapping.mapping import derive_mapping
+from hwsim.machine.run import Precision, Run
+from hwsim.machine.timing.layer_counts import product_layer, stack
 from hwsim.network.product import Product
 from hwsim.registry import build
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
 import hwsim
+from hwsim.network.fixed_point import requantizer
 from hwsim.network.graph import Network
 from hwsim.network.layer import FRACTION_BITS, INPUT, Layer, Region, Requantizer, Shape
-from hwsim.network.requantize import requantizer
 from tests.bench.builder import Builder
 from tests.bench.networks import CIFAR, _resnet
 

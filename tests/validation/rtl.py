@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 import hwsim
-from hwsim.machine.accelerator import PADS, Accelerator
-from hwsim.machine.mapping import Tiling, derive_mapping
+from hwsim.machine.description.accelerator import PADS, Accelerator
+from hwsim.machine.mapping.mapping import Tiling, derive_mapping
 from hwsim.machine.run import Run
-from hwsim.machine.timing import time_layer
+from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.network.graph import Network
 from hwsim.network.product import Product
 from tests.rtl import expected

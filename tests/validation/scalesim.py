@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hwsim.machine.accelerator import PADS
-from hwsim.machine.mapping import Mapping, derive_mapping
-from hwsim.machine.memory import product_traffic
-from hwsim.machine.timing import time_layer
+from hwsim.machine.description.accelerator import PADS
+from hwsim.machine.mapping.mapping import Mapping, derive_mapping
+from hwsim.machine.timing.layer_cycles import time_layer
+from hwsim.machine.timing.traffic import product_traffic
 from hwsim.network.product import Product
 from tests.validation.golden import read
 from tests.validation.machines import accelerator

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hwsim
-from hwsim.kernels import variable_steps
+from hwsim.kernels.machine import row_sync
 from hwsim.machine.run import Run
 from hwsim.reference import walk_variable_rows
 from tests.validation.machines import accelerator
@@ -51,8 +51,8 @@ def _cycles(steps: Steps, depth: int | None) -> int:
     wavefronts, rows = steps.shape
     along = np.arange(wavefronts) * rows, np.arange(rows)
     if depth is None:
-        return int(variable_steps.lockstep(steps.reshape(1, -1), *along, rows)[0, 0, 0])
-    return int(variable_steps.elastic(steps.reshape(1, -1), *along, rows, depth)[0, 0, 0])
+        return int(row_sync.lockstep(steps.reshape(1, -1), *along, rows)[0, 0, 0])
+    return int(row_sync.elastic(steps.reshape(1, -1), *along, rows, depth)[0, 0, 0])
 
 
 def _closed_forms() -> Group:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hwsim.machine.mapping import derive_mapping
-from hwsim.machine.timing import time_layer
+from hwsim.machine.mapping.mapping import derive_mapping
+from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.network.product import Product
 from tests.validation.golden import read
 from tests.validation.machines import accelerator

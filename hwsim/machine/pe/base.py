@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from hwsim.errors import Infeasible
 from hwsim.formats import Format, Kind
-from hwsim.machine.pe.nearest import nearest, written
-from hwsim.machine.tables import Silicon
+from hwsim.machine.mapping.pe_suggestions import nearest, written
+from hwsim.machine.technology.tables import Silicon
 from hwsim.registry import Choice
 
 WIDEST = 16

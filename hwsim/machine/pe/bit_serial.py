@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.tables import PSUM_BIT_UM2, Silicon, assumed_silicon, fitted_cell
+from hwsim.machine.technology.tables import PSUM_BIT_UM2, Silicon, assumed_silicon, fitted_cell
 from hwsim.registry import register
 
 

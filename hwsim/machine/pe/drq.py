@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from hwsim.machine.pe.base import PE, Rate
-from hwsim.machine.tables import Cell, Silicon, measured_cell
+from hwsim.machine.technology.tables import Cell, Silicon, measured_cell
 from hwsim.registry import register
 
 NATIVE = 4

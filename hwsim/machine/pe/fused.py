@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.tables import Cell, Silicon, measured_cell
+from hwsim.machine.technology.tables import Cell, Silicon, measured_cell
 from hwsim.registry import register
 
 BRICKS = 16

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hwsim.formats import Format, Kind
 from hwsim.machine.pe.base import PE, Rate
-from hwsim.machine.tables import Silicon, assumed_silicon, plain_cell
+from hwsim.machine.technology.tables import Silicon, assumed_silicon, plain_cell
 from hwsim.registry import register
 
 MAX_CODE_BITS = 8

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.tables import CLOCK_FJ_PER_FLIP_FLOP, PSUM_BIT_UM2, Silicon, assumed_silicon, plain_cell
+from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP, PSUM_BIT_UM2, Silicon, assumed_silicon, plain_cell
 from hwsim.registry import register
 
 NATIVE = 4

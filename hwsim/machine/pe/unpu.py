@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Literal
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.tables import PSUM_BIT_UM2, Silicon, assumed_silicon, fitted_cell, plain_cell, rate_points
+from hwsim.machine.technology.tables import PSUM_BIT_UM2, Silicon, assumed_silicon, fitted_cell, plain_cell, rate_points
 from hwsim.registry import register
 
 A_BITS = 16

@@ -6,7 +6,7 @@ from typing import Literal
 
 from hwsim.formats import Format, Kind
 from hwsim.machine.pe.base import PE, Rate
-from hwsim.machine.tables import Cell, Silicon, measured_cell
+from hwsim.machine.technology.tables import Cell, Silicon, measured_cell
 from hwsim.registry import register
 
 LANES = 16

@@ -1,6 +1,1 @@
-"""Models by name: ordinary torch modules with the recipe that trains them; one file per architecture."""
-
-from hwsim.training.models import literature_mlps, mlp, resnet, small_cnn, small_resnet
-from hwsim.training.models.base import Model
-
-__all__ = ["Model", "literature_mlps", "mlp", "resnet", "small_cnn", "small_resnet"]
+"""Models of the registry family `model`: torch modules with their training recipes, one file per architecture."""

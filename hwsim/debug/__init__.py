@@ -1,0 +1,1 @@
+"""Debugging of integer networks: explain one output, trace a run, compare two runs."""

@@ -1,0 +1,70 @@
+"""Input codes for a network: from a file, checked before anything runs, or drawn from a fixed seed."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.debug.arrays import read_integers
+from hwsim.debug.runs import RunFile
+from hwsim.errors import BadInput, HwsimError
+from hwsim.network.graph import Network
+from hwsim.network.layer import INPUT
+from hwsim.rng import stream
+
+SEED = 0
+"""Seed of the random codes that stand in where no input is given; every sample has a stream of its own."""
+
+RANDOM_SAMPLES = 8
+"""How many random samples a whole run gets."""
+
+Ints = NDArray[np.int64]
+
+
+def random_codes(network: Network, first: int = 0, samples: int = 1) -> Ints:
+    """Codes of the samples from `first` on, drawn evenly from the whole input format: int64 [sample, *shape].
+
+    Sample n is the same whatever else is drawn: its generator is `hwsim.rng.stream(0, "inspect", n)`.
+    """
+    low, high = network.input.qmin, network.input.qmax
+    rows = [
+        stream(SEED, "inspect", number).integers(low, high, network.input_shape, endpoint=True)
+        for number in range(first, first + samples)
+    ]
+    return np.array(rows, dtype=np.int64).reshape(samples, *network.input_shape)
+
+
+def read_codes(path: Path, network: Network) -> Ints:
+    """Codes for `network` from a .npy file, [sample, *shape] or [*shape], or the input of a run that was traced."""
+    return check_codes(network, _read(path), str(path))
+
+
+def check_codes(network: Network, codes: NDArray[np.integer], where: str = "codes") -> Ints:
+    """The codes as int64 [sample, *shape]; BadInput, naming `where`, unless the network can take them."""
+    if not np.issubdtype(codes.dtype, np.integer):
+        hint = "Network.encode makes codes of real numbers." if np.issubdtype(codes.dtype, np.floating) else ""
+        raise BadInput(where, f"dtype {codes.dtype}", "integer codes", hint)
+    shape = network.input_shape
+    if codes.shape not in (shape, (*codes.shape[:1], *shape)):
+        wanted = ",".join(map(str, shape))
+        raise BadInput(where, f"shape {','.join(map(str, codes.shape))}", f"samples,{wanted}, or {wanted} for one")
+    network.input.require(codes, where)
+    return codes.reshape(-1 if codes.size else 0, *shape).astype(np.int64)
+
+
+def _read(path: Path) -> NDArray[np.int64]:
+    try:
+        if zipfile.is_zipfile(path):
+            run = RunFile(path)
+            if INPUT not in run:
+                raise BadInput(
+                    str(path), "a .npz without an entry 'input'", "a .npy of codes, or what hwsim trace wrote"
+                )
+            return run[INPUT]
+        with path.open("rb") as file:
+            return read_integers(file, path.stat().st_size, str(path))
+    except OSError as error:
+        raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None

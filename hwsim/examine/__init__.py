@@ -1,1 +1,0 @@
-"""Looking closely: one output element explained step by step, and where two runs part."""

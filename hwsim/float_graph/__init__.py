@@ -1,0 +1,1 @@
+"""Float graph that training, quantizers and readers share."""

@@ -1,0 +1,1 @@
+"""Kernels that count cycles, traffic and toggles."""

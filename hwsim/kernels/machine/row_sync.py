@@ -1,0 +1,211 @@
+"""How long an array takes whose rows need a different number of cycles for every activation.
+
+One notion serves all of them: an activation code takes `t` steps. With region precision these are the
+full ones where the code is sensitive and the low ones elsewhere; with zero skipping 0 or 1; bit by
+bit as many as the code has bits. Wavefront i meets row r of the array with `t[i, r]` steps. Weight
+stationary, i is an output pixel and r a position of the reduction; output stationary, i is a position
+of the reduction and r an output pixel. Either way the code lies at an address that is a sum of two,
+
+    t[i, r] = steps[sample, along_i[i] + along_r[r]],
+
+in a flat map that holds its own padding. Folds take `rows` entries of `along_r` each, the last one
+what is left. With `group` > 1 so many neighbouring rows of a fold share what feeds them: each takes
+the steps of the slowest of them.
+
+Two kinds of arrays: in lock-step all rows wait for the slowest one, wavefront by wavefront. Elastic
+rows wait only for the partial sum from above and for room below:
+
+    begin[i, r] = max(end[i - 1, r], end[i, r - 1], begin[i - depth - 1, r + 1])
+    end[i, r]   = begin[i, r] + t[i, r]
+
+where `depth` partial sums fit between two rows besides the one in the upper row's output register.
+`reference.walk_variable_rows` walks through such rows cycle by cycle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from hwsim.errors import BadInput
+from hwsim.kernels.compile import kernel
+from hwsim.kernels.machine.simd_lanes import LANES, add_steps, advance, keep_larger
+
+Ints = NDArray[np.int64]
+Steps = NDArray[np.uint8]
+
+MOST_CYCLES = 1 << 31
+"""Times are int32: 255 steps on any way through a fold must stay below this."""
+
+
+def lockstep(steps: Steps, along_i: Ints, along_r: Ints, rows: int, group: int = 1) -> Ints:
+    """Cycles of every fold on an array whose rows move in lock-step: int64 [sample, fold, 2].
+
+    First the sum over wavefronts of their slowest row, then the cycles of the busiest row alone: the
+    most that any row (of its group) works. `steps` uint8 [sample, flat]; `along_i`, `along_r` int64.
+    Raises BadInput for addresses outside of the map.
+
+    >>> steps = np.array([[1, 4, 1, 4, 1, 1]], np.uint8)  # three wavefronts of two rows
+    >>> lockstep(steps, np.array([0, 2, 4]), np.array([0, 1]), rows=2).tolist()
+    [[[9, 9]]]
+    >>> lockstep(steps, np.array([0, 2, 4]), np.array([0, 1]), rows=1).tolist()
+    [[[3, 3], [9, 9]]]
+    """
+    _check(steps, along_i, along_r, rows, group, 0)
+    cycles = np.zeros((len(steps), -(-len(along_r) // rows), 2), dtype=np.int64)
+    _lockstep(*_read_part(steps, along_i, along_r), rows, group, cycles)
+    return cycles
+
+
+def elastic(steps: Steps, along_i: Ints, along_r: Ints, rows: int, depth: int, group: int = 1) -> Ints:
+    """Cycles of every fold on an array of elastic rows: int64 [sample, fold, 2].
+
+    First the time at which the last row ends its last wavefront when the first one begins at 0 (the
+    way of the first wavefront through all rows is part of it), then the cycles of the busiest row
+    alone. `depth` partial sums wait between two rows; see the head of this file.
+
+    >>> steps = np.array([[1, 4, 1, 4, 1, 1]], np.uint8)
+    >>> elastic(steps, np.array([0, 2, 4]), np.array([0, 1]), rows=2, depth=0).tolist()
+    [[[10, 9]]]
+    """
+    _check(steps, along_i, along_r, rows, group, depth)
+    cycles = np.zeros((len(steps), -(-len(along_r) // rows), 2), dtype=np.int64)
+    places = min(depth, len(along_i)) + 1  # no queue holds more than all partial sums
+    _elastic(*_read_part(steps, along_i, along_r), rows, places, group, cycles)
+    return cycles
+
+
+def total_steps(steps: Steps, along_i: Ints, along_r: Ints) -> Ints:
+    """Sum of the steps over all wavefronts and rows: int64 [sample].
+
+    With a map of 0 and 1 this counts the products that meet the codes marked with 1.
+
+    >>> total_steps(np.array([[1, 4, 1, 4, 1, 1]], np.uint8), np.array([0, 2, 4]), np.array([0, 1])).tolist()
+    [12]
+    """
+    _check(steps, along_i, along_r, 1, 1, 0)
+    totals = np.zeros(len(steps), dtype=np.int64)
+    _weigh(np.ascontiguousarray(steps), _readers(along_i, along_r, steps.shape[1]), totals)
+    return totals
+
+
+def _check(steps: Steps, along_i: Ints, along_r: Ints, rows: int, group: int, depth: int) -> None:
+    if steps.dtype != np.uint8 or steps.ndim != 2:
+        raise BadInput("steps", f"{steps.dtype} {steps.shape}", "uint8 [sample, flat]")
+    for name, along in (("along_i", along_i), ("along_r", along_r)):
+        if along.dtype != np.int64 or along.ndim != 1 or not along.size or along.min() < 0:
+            raise BadInput(name, f"{along.dtype} {along.shape}", "int64 addresses from 0, one at least")
+    last = int(along_i.max() + along_r.max())
+    if last >= steps.shape[1]:
+        raise BadInput("along_i + along_r", last, f"addresses below {steps.shape[1]}, the size of the map")
+    for name, value, least in (("rows", rows, 1), ("group", group, 1), ("depth", depth, 0)):
+        if value < least:
+            raise BadInput(name, value, f"{least} or more")
+    # whatever waits for whatever: a way to the end passes each wavefront once and each row once (a step back
+    # to the row below costs a wavefront or more)
+    longest = len(along_i) + min(rows, len(along_r))
+    if longest * 255 >= MOST_CYCLES:
+        raise BadInput("wavefronts and rows", longest, f"together below {MOST_CYCLES // 255}")
+
+
+def _read_part(steps: Steps, along_i: Ints, along_r: Ints) -> tuple[Steps, int, int, Ints, Ints]:
+    """The map, first address and number of addresses that are read at all, and both parts of an address from there."""
+    first_i, first_r = int(along_i.min()), int(along_r.min())
+    size = int(along_i.max() - first_i + along_r.max() - first_r) + 1
+    return np.ascontiguousarray(steps), first_i + first_r, size, along_i - first_i, along_r - first_r
+
+
+@kernel()
+def _side_by_side(steps, block, begin, size):  # type: ignore[no-untyped-def]
+    """`size` addresses from `begin` on of a block of samples, one sample per lane: uint8 [address, lane]."""
+    lanes = np.zeros((size, LANES), np.uint8)
+    for k in range(min(LANES, len(steps) - block * LANES)):
+        codes = steps[block * LANES + k, begin : begin + size]
+        for address in range(size):
+            lanes[address, k] = codes[address]
+    return lanes
+
+
+@kernel()
+def _slowest_of_group(slowest, steps, base, along_r, begin, end):  # type: ignore[no-untyped-def]
+    """Row 0 of `slowest` becomes the most steps of the rows from `begin` to `end`."""
+    slowest[0, :] = 0
+    for r in range(begin, end):
+        keep_larger(slowest, 0, steps, base + along_r[r])
+
+
+@kernel()  # one thread: it is done before a second one has started
+def _lockstep(steps, begin, size, along_i, along_r, rows, group, cycles):  # type: ignore[no-untyped-def]
+    for block in range((len(steps) + LANES - 1) // LANES):
+        lanes = _side_by_side(steps, block, begin, size)
+        for fold in range(cycles.shape[1]):
+            first = fold * rows
+            _lockstep_fold(lanes, along_i, along_r[first : first + rows], group, cycles[block * LANES :, fold])
+
+
+@kernel()
+def _lockstep_fold(steps, along_i, along_r, group, cycles):  # type: ignore[no-untyped-def]
+    groups = (len(along_r) + group - 1) // group
+    work, total = np.zeros((groups, LANES), np.int32), np.zeros((1, LANES), np.int32)
+    slowest = np.zeros((2, LANES), np.uint8)  # of the group, of the wavefront
+    for i in range(len(along_i)):
+        slowest[1, :] = 0
+        for g in range(groups):
+            _slowest_of_group(slowest, steps, along_i[i], along_r, g * group, min((g + 1) * group, len(along_r)))
+            add_steps(work, g, slowest, 0)
+            keep_larger(slowest, 1, slowest, 0)
+        add_steps(total, 0, slowest, 1)
+    _report(total[0], work, cycles)
+
+
+@kernel(parallel=True)
+def _elastic(steps, begin, size, along_i, along_r, rows, places, group, cycles):  # type: ignore[no-untyped-def]
+    for block in prange((len(steps) + LANES - 1) // LANES):
+        lanes = _side_by_side(steps, block, begin, size)
+        for fold in range(cycles.shape[1]):
+            first = fold * rows
+            _elastic_fold(lanes, along_i, along_r[first : first + rows], places, group, cycles[block * LANES :, fold])
+
+
+@kernel()
+def _elastic_fold(steps, along_i, along_r, places, group, cycles):  # type: ignore[no-untyped-def]
+    count, groups = len(along_r), (len(along_r) + group - 1) // group
+    work = np.zeros((groups, LANES), np.int32)
+    ends = np.zeros((count + 1, LANES), np.int32)  # of the last wavefront of each row; before the first row nothing
+    begins = np.zeros((places, count + 1, LANES), np.int32)  # of the last wavefronts; below the last row nothing waits
+    slowest = np.zeros((1, LANES), np.uint8)
+    for i in range(len(along_i)):
+        ring = begins[i % places]
+        for g in range(groups):
+            end = min((g + 1) * group, count)
+            _slowest_of_group(slowest, steps, along_i[i], along_r, g * group, end)
+            add_steps(work, g, slowest, 0)
+            for r in range(g * group, end):
+                advance(ends, r, ring, slowest, 0)
+    _report(ends[count], work, cycles)
+
+
+@kernel()
+def _report(total, work, cycles):  # type: ignore[no-untyped-def]
+    for k in range(min(LANES, len(cycles))):
+        cycles[k, 0], cycles[k, 1] = total[k], work[:, k].max()
+
+
+@kernel()
+def _readers(along_i, along_r, size):  # type: ignore[no-untyped-def]
+    """How many pairs of wavefront and row read each address: int64 [flat]."""
+    readers = np.zeros(size, np.int64)
+    for r in range(len(along_r)):
+        for i in range(len(along_i)):
+            readers[along_i[i] + along_r[r]] += 1
+    return readers
+
+
+@kernel()
+def _weigh(steps, readers, totals):  # type: ignore[no-untyped-def]
+    for n in range(len(steps)):
+        total = np.int64(0)
+        for address in range(len(readers)):
+            total += steps[n, address] * readers[address]
+        totals[n] = total

@@ -1,0 +1,1 @@
+"""Kernels of the statistics of membership inference."""

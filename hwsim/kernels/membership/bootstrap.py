@@ -1,0 +1,115 @@
+"""ROC statistics of many bootstrap resamples, without sorting again and without keeping the resamples."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+from numpy.typing import NDArray
+
+from hwsim.kernels.compile import kernel
+
+AUC, BALANCED_ACCURACY, TPR = 0, 1, 2
+"""Rows of the result of `resampled_statistics`; the TPRs at the several FPRs are TPR, TPR + 1, ..."""
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+
+
+@kernel()
+def draw_counts(seed: np.uint64, counts: NDArray[np.uint8]) -> None:
+    """Draw as many samples as there are, with replacement, and count each: fills uint8 [sample].
+
+    The stream is SplitMix64 (G. Steele et al., OOPSLA 2014) from `seed`, two draws from each number; a
+    sample's chance is off by less than `len(counts) / 2**32` of itself. That one of n samples is drawn
+    more than 255 times has a chance below n / 256!.
+    """
+    samples = np.uint64(len(counts))
+    counts[:] = 0
+    state = seed
+    for i in range(0, len(counts), 2):
+        state += _STEP
+        z = (state ^ (state >> _S30)) * _MIX_1
+        z = (z ^ (z >> _S27)) * _MIX_2
+        z ^= z >> _S31
+        counts[np.int64(((z >> _S32) * samples) >> _S32)] += np.uint8(1)
+        if i + 1 < len(counts):
+            counts[np.int64(((z & _LOW_HALF) * samples) >> _S32)] += np.uint8(1)
+
+
+@kernel()
+def _walk(
+    places: NDArray[np.int32], counts: NDArray[np.uint8], max_fprs: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """The statistics of one target in one resample; `out` float64 [statistic]."""
+    members = drawn = np.int64(0)
+    for place in places:
+        count = np.int64(counts[place >> 2])
+        drawn += count
+        members += count * (place >> 1 & 1)
+    nonmembers = drawn - members
+    if members == 0 or nonmembers == 0:
+        out[:TPR], out[TPR:] = 0.5, 0.0
+        return
+    fp_limits = np.empty(len(max_fprs), dtype=np.int64)
+    for k in range(len(max_fprs)):
+        fp_limits[k] = np.int64(max_fprs[k] * nonmembers) + 1  # the largest count with fp / nonmembers <= max_fpr
+        while fp_limits[k] / nonmembers > max_fprs[k]:
+            fp_limits[k] -= 1
+    tp_at_limits = np.zeros(len(max_fprs), dtype=np.int64)
+    highest = fp_limits.max()
+    fp = tp = last_fp = last_tp = twice_area = best = np.int64(0)
+    for place in places:
+        count = np.int64(counts[place >> 2])
+        tp += count * (place >> 1 & 1)
+        fp += count * (1 - (place >> 1 & 1))
+        if place & 1:
+            twice_area += (fp - last_fp) * (tp + last_tp)
+            best = max(best, tp * nonmembers - fp * members)
+            if fp <= highest:  # seldom, so that the loop below costs little
+                for k in range(len(fp_limits)):
+                    if fp <= fp_limits[k]:
+                        tp_at_limits[k] = tp
+            last_fp, last_tp = fp, tp
+    pairs = members * nonmembers
+    out[AUC] = twice_area / (2 * pairs)
+    out[BALANCED_ACCURACY] = (pairs + best) / (2 * pairs)
+    for k in range(len(max_fprs)):
+        out[TPR + k] = tp_at_limits[k] / members
+
+
+@kernel(parallel=True)
+def resampled_statistics(
+    places: NDArray[np.int32], seeds: NDArray[np.uint64], max_fprs: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """AUC, best balanced accuracy and TPR at each of `max_fprs` of every target in every resample.
+
+    `places` int32 [target, sample] holds each target's samples from the largest score to the smallest:
+    four times the sample, plus 2 if it is a member, plus 1 if it is the last of a group of equal scores
+    (`places_of` makes it). Resample r draws the samples by `draw_counts(seeds[r])`, the same ones for all
+    targets, so that differences on equal seeds are paired. Counting is in integers, so one division ends
+    each statistic. Returns float64 [statistic, resample, target]. A resample that drew no member or no
+    non-member tells nothing: 0.5, 0.5 and 0.
+    """
+    targets, samples = places.shape
+    out = np.empty((len(seeds), targets, TPR + len(max_fprs)))
+    for r in prange(len(seeds)):
+        counts = np.empty(samples, dtype=np.uint8)
+        draw_counts(seeds[r], counts)
+        for t in range(targets):
+            _walk(places[t], counts, max_fprs, out[r, t])
+    return out.transpose(2, 0, 1)
+
+
+def places_of(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """The `places` of `resampled_statistics`, of scores float64 and membership bool [target, sample].
+
+    >>> places_of(np.array([[0.5, 2.0, 0.5]]), np.array([[True, False, False]])).tolist()
+    [[5, 2, 9]]
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=1)
+    last = np.ones(scores.shape, dtype=np.bool_)
+    last[:, :-1] = ranked[:, 1:] != ranked[:, :-1]
+    return (4 * order + 2 * np.take_along_axis(member, order, axis=1) + last).astype(np.int32)

@@ -1,0 +1,1 @@
+"""Switching activity: bits that toggle in the array."""

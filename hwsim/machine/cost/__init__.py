@@ -1,0 +1,1 @@
+"""Energy, latency and area: event counts times a technology table."""

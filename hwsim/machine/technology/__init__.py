@@ -1,0 +1,1 @@
+"""Measured energy, area and leakage numbers, their provenance, and technology presets."""

@@ -1,0 +1,1 @@
+"""Cycles by cause, memory traffic and event counts of a mapped layer."""

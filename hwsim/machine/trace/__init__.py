@@ -1,0 +1,1 @@
+"""Activity of array, DRAM port and vector unit over time."""

@@ -1,0 +1,338 @@
+"""What every PE does in every cycle, counted exactly from the folds of each tile.
+
+A fold streams S cycles through the r x c PEs that it uses. PE (i, j) begins i + j cycles after the first
+one, so that the busy part of the array grows to a plateau, stays, and shrinks: the picture of fill and
+drain. Each PE is in one state in each cycle, and the PE cycles of a state, over a whole layer, are those of its
+causes in `hwsim.machine.CAUSES` times all PEs:
+
+    busy, unused   compute: a product, or a place in the array that this fold leaves empty
+    port           stall_*_port while operands stream: the PEs pause evenly within every wavefront
+    fill_drain     fill_drain
+    load           weight_load, and stall_*_port while the stationary operand loads
+    wait           prefetch, stall_dram_*, writeback: the array stands still
+    vector         vector
+
+The folds of a tile follow each other with the reduction innermost; the totals do not depend on that order.
+In a row-stationary array the passes of a tile are not told apart: their work is spread evenly over its
+streams. Without data, as in `hwsim.machine.layer_report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import BadInput
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.layer_report import analyse
+from hwsim.machine.mapping.mapping import Mapping, window_of
+from hwsim.machine.timing.layer_cycles import time_layer
+from hwsim.machine.timing.tile_schedule import WAITS, WORK, Line, lines, step_count, tile_steps
+from hwsim.network.graph import Network
+from hwsim.network.product import Product
+
+Ints = NDArray[np.int64]
+
+STATES = ("busy", "unused", "port", "fill_drain", "load", "wait", "vector")
+"""What a PE can be in; see above."""
+
+MOST_FOLDS = 1 << 23
+"""A group of a layer may have so many folds: each takes about 100 bytes of memory."""
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Occupancy:
+    """PE cycles by state over time: `pe_cycles` int64 [state, bin], between the cycles `edges` int64 [bin + 1].
+
+    `layers` are the names of the layers, `starts` int64 [layer + 1] the cycle in which each begins and the end.
+    """
+
+    edges: Ints
+    pe_cycles: Ints
+    layers: tuple[str, ...]
+    starts: Ints
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """The same as shares of all PE cycles of a bin: float64 [state, bin], which add up to 1."""
+        shares: NDArray[np.float64] = self.pe_cycles / self.pe_cycles.sum(axis=0)
+        return shares
+
+
+def occupancy(
+    accelerator: Accelerator,
+    workload: Network | Iterable[tuple[str, Product]],
+    batch: int = 1,
+    bins: int = 600,
+    cycles: tuple[int, int] | None = None,
+) -> Occupancy:
+    """What the PEs do over time, layer after layer, in at most `bins` parts of `cycles` (first, end; default all).
+
+    All bins have the same number of cycles; the last one may be shorter. Raises Infeasible, naming the
+    layer, when one cannot run, and BadInput when nothing runs, for bins or cycles outside the run, and for
+    a layer of more than MOST_FOLDS folds.
+
+    >>> from hwsim.registry import build
+    >>> fc = Product(pixels=1, reduction=4, filters=4)
+    >>> occupancy(build("accelerator", "tiny"), [("fc", fc)], cycles=(12, 22)).pe_cycles[0].tolist()  # busy
+    [0, 1, 2, 3, 4, 3, 2, 1, 0, 0]
+    """
+    if bins < 1:
+        raise BadInput("bins", bins, "1 or more")
+    work = workload if isinstance(workload, Network) else list(workload)
+    layers = lines(accelerator, work, batch)
+    starts = np.cumsum([0, *(report.total_cycles for report in analyse(accelerator, work, batch))])
+    end = int(starts[-1])
+    if end == 0:
+        raise BadInput("workload", "no layer that takes time", "one or more")
+    first, last = (0, end) if cycles is None else cycles
+    if not 0 <= first < last <= end:
+        raise BadInput("cycles", (first, last), f"first before end, within 0 to {end}")
+    width = -(-(last - first) // bins)
+    edges = np.append(np.arange(first, last, width, dtype=np.int64), last)
+    spent = np.zeros((len(STATES), len(edges) - 1), dtype=np.int64)
+    for line, start, behind in zip(layers, starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        local, where = np.unique(np.clip(edges - start, 0, behind - start), return_inverse=True)
+        if len(local) > 1:
+            spent += np.diff(_layer(accelerator, line)(local)[:, where], axis=1)
+    return Occupancy(edges, spent, tuple(line.name for line in layers), starts)
+
+
+Until = Callable[[Ints], Ints]
+"""From cycles since the start of a layer to the PE cycles spent until then: int64 [state, cycle]."""
+
+
+def _layer(accelerator: Accelerator, line: Line) -> Until:
+    """What the PE cycles of a layer are spent on until any cycle."""
+    if line.mapping is None:
+        return _vector(accelerator, line)
+    count = int(line.mapping.tiles["folds"].sum())
+    if count > MOST_FOLDS:
+        raise BadInput(f"layer {line.name!r}", f"{count:,} folds", f"at most {MOST_FOLDS:,} to look at one by one")
+    folds = _Folds.of(accelerator, line.mapping)
+    busy, waits = _steps(accelerator, line.mapping)
+    begins = np.cumsum(busy + waits) - (busy + waits)
+    worked = np.cumsum(busy) - busy
+
+    def until(cycles: Ints) -> Ints:
+        step = np.searchsorted(begins, cycles, side="right") - 1
+        clocked = worked[step] + np.minimum(cycles - begins[step], busy[step])
+        spent = folds.until(clocked)
+        spent[STATES.index("wait")] = (cycles - clocked) * accelerator.pes
+        return spent
+
+    return until
+
+
+def _vector(accelerator: Accelerator, line: Line) -> Until:
+    """The array has nothing to do; each sample waits, works in the vector unit, and waits again."""
+    before, work, after = (int(line.cycles.get(name, 0)) for name in ("prefetch", "vector", "stall_dram_bandwidth"))
+
+    def until(cycles: Ints) -> Ints:
+        samples, rest = np.divmod(cycles, before + work + after)
+        spent = np.zeros((len(STATES), len(cycles)), dtype=np.int64)
+        working = samples * work + np.clip(rest - before, 0, work)
+        spent[STATES.index("vector")] = working * accelerator.pes
+        spent[STATES.index("wait")] = (cycles - working) * accelerator.pes
+        return spent
+
+    return until
+
+
+def _steps(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints]:
+    """Cycles in which the array is clocked, and those in which it waits behind them, of every step: int64 [step]."""
+    if accelerator.timing != "rtl":
+        return time_layer(accelerator, mapping).total, np.zeros(1, dtype=np.int64)
+    total = step_count(mapping)
+    parts = [tile_steps(accelerator, mapping, i, min(i + _CHUNK, total)) for i in range(0, total, _CHUNK)]
+    busy, waits = ([sum(part[name] for name in names) for part in parts] for names in (WORK, WAITS))
+    return np.concatenate(busy), np.concatenate(waits)
+
+
+@dataclass(frozen=True, eq=False)
+class _Folds:
+    """The folds of one group in clocked cycles, int64 [fold] each.
+
+    A fold begins at `begin`, loads until `start`, streams `stream` cycles through `rows` x `cols` PEs, and
+    leaves every PE idle for `wait` more until its next operand is there. In the last `late` cycles of each
+    fold only the ofmap port is behind.
+    """
+
+    array: tuple[int, int]
+    groups: int
+    length: int  # cycles of a group
+    own: int  # cycles of a wavefront in which PEs work
+    steps: int  # cycles of a wavefront
+    even: bool  # row stationary: no skew, `busy` spread over the stream
+    begin: Ints
+    start: Ints
+    stream: Ints
+    wait: Ints
+    rows: Ints
+    cols: Ints
+    busy: Ints
+    skew: Ints  # cycles that the last PE begins after the first one
+    late: int
+
+    @classmethod
+    def of(cls, accelerator: Accelerator, mapping: Mapping) -> _Folds:
+        """The folds of a layer."""
+        rows, cols, stream, busy = (
+            _passes(accelerator, mapping) if mapping.passes else _array_folds(accelerator, mapping)
+        )
+        load, wait, drain = _overheads(accelerator, mapping, stream, rows, cols)
+        length = load + stream + wait + drain
+        begin = np.cumsum(length) - length
+        array = accelerator.array
+        full = np.full(len(rows), array.rows + array.cols - 2)
+        return cls(
+            array=(array.rows, array.cols),
+            groups=mapping.product.groups,
+            length=int(length.sum()),
+            own=mapping.passes.own_steps if mapping.passes else mapping.rate.steps,
+            steps=mapping.ports.steps,
+            even=mapping.passes is not None,
+            begin=begin,
+            start=begin + load,
+            stream=stream,
+            wait=wait,
+            rows=rows,
+            cols=cols,
+            busy=busy,
+            skew=rows + cols - 2 if accelerator.timing == "stonne" else full,
+            late=mapping.late,
+        )
+
+    def until(self, clocked: Ints) -> Ints:
+        """PE cycles by state until so many clocked cycles of all groups: int64 [state, cycle]."""
+        group, cycle = np.divmod(clocked, self.length)
+        whole = self._of_group(np.array([self.length]))
+        return whole * group + self._of_group(cycle)
+
+    def _of_group(self, cycles: Ints) -> Ints:
+        """The same within one group."""
+        now = np.searchsorted(self.begin, cycles, side="right") - 1
+        past = np.maximum(now - 1, 0)  # with hidden loads, the fold before may not have drained yet
+        done = self._whole[:, past] + np.where(now > 0, self._partly(past, cycles), 0) + self._partly(now, cycles)
+        busy, live, window, waited = done
+        pes = self.array[0] * self.array[1]
+        loading = np.minimum(cycles - self.begin[now], self.start[now] - self.begin[now])
+        loaded = (self._loads[now] + loading) * pes + waited
+        spent = np.zeros((len(STATES), len(cycles)), dtype=np.int64)
+        spent[STATES.index("busy")] = busy
+        spent[STATES.index("unused")] = live - busy
+        end = np.append(self.begin[1:], self.length)[now]
+        late = (now * self.late + np.clip(cycles - (end - self.late), 0, self.late)) * pes
+        spent[STATES.index("port")] = window - live + late
+        spent[STATES.index("load")] = loaded
+        spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - late
+        return spent
+
+    @cached_property
+    def _loads(self) -> Ints:
+        """Cycles of the loads before each fold: int64 [fold]."""
+        loads = self.start - self.begin
+        before: Ints = np.cumsum(loads) - loads
+        return before
+
+    @cached_property
+    def _whole(self) -> Ints:
+        """What all folds before each one spend, in the order of `_partly`: int64 [4, fold]."""
+        pes = self.array[0] * self.array[1]
+        parts = np.stack([self.busy, self.stream // self.steps * self.own * pes, self.stream * pes, self.wait * pes])
+        before: Ints = np.cumsum(parts, axis=1) - parts
+        return before
+
+    def _partly(self, fold: Ints, cycles: Ints) -> Ints:
+        """PE cycles of a fold until a cycle, int64 [4, cycle]: busy; busy if it used all PEs; streaming; waiting."""
+        elapsed, stream = cycles - self.start[fold], self.stream[fold]
+        rows, cols = self.array
+        if self.even:
+            through = np.clip(elapsed, 0, stream)
+            live = stream // self.steps * self.own * rows * cols
+            size = np.maximum(stream, 1)
+            nothing = np.zeros_like(through)
+            return np.stack([self.busy[fold] * through // size, live * through // size, through * rows * cols, nothing])
+        diagonal = np.arange(rows + cols - 1)
+        own_time = elapsed[:, None] - np.minimum(diagonal, self.skew[fold][:, None])
+        window = np.clip(own_time, 0, stream[:, None])
+        live = window // self.steps * self.own + np.minimum(window % self.steps, self.own)
+        waited = np.clip(own_time - stream[:, None], 0, self.wait[fold][:, None])
+        used, all_pes = _on_diagonal(diagonal, self.rows[fold], self.cols[fold]), _on_diagonal(diagonal, rows, cols)
+        return np.stack([(live * used).sum(axis=1), *((part * all_pes).sum(axis=1) for part in (live, window, waited))])
+
+
+def _on_diagonal(diagonal: Ints, rows: int | Ints, cols: int | Ints) -> Ints:
+    """How many PEs (i, j) of rows x cols have i + j = diagonal: int64 [case, diagonal]."""
+    r, c = np.atleast_1d(rows)[:, None], np.atleast_1d(cols)[:, None]
+    count: Ints = np.maximum(0, np.minimum(np.minimum(diagonal + 1, r + c - 1 - diagonal), np.minimum(r, c)))
+    return count
+
+
+def _overheads(
+    accelerator: Accelerator, mapping: Mapping, stream: Ints, rows: Ints, cols: Ints
+) -> tuple[Ints, Ints, Ints]:
+    """(load before, wait behind, fill and drain) of each fold of a group: int64 [fold] each."""
+    fold, ports = mapping.fold, mapping.ports
+    load = np.full(len(stream), fold.load * ports.load + ports.pass_load)
+    wait, drain = np.zeros_like(load), np.full(len(stream), fold.fill_drain + mapping.late)
+    if accelerator.timing == "stonne":
+        drain = rows + cols + np.where(np.minimum(rows, cols) == 1, 2, 3)
+    elif fold.period and accelerator.timing == "rtl":
+        load[1:] = drain[:-1] = 0
+        wait = np.maximum(0, fold.period + fold.load * (ports.load - 1) - stream)
+        wait[-1] = 0
+    if mapping.passes:  # the passes of a tile are taken together
+        load, drain = load * mapping.tiles["folds"], drain * mapping.tiles["folds"]
+    return load, wait, drain
+
+
+def _passes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints, Ints]:
+    """(rows, cols, stream, busy PE cycles) of each tile of a row-stationary array, as if it were one fold."""
+    pixels, filters, depth = _tile_sizes(accelerator, mapping)
+    one = np.ones(len(pixels), dtype=np.int64)
+    return one, one, mapping.tiles["stream"].copy(), pixels * filters * depth * mapping.rate.steps
+
+
+def _array_folds(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints, Ints]:
+    """(used rows, used columns, stream, busy PE cycles) of each fold of a group: int64 [fold] each."""
+    rows, cols = accelerator.array.rows, accelerator.array.cols
+    pixels, filters, depth = _tile_sizes(accelerator, mapping)
+    lanes, steps = mapping.rate.lanes, mapping.ports.steps
+    down, across, through = {
+        "ws": (-(-depth // lanes), filters, pixels),
+        "is": (-(-depth // lanes), pixels, filters),
+        "os": (pixels, filters, -(-depth // lanes)),
+    }[accelerator.dataflow]
+    inner = -(-down // rows) if accelerator.dataflow != "os" else -(-across // cols)
+    outer = -(-across // cols) if accelerator.dataflow != "os" else -(-down // rows)
+    tile = np.repeat(np.arange(len(pixels)), inner * outer)
+    number = np.arange(len(tile)) - np.repeat(np.cumsum(inner * outer) - inner * outer, inner * outer)
+    i, o = number % inner[tile], number // inner[tile]
+    row, col = (i, o) if accelerator.dataflow != "os" else (o, i)
+    used_rows, used_cols = np.minimum(rows, down[tile] - row * rows), np.minimum(cols, across[tile] - col * cols)
+    stream = (through * steps)[tile]
+    return used_rows, used_cols, stream, used_rows * used_cols * (stream // steps * mapping.rate.steps)
+
+
+def _tile_sizes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints]:
+    """(output pixels, filters, length of the reduction) of each tile of a group: int64 [tile] each."""
+    product, tiling, table = mapping.product, mapping.tiling, mapping.tiles
+    if accelerator.timing != "rtl":  # closed forms over the whole layer
+        sizes = (product.pixels * mapping.batch, product.filters, product.reduction)
+        return tuple(np.array([size]) for size in sizes)  # type: ignore[return-value]
+    taps = window_of(product).taps
+    filters = np.minimum(tiling.filters, product.filters - table["n"] * tiling.filters)
+    channels = np.minimum(tiling.channels, product.reduction // taps - table["k"] * tiling.channels)
+    if mapping.passes:
+        passes = -(-channels // mapping.passes.channels)
+        return table["ofmap_writes"] // (filters * passes), filters, channels * taps
+    times = 1 if accelerator.dataflow == "is" else -(-filters // accelerator.array.cols)
+    pixels = table["ifmap_reads"] // (channels * taps * times)
+    return pixels, filters, channels * taps

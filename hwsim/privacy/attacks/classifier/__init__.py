@@ -1,0 +1,1 @@
+"""Attacks by a trained classifier (attack model)."""

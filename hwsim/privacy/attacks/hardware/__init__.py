@@ -1,0 +1,1 @@
+"""Attacks on side channels of the hardware, and on two versions of a model."""

@@ -1,0 +1,1 @@
+"""Attacks that compare one number per sample with one threshold."""

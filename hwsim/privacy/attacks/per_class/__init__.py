@@ -1,0 +1,1 @@
+"""Attacks with a threshold for each class (Song and Mittal)."""

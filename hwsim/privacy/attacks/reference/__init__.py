@@ -1,0 +1,1 @@
+"""Attacks that compare a sample with its reference (shadow) models."""

@@ -1,0 +1,172 @@
+"""Quantile regression: does the target score this sample higher than non-members that look like it?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
+from hwsim.privacy.sample_keys import content_keys, first_half
+from hwsim.registry import register
+from hwsim.rng import stream
+
+Population = Literal["shadows", "target"]
+
+_LOG_SQUARE_OF_NORMAL = -1.2703628454614782
+"""Mean of log(u * u) for a standard normal u: minus Euler's constant, less log 2."""
+
+
+@register(
+    "attack",
+    "quantile_regression",
+    citation="M. Bertran et al., Scalable Membership Inference Attacks via Quantile Regression, NeurIPS 2023",
+)
+class QuantileRegression(Attack):
+    """The label's logit margin, in deviations above what non-members with such an input reach.
+
+    A regression on the sample itself predicts mean and deviation of a non-member's margin z_y - max of
+    the other z (the paper's Gaussian head). The score is (margin - mean) / deviation; above the normal
+    quantile of 1 - a, it means member at a false-positive rate of about a.
+
+    The paper learns this from public samples that the target was surely not trained on. In this game
+    there are none: each sample is a member by a coin. `population` says what stands in for them, always
+    from one half of the samples for scoring the other: "shadows" (default), what the shadow models that
+    were not trained on a sample make of it, clean but of other models; or "target", what the target
+    itself makes of it, the right model and no shadows at all, but half of these samples are members.
+    Membership in the target is read in neither.
+
+    In place of the paper's network (our own choice): ridge regression, strength `ridge`, on the label
+    and `waves` random cosine features of the input, first for the margin, then for the logarithm of
+    the squared residual.
+    """
+
+    name = "quantile_regression"
+
+    population: Population = "shadows"
+    waves: int = Field(128, ge=1, le=4096, description="random cosine features of the input")
+    ridge: float = Field(1.0, gt=0, description="strength of the ridge, in samples")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The samples and the logits."""
+        return ("inputs", "logits")
+
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
+        """See Attack; raises BadInput when all samples are alike."""
+        margins = np.stack([_hinge_margin(logits, labels) for logits in observed["logits"]])
+        inputs = observed["inputs"][0]  # the samples are the same for all models
+        keys = content_keys(inputs, labels)
+        features, first = _features(inputs, labels, keys, self.waves), first_half(keys)
+        rows = target_rows(len(keep), targets)
+        scores = np.empty((len(rows), keep.shape[1]))
+        for row, target in enumerate(rows.tolist()):
+            speaks = self._speaks(keep, target)
+            order = np.lexsort((content_keys(speaks.T, np.where(speaks, margins, 0.0).T), keys))
+            order = order[np.asarray(speaks.any(axis=0))[order]]
+            for scored in (first, ~first):
+                learned = order[~scored[order]]
+                head = _fit(features[learned], margins[:, learned], speaks[:, learned], self.ridge)
+                scores[row, scored] = _deviations(margins[target, scored], features[scored], head)
+        return scores
+
+    def _speaks(self, keep: NDArray[np.bool_], target: int) -> NDArray[np.bool_]:
+        """Which model's margin of which sample belongs to the population, bool [model, sample]."""
+        if self.population == "shadows":
+            out = ~keep
+            out[target] = False
+            return out
+        only = np.zeros(keep.shape, dtype=np.bool_)
+        only[target] = True
+        return only
+
+
+class _Head(NamedTuple):
+    """Weights of the two regressions, float64 [feature] each, and what they add to."""
+
+    mean: NDArray[np.float64]
+    mean_offset: float
+    log_square: NDArray[np.float64]
+    log_square_offset: float
+
+
+def _hinge_margin(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """z_y - max over the other classes, float64 [sample]."""
+    own = np.arange(logits.shape[1]) == labels[:, None]
+    return np.asarray(logits[own] - np.where(own, -np.inf, logits).max(axis=1))
+
+
+def _features(
+    inputs: NDArray[Any], labels: NDArray[np.int64], keys: NDArray[np.uint64], waves: int
+) -> NDArray[np.float64]:
+    """One bit per label and random cosines of the standardized input, float64 [sample, feature].
+
+    The cosines' inner products approach a Gaussian kernel whose width is the typical distance of two
+    samples (A. Rahimi and B. Recht, Random Features for Large-Scale Kernel Machines, 2007).
+    """
+    order = np.argsort(keys, kind="stable")
+    x = inputs[order].astype(np.float64)
+    spread = x.std(axis=0)
+    x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    rng = stream(0, "quantile regression waves")
+    frequencies = rng.standard_normal((x.shape[1], waves)) / math.sqrt(x.shape[1])
+    # einsum, not BLAS: its bits do not depend on the number of threads
+    cosines = math.sqrt(2 / waves) * np.cos(np.einsum("sf,fw->sw", x, frequencies) + rng.uniform(0, 2 * np.pi, waves))
+    features = np.empty((len(labels), waves + len(np.unique(labels))))
+    features[order] = np.concatenate([cosines, labels[order, None] == np.unique(labels)], axis=1)
+    return features
+
+
+def _fit(features: NDArray[np.float64], margins: NDArray[np.float64], speaks: NDArray[np.bool_], ridge: float) -> _Head:
+    """The Gaussian head of a population, margins float64 [model, sample] where `speaks`; in a fixed order."""
+    if not len(features):
+        return _Head(np.zeros(features.shape[1]), 0.0, np.zeros(features.shape[1]), _LOG_SQUARE_OF_NORMAL)
+    factor = _cholesky(np.einsum("sf,sg->fg", features, features) + ridge * np.eye(features.shape[1]))
+    count = speaks.sum(axis=0)
+
+    def regress(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """Ridge weights and offset for the means of the samples' values."""
+        means = np.where(speaks, values, 0.0).sum(axis=0) / count
+        offset = float(means.mean())
+        return _solve(factor, np.einsum("sf,s->f", features, means - offset)), offset
+
+    mean, mean_offset = regress(margins)
+    squares = np.where(speaks, margins - (np.einsum("sf,f->s", features, mean) + mean_offset), 0.0) ** 2
+    floor = 1e-6 * float(squares.sum()) / int(count.sum())
+    return _Head(mean, mean_offset, *regress(np.log(squares + (floor or 1.0))))
+
+
+def _deviations(margins: NDArray[np.float64], features: NDArray[np.float64], head: _Head) -> NDArray[np.float64]:
+    """(margin - mean) / deviation as the head predicts them, float64 [sample]."""
+    mean = (features * head.mean).sum(axis=1) + head.mean_offset
+    log_square = (features * head.log_square).sum(axis=1) + head.log_square_offset - _LOG_SQUARE_OF_NORMAL
+    return np.asarray((margins - mean) * np.exp(-log_square / 2))
+
+
+def _cholesky(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lower triangular L with L L^T = matrix, without LAPACK, whose bits may depend on the number of threads."""
+    lower = np.zeros_like(matrix)
+    for j in range(len(matrix)):
+        column = matrix[j:, j] - (lower[j:, :j] * lower[j, :j]).sum(axis=1)
+        lower[j:, j] = column / math.sqrt(column[0])
+    return lower
+
+
+def _solve(lower: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """x with L L^T x = right."""
+    x = right.copy()
+    for j in range(len(x)):
+        x[j] = (x[j] - (lower[j, :j] * x[:j]).sum()) / lower[j, j]
+    for j in reversed(range(len(x))):
+        x[j] = (x[j] - (lower[j + 1 :, j] * x[j + 1 :]).sum()) / lower[j, j]
+    return x

@@ -1,0 +1,1 @@
+"""Observations: the channels of a deployed model that an adversary reads."""

@@ -1,0 +1,1 @@
+"""Channels of the registry family `channel`: outputs, side channels, and answers to several queries."""

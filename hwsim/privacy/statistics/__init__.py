@@ -1,0 +1,1 @@
+"""Statistics of membership scores: ROC curves, intervals, bootstrap."""

@@ -1,0 +1,1 @@
+"""Quantizers whose precision depends on the data."""

@@ -1,0 +1,68 @@
+"""The verb quantize: a trained torch module, or a whole ensemble, becomes integer networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from hwsim.errors import BadInput, HwsimError
+from hwsim.interop.torch.reader import import_module
+from hwsim.network.graph import Network
+from hwsim.quantizers.base import Quantizer
+from hwsim.quantizers.lowering.to_network import build_network
+from hwsim.quantizers.scheme import Scheme
+from hwsim.training.ensemble import Ensemble, Members, fine_tune
+
+
+def quantize(
+    model: nn.Module,
+    quantizer: Quantizer,
+    calibration: NDArray[np.float32],
+    labels: ArrayLike | None = None,
+    seed: int = 0,
+) -> Network:
+    """The integer network of a trained torch module.
+
+    `calibration` float32 [sample, *shape] sets the ranges; use data that is not audited for
+    membership. A quantizer that trains (lsq) needs `labels` int64 [sample] too and fine-tunes on
+    this data. Raises HwsimError when the module has a layer without an integer counterpart.
+
+    >>> from hwsim.registry import build
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> network = quantize(net, build("quantizer", "minmax"), np.ones((8, 4), dtype=np.float32))
+    >>> [layer.op.value for layer in network.layers]
+    ['linear', 'linear']
+    """
+    x = np.ascontiguousarray(calibration, dtype=np.float32)
+    if len(x) == 0 or not np.isfinite(x).all():
+        raise BadInput("calibration", f"{len(x)} samples", "at least one, all finite")
+    ensemble = Ensemble(*import_module(model, x.shape[1:]))
+    if not quantizer.trains:
+        return quantize_ensemble(ensemble, quantizer, x)[0]
+    if labels is None:
+        raise HwsimError(
+            f"quantizer {type(quantizer).__name__} fine-tunes the network: give labels for the calibration data"
+        )
+    targets = np.asarray(labels, dtype=np.int64)
+    everything = np.ones((1, len(x)), dtype=np.bool_)
+    return quantize_ensemble(ensemble, quantizer, x, Members(x, targets, everything, seed=seed))[0]
+
+
+def quantize_ensemble(
+    ensemble: Ensemble, quantizer: Quantizer, calibration: NDArray[np.float32], members: Members | None = None
+) -> list[Network]:
+    """The integer network of every model; a quantizer that trains fine-tunes each on its own `members`."""
+    if not quantizer.trains:
+        scheme = quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(calibration))
+    elif members is None:
+        raise HwsimError(f"quantizer {type(quantizer).__name__} fine-tunes the networks: give their members")
+    else:
+        ensemble, scheme = fine_tune(ensemble, quantizer, calibration, members)
+    return build_networks(ensemble, scheme)
+
+
+def build_networks(ensemble: Ensemble, scheme: Scheme) -> list[Network]:
+    """The integer network of every model of an ensemble under a scheme."""
+    return [build_network(ensemble.graph, ensemble.weights, scheme, model) for model in range(ensemble.models)]

@@ -1,0 +1,1 @@
+"""Quantizers with equally spaced codes."""

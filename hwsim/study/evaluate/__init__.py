@@ -1,0 +1,1 @@
+"""Evaluation of one design: data, deployed models, hardware, audit."""

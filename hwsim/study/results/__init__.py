@@ -1,0 +1,1 @@
+"""Result store and result tables."""

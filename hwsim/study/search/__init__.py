@@ -1,0 +1,1 @@
+"""Choice of designs: grids over axes, and Pareto fronts."""

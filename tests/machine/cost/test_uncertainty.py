@@ -1,0 +1,223 @@
+"""Bands over presets, rankings that hold or are undecided, and arrays of equal area."""
+
+from __future__ import annotations
+
+import doctest
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim.errors import BadInput, HwsimError, Infeasible
+from hwsim.machine import COMPONENTS, Run
+from hwsim.machine.cost.area import area_um2
+from hwsim.machine.cost.estimate import estimate
+from hwsim.machine.cost.iso_area import MOST, area_of, size_to_area
+from hwsim.machine.cost.uncertainty import Band, Place, compare, estimate_band, presets, rank
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.run import Precision
+from hwsim.registry import build
+from tests.support.made_run import made_run
+
+TINY = build("accelerator", "tiny")
+PAGE = Path(__file__).parents[3] / "docs" / "energy.md"
+
+
+def run_of(macs: int = 0, dram_bits: int = 0, ofmap_writes: int = 0) -> Run:
+    counts = {"macs_full": macs, "dram_read_bits": dram_bits, "ofmap_write_bits": ofmap_writes}
+    return made_run(TINY, [counts], [Precision(8, 8)])
+
+
+# One 8x8 MAC switches 1.28 pJ by nangate45, 0.19 by bitfusion45, 0.25 by horowitz45; one DRAM bit takes 8 pJ by all.
+ARITHMETIC = run_of(macs=10_000)  # 12800 | 1920 | 2485 pJ
+TRAFFIC = run_of(dram_bits=500)  # 4000 pJ
+BOTH = run_of(macs=10_000, dram_bits=500)
+
+
+def test_presets_span_logic_and_scratchpads() -> None:
+    made = presets()
+    assert [p.label for p in made[:3]] == ["nangate45", "nangate45, sram_write as_read", "nangate45, sram_scale 3.0"]
+    assert len(made) == len(set(made)) == 9
+    assert {(p.pe_scale, p.voltage_v) for p in made} == {(1.0, 1.1), (0.15, 1.1), (0.29, 0.9)}
+    assert {(p.sram_write, p.sram_scale) for p in made} == {("table", 1.0), ("as_read", 1.0), ("table", 3.0)}
+
+
+def test_presets_keep_what_else_a_technology_sets() -> None:
+    given_one = build("technology", "bitfusion45", sram_cell="hp", clock_tree=1.3)
+    made = presets(given_one)
+    assert made[0] == given_one and len(made) == 9
+    assert all((p.sram_cell, p.clock_tree) == ("hp", 1.3) for p in made)
+    small = presets(build("technology", "scaled32"))
+    assert all((p.node_nm, p.voltage_v, p.preset) == (32, 0.97, "scaled32") for p in small) and len(small) == 9
+    odd = build("technology", "nangate45", pe_scale=0.5)
+    assert presets(odd)[0] == odd and len(presets(odd)) == 10
+
+
+def test_a_band_is_the_cost_by_each_preset() -> None:
+    band = estimate_band(BOTH)
+    assert band.energy_pj.shape == (9, len(COMPONENTS))
+    costs = [estimate(BOTH, technology) for technology in presets()]
+    np.testing.assert_allclose(band.totals_pj, [cost.total_energy_pj.mean() for cost in costs])
+    assert band.total.nominal == pytest.approx(costs[0].total_energy_pj[0])
+    assert (band.total.low, band.total.high) == (band.totals_pj.min(), band.totals_pj.max())
+    pe = band.component("pe")
+    assert pe.low == pytest.approx(0.15 * pe.nominal) and pe.high == pe.nominal
+    assert band.component("dram").low == band.component("dram").high == 4000
+
+
+def test_two_designs_whose_order_flips_are_undecided() -> None:
+    arithmetic, traffic, both = (estimate_band(run) for run in (ARITHMETIC, TRAFFIC, BOTH))
+    assert arithmetic.total.nominal > traffic.total.nominal  # by the nominal preset alone, traffic wins
+    assert compare(arithmetic, traffic) == compare(traffic, arithmetic) == "undecided"
+    assert (compare(arithmetic, both), compare(both, traffic)) == ("a", "b")
+
+
+def test_an_order_that_flips_with_the_price_of_writes_is_undecided() -> None:
+    # a bit written to the 2 KiB ofmap takes 12.9292 / 256 pJ, or 9.46053 / 256 as a read: 5050 or 3695 pJ against 4000
+    writes = estimate_band(run_of(ofmap_writes=100_000))
+    assert compare(writes, estimate_band(TRAFFIC)) == "undecided"
+    nominal = [technology for technology in presets() if technology.sram_write == "table"]
+    assert compare(estimate_band(run_of(ofmap_writes=100_000), nominal), estimate_band(TRAFFIC, nominal)) == "b"
+
+
+def test_equal_designs_are_undecided() -> None:
+    assert compare(estimate_band(BOTH), estimate_band(BOTH)) == "undecided"
+
+
+def test_a_tie_in_some_presets_does_not_undo_the_others() -> None:
+    made = presets()[:2]
+    a, b = (Band(made, np.array([[1.0], [high]])) for high in (2.0, 3.0))
+    assert (compare(a, b), compare(b, a)) == ("a", "b")
+
+
+def test_relative_energy_is_taken_preset_by_preset() -> None:
+    double, base = estimate_band(run_of(macs=20_000, dram_bits=1000)), estimate_band(BOTH)
+    ratio = double.relative_to(base)
+    assert ratio.low == ratio.high == pytest.approx(2)  # although either band spans a factor of two and more
+    spread = estimate_band(ARITHMETIC).relative_to(estimate_band(TRAFFIC))
+    assert spread.low < 1 < spread.nominal == spread.high
+
+
+def test_bands_of_different_presets_are_not_compared() -> None:
+    all_presets, one = estimate_band(BOTH), estimate_band(BOTH, presets()[:1])
+    for call in (lambda: compare(all_presets, one), lambda: all_presets.relative_to(one)):
+        with pytest.raises(HwsimError, match=r"band: priced by nangate45; .* but the other by nangate45"):
+            call()
+    with pytest.raises(HwsimError, match="band: priced by"):
+        rank({"a": all_presets, "b": one})
+    with pytest.raises(BadInput, match="technologies: got none"):
+        estimate_band(BOTH, [])
+
+
+def test_rank_gives_the_span_of_places() -> None:
+    places = rank({name: estimate_band(run) for name, run in
+                   {"both": BOTH, "arithmetic": ARITHMETIC, "traffic": TRAFFIC}.items()})  # fmt: skip
+    assert list(places) == ["traffic", "arithmetic", "both"]
+    assert places == {"traffic": Place(1, 1, 2), "arithmetic": Place(2, 1, 2), "both": Place(3, 3, 3)}
+    assert places["both"].decided and not places["traffic"].decided
+    assert rank({}) == {}
+
+
+@given(st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=3), min_size=2, max_size=5))
+def test_rank_agrees_with_compare(totals: list[list[int]]) -> None:
+    bands = {str(i): Band(presets()[:3], np.array(row, float)[:, None]) for i, row in enumerate(totals)}
+    places = rank(bands)
+    for a, b in pairwise(bands):
+        if compare(bands[a], bands[b]) == "a":
+            assert places[a].best <= places[b].best and places[a].worst <= places[b].worst
+    for name, place in places.items():
+        by_preset = [
+            1 + sum(other.totals_pj[i] < bands[name].totals_pj[i] for other in bands.values()) for i in range(3)
+        ]
+        assert (place.nominal, place.best, place.worst) == (by_preset[0], min(by_preset), max(by_preset))
+
+
+@pytest.mark.parametrize("what", ["pe", "total"])
+@pytest.mark.parametrize("name", ["tiny", "tpu_like", "bitfusion_like"])
+def test_the_own_area_gives_the_own_array(name: str, what: str) -> None:
+    accelerator = build("accelerator", name)
+    budget = area_of(accelerator, what=what)  # type: ignore[arg-type]
+    same = size_to_area(accelerator, budget, what=what)  # type: ignore[arg-type]
+    assert same == accelerator
+    less = size_to_area(accelerator, budget * (1 - 1e-9), what=what)  # type: ignore[arg-type]
+    assert less.array.rows < accelerator.array.rows or less.array.cols < accelerator.array.cols
+
+
+ROOMY = {pad: {"kib": 2048, "banks": 2} for pad in ("ifmap", "weight", "ofmap")}
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.floats(1.0, 2e6), st.sampled_from(["pe", "total"]),
+)  # fmt: skip
+def test_the_array_is_the_largest_that_fits(rows: int, cols: int, budget: float, what: str) -> None:
+    accelerator = build("accelerator", "tiny", array={"rows": rows, "cols": cols}, scratchpads=ROOMY)
+
+    def area(rows: int, cols: int) -> float:
+        made = build("accelerator", "tiny", array={"rows": rows, "cols": cols}, scratchpads=ROOMY)
+        areas = area_um2(made)
+        return areas["pe"] if what == "pe" else sum(areas.values())
+
+    if area(1, 1) > budget:
+        with pytest.raises(Infeasible, match=f"one PE needs {area(1, 1):.0f} um2"):
+            size_to_area(accelerator, budget, what=what)  # type: ignore[arg-type]
+        return
+    found = size_to_area(accelerator, budget, what=what)  # type: ignore[arg-type]
+    long, short = max(rows, cols), min(rows, cols)
+    sides = (found.array.rows, found.array.cols) if rows >= cols else (found.array.cols, found.array.rows)
+    assert area(found.array.rows, found.array.cols) <= budget
+    assert sides[1] == max(1, int(short * sides[0] / long + 0.5))  # the shape, to the nearest
+    one_more = (sides[0] + 1, max(1, int(short * (sides[0] + 1) / long + 0.5)))
+    assert area(*(one_more if rows >= cols else one_more[::-1])) > budget
+    assert found.scratchpads == accelerator.scratchpads and found.dram == accelerator.dram
+
+
+def test_smaller_pes_give_a_larger_array() -> None:
+    budget = area_of(build("accelerator", "tpu_like"))
+    narrow = size_to_area(build("accelerator", "tpu_like", pe={"name": "fixed", "max_bits": 4}), budget)
+    wide = size_to_area(build("accelerator", "tpu_like", pe={"name": "fused"}), budget)
+    assert (narrow.array.rows, narrow.array.cols) == (50, 50)  # 32 sqrt(737.88 / 296.32) = 50.5
+    assert (wide.array.rows, wide.array.cols) == (15, 15)  # 32 sqrt(737.88 / 3012.98) = 15.8
+
+
+def test_a_smaller_node_gives_a_larger_array() -> None:
+    budget = area_of(TINY)
+    assert size_to_area(TINY, budget, build("technology", "scaled32")).array.rows == 5  # 4 / sqrt(0.46) = 5.9
+
+
+def test_memories_in_pes_belong_to_the_array() -> None:
+    words = {"ifmap_words": 12, "weight_words": 224, "psum_words": 24}
+    speed = {"ifmap_words_per_cycle": 4, "weight_words_per_cycle": 4, "psum_words_per_cycle": 4}
+    eyeriss: Accelerator = build("accelerator", "tiny", dataflow="rs", local=words | speed)
+    assert area_of(eyeriss) == pytest.approx(16 * (737.88 + 260 * 16 * 0.0035993e6 / 8192))
+    assert size_to_area(eyeriss, area_of(eyeriss)) == eyeriss
+
+
+def test_a_budget_that_nothing_fits_is_infeasible() -> None:
+    with pytest.raises(Infeasible, match=r"no array within 700 um2: one PE needs 738 um2$"):
+        size_to_area(TINY, 700)
+    with pytest.raises(Infeasible, match=r"one PE needs \d+ um2, with scratchpads and vector unit"):
+        size_to_area(TINY, 30_000, what="total")
+
+
+def test_an_array_that_outgrows_its_scratchpads_is_infeasible() -> None:
+    with pytest.raises(Infeasible, match=r"of 64x64 has the area, but accelerator\.scratchpads\.weight\.kib: got 2"):
+        size_to_area(TINY, 64 * 64 * 737.88 + 1)
+
+
+@pytest.mark.parametrize("budget", [0.0, -1.0, float("nan"), float("inf"), 1e12])
+def test_a_budget_without_sense_is_refused(budget: float) -> None:
+    with pytest.raises(BadInput, match=r"^area: got .* um2; allowed: "):
+        size_to_area(TINY, budget)
+
+
+def test_the_largest_array_is_reached() -> None:
+    most = build("accelerator", "tiny", array={"rows": 1, "cols": MOST}, scratchpads=ROOMY)
+    assert size_to_area(most, area_of(most)).array.cols == MOST
+
+
+def test_worked_example() -> None:
+    failures, examples = doctest.testfile(str(PAGE), module_relative=False, encoding="utf-8")
+    assert (failures, examples > 5) == (0, True)

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hwsim.errors import BadInput, UnknownName
+from hwsim.privacy import Game, Observation, audit, audit_arrays, audit_null, balanced_keep, paired_difference
+from hwsim.privacy.attack_tools.attack import Attack, Observed
+from hwsim.privacy.attacks.hardware.energy import Energy
+from hwsim.privacy.attacks.hardware.joint import Joint
+from hwsim.privacy.attacks.hardware.latency import Latency
+from hwsim.privacy.attacks.metric.loss import Loss
+from hwsim.privacy.attacks.reference.lira import Lira
+from hwsim.privacy.observation.observe import stack
+from hwsim.privacy.statistics.roc import roc
+from tests.support.planted import planted
+
+
+class Direct(Attack):
+    """The energy itself is the score."""
+
+    name = "direct"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ("energy_pj",)
+
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
+        rows = range(len(keep)) if targets is None else targets
+        return np.asarray(observed["energy_pj"][list(rows)], dtype=np.float64)
+
+
+def direct_game(scores: NDArray[np.float64], seed: int) -> tuple[Game, list[Observation]]:
+    game = Game(balanced_keep(*scores.shape, seed), np.zeros(scores.shape[1], dtype=np.int64))
+    return game, [Observation({"energy_pj": row}, "") for row in scores]
+
+
+def test_the_interval_covers_a_known_auc() -> None:
+    """Members one half standard deviation higher: AUC = Phi(0.5 / sqrt 2), about .638."""
+    truth = 0.5 * (1 + math.erf(0.5 / 2))
+    covered = {"points": 0, "targets": 0}
+    trials = 60
+    for trial in range(trials):
+        rng = np.random.default_rng([7, trial])
+        game, _ = direct_game(np.zeros((8, 300)), trial)
+        game, observations = direct_game(rng.normal(size=(8, 300)) + 0.5 * game.keep, trial)
+        auc = audit(observations, game, [Direct()], seed=trial, resamples=300).results[0].auc
+        covered["points"] += auc.over_points.low <= truth <= auc.over_points.high
+        covered["targets"] += auc.over_targets.low <= truth <= auc.over_targets.high
+    assert covered["points"] >= 51  # 95 % of 60 is 57, less 3.5 standard deviations
+    assert covered["targets"] >= 45  # eight targets are few for a percentile interval
+
+
+def test_every_target_counts_alike() -> None:
+    game, observations = planted(6, 200, seed=0, leak=1.0)
+    result = audit(observations, game, [Loss()], seed=0, resamples=20)["loss"]
+    scores = Loss().scores({"logits": np.stack([o.channels["logits"] for o in observations])}, game.keep, game.labels)
+    expected = [roc(scores[t], game.keep[t]).auc for t in range(6)]
+    assert result.auc.per_target.tolist() == expected
+    assert result.auc.mean == float(np.mean(expected))
+
+
+def test_the_same_bits_with_any_number_of_threads() -> None:
+    game, observations = planted(8, 150, seed=1, leak=1.0)
+    attacks = [Lira(), Joint(), Loss()]
+    rows = []
+    before = numba.get_num_threads()
+    for threads in (1, before):
+        numba.set_num_threads(threads)
+        rows.append(audit(observations, game, attacks, seed=3, resamples=50).as_row())
+    assert rows[0] == rows[1]
+
+
+def test_the_null_game_of_a_real_leak_is_blind() -> None:
+    game, observations = planted(12, 300, seed=2, leak=2.0)
+    real = audit(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
+    null = audit_null(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
+    assert real.over_points.low > 0.7
+    assert null.over_points.low <= 0.5 <= null.over_points.high < real.over_points.low
+
+
+def test_a_constant_side_channel_has_an_auc_of_exactly_one_half() -> None:
+    game, observations = planted(8, 100, seed=3, leak=1.0)
+    constant: dict[str, NDArray[Any]] = {"latency_cycles": np.full(100, 4096), "energy_pj": np.full(100, 0.1)}
+    observations = [Observation({**o.channels, **constant}, "") for o in observations]
+    leakage = audit(observations, game, [Latency(), Energy(), Lira(), Joint()], seed=0, resamples=50)
+    for name in ("latency", "energy"):
+        assert (leakage[name].auc.per_target == 0.5).all()
+        assert leakage[name].auc.over_points == (0.5, 0.5)
+    assert leakage.auc_gain("joint", over="lira") == (0.0, 0.0)
+
+
+def test_a_leaking_side_channel_adds_to_the_outputs() -> None:
+    game, observations = planted(12, 400, seed=4, leak=1.5)
+    gain = audit(observations, game, [Lira(), Joint()], seed=0, resamples=200).auc_gain("joint", over="lira")
+    assert gain.low > 0.02
+
+
+def test_the_row_is_flat_and_complete() -> None:
+    game, observations = planted(6, 100, seed=5, leak=1.0)
+    row = audit(observations, game, [Loss(), Lira(variance="pooled")], seed=0, resamples=20).as_row()
+    assert list(row)[:5] == ["loss_auc", "loss_auc_low", "loss_auc_high", "loss_auc_target_low", "loss_auc_target_high"]
+    for label in ("loss", "lira_pooled"):
+        for statistic in ("auc", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001"):
+            for part in ("", "_low", "_high", "_target_low", "_target_high"):
+                assert type(row[f"{label}_{statistic}{part}"]) is float
+    assert row["n_targets"] == 6
+    assert row["n_members"] == game.keep.sum(axis=1).min()
+    assert row["n_nonmembers"] == (~game.keep).sum(axis=1).min()
+    assert len(row) == 2 * 4 * 5 + 4
+
+
+def test_a_rate_that_the_samples_cannot_support_is_flagged() -> None:
+    game, observations = direct_game(np.zeros((4, 100)), 0)
+    few = audit(observations, game, [Direct()], seed=0, resamples=5).flags
+    assert [flag.split(" rests on")[0] for flag in few] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
+    game, observations = direct_game(np.zeros((4, 2400)), 0)
+    some = audit(observations, game, [Direct()], seed=0, resamples=5).flags
+    assert [flag.split(" rests on")[0] for flag in some] == ["tpr_at_fpr_0.001"]
+    game, observations = direct_game(np.zeros((4, 24_000)), 0)
+    assert audit(observations, game, [Direct()], seed=0, resamples=5).flags == ()
+
+
+def test_members_that_look_different_are_called_a_distribution_shift() -> None:
+    """Members with larger inputs: a leak of the data, which the attacks would count as one of the model."""
+    rng = np.random.default_rng(0)
+    game, observations = direct_game(rng.normal(size=(4, 400)), 0)
+    honest = rng.normal(size=(400, 3))
+    assert not _shifts(audit(observations, game, [Direct()], seed=0, resamples=200, inputs=honest).flags)
+    shifted = honest + 1.0 * game.keep.T[:, :3]
+    leakage = audit(observations, game, [Direct()], seed=0, resamples=200, inputs=shifted)
+    assert _shifts(leakage.flags)
+    assert leakage.blind.auc.mean > 0.6
+    seen = [Observation({**o.channels, "inputs": shifted}, "") for o in observations]
+    assert audit(seen, game, [Direct()], seed=0, resamples=200).flags == leakage.flags
+
+
+def test_labels_that_tell_members_apart_are_a_distribution_shift_even_without_inputs() -> None:
+    keep = np.zeros((4, 400), dtype=np.bool_)
+    keep[:, ::2] = np.random.default_rng(0).random((4, 200)) < 0.8
+    keep[:, 1::2] = np.random.default_rng(1).random((4, 200)) < 0.2
+    keep[0, ~keep.any(axis=0)] = True
+    keep[0, keep.all(axis=0)] = False
+    game = Game(keep, np.arange(400) % 2)
+    observations = [Observation({"energy_pj": row}, "") for row in np.random.default_rng(2).normal(size=(4, 400))]
+    assert _shifts(audit(observations, game, [Direct()], seed=0, resamples=200).flags)
+
+
+def _shifts(flags: tuple[str, ...]) -> list[str]:
+    return [flag for flag in flags if flag.startswith("distribution shift: ")]
+
+
+def test_a_few_targets_have_the_numbers_that_they_have_among_all() -> None:
+    rng = np.random.default_rng(3)
+    game, _ = direct_game(np.zeros((6, 200)), 1)
+    _, observations = direct_game(rng.normal(size=(6, 200)) + game.keep, 1)
+    everyone = audit(observations, game, [Direct()], seed=0, resamples=20)["direct"]
+    some = audit(observations, game, [Direct()], seed=0, resamples=20, targets=[4, 1])
+    assert some["direct"].auc.per_target.tolist() == everyone.auc.per_target[[4, 1]].tolist()
+    assert some.targets == (4, 1)
+    assert some.n_members.tolist() == game.keep[[4, 1]].sum(axis=1).tolist()
+
+
+def test_two_designs_on_the_same_samples_are_compared_in_pairs() -> None:
+    """Equal designs differ by exactly nothing, and a better one by less than the two intervals allow."""
+    rng = np.random.default_rng(5)
+    game, _ = direct_game(np.zeros((4, 500)), 2)
+    noise = rng.normal(size=(4, 500))
+    better, worse = (
+        audit(direct_game(noise + shift * game.keep, 2)[1], game, [Direct()], seed=0, resamples=300)
+        for shift in (0.6, 0.5)
+    )
+    assert paired_difference(better, better, "direct") == (0.0, 0.0)
+    low, high = paired_difference(better, worse, "direct")
+    assert 0 < low < better["direct"].auc.mean - worse["direct"].auc.mean < high
+    a, b = better["direct"].auc.over_points, worse["direct"].auc.over_points
+    assert high - low < (a.high - a.low + b.high - b.low) / 5
+    other = audit(direct_game(noise, 2)[1], game, [Direct()], seed=1, resamples=300)
+    with pytest.raises(BadInput, match="two audits that differ in seed"):
+        paired_difference(better, other, "direct")
+    with pytest.raises(BadInput, match="two audits that differ in game"):
+        paired_difference(better, audit(direct_game(noise, 3)[1], game.shuffled(0), [Direct()], 0, 300), "direct")
+    with pytest.raises(UnknownName, match="attack label"):
+        paired_difference(better, worse, "lira")
+
+
+def test_the_scores_and_their_best_threshold_come_along() -> None:
+    rng = np.random.default_rng(6)
+    game, _ = direct_game(np.zeros((4, 300)), 2)
+    scores = rng.normal(size=(4, 300)) + game.keep
+    leakage = audit(direct_game(scores, 2)[1], game, [Direct()], seed=0, resamples=10)
+    found = leakage["direct"]
+    assert (found.scores == scores).all()
+    assert [curve.auc for curve in found.curves] == found.auc.per_target.tolist()
+    assert np.mean([best.advantage for best in found.best]) == pytest.approx(found.advantage)
+
+
+def test_each_attack_is_told_before_it_starts() -> None:
+    game, observations = direct_game(np.zeros((4, 100)), 0)
+    heard: list[str] = []
+    audit_arrays(stack(observations), game, [Direct()], seed=0, resamples=5, told=heard.append)
+    assert heard == ["blind", "direct"]
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    game, observations = planted(6, 100, seed=6, leak=1.0)
+    with pytest.raises(BadInput, match="5 models"):
+        audit(observations[:5], game, [Loss()], seed=0)
+    with pytest.raises(BadInput, match="loss twice"):
+        audit(observations, game, [Loss(), Loss()], seed=0)
+    with pytest.raises(BadInput, match="channels with energy_pj, which the attack energy needs"):
+        audit([Observation({"logits": o.channels["logits"]}, "") for o in observations], game, [Energy()], seed=0)
+    with pytest.raises(BadInput, match="finite scores"):
+        game, blown_up = direct_game(np.zeros((6, 100)), 0)
+        audit(blown_up, game, [_Infinite()], seed=0)
+    with pytest.raises(BadInput, match=r"game\.models: got 6; allowed: 99 or more for the attack direct"):
+        audit(blown_up, game, [_Greedy()], seed=0)
+    with pytest.raises(BadInput, match=r"targets: got \[6\]; allowed: models 0 to 5"):
+        audit(blown_up, game, [Direct()], seed=0, targets=[6])
+    with pytest.raises(UnknownName, match="Did you mean 'loss'"):
+        audit(observations, game, [Loss()], seed=0, resamples=5)["los"]
+
+
+def test_a_pool_too_small_for_statistics_is_refused() -> None:
+    game, observations = planted(6, 12, seed=6, leak=1.0)
+    with pytest.raises(BadInput, match="10 or more of each"):
+        audit(observations, game, [Loss()], seed=0)
+
+
+class _Infinite(Direct):
+    def scores(
+        self,
+        observed: Observed,
+        keep: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        targets: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
+        return np.full(keep.shape, np.inf)
+
+
+class _Greedy(Direct):
+    least_models = 99
+
+
+def test_samples_without_shadows_are_counted_in_a_flag() -> None:
+    rng = np.random.default_rng(0)
+    keep = rng.random((8, 400)) < 0.5
+    keep[:, 0] = np.arange(8) == 3  # sample 0 is in one model: as a target that one has no in-shadow
+    for sample in np.flatnonzero((keep.sum(axis=0) < 2) | (keep.sum(axis=0) > 6))[1:]:
+        keep[:, sample] = np.arange(8) % 2 == 0
+    observed = {"logits": rng.normal(size=(8, 400, 3))}
+    game = Game(keep, rng.integers(3, size=400))
+    flags = audit_arrays(observed, game, [Lira(), Loss()], seed=0, resamples=10).flags
+    assert [flag for flag in flags if "no shadow" in flag] == [
+        "lira: up to 1 samples of a target have no shadow model on a side, and a score in the middle"
+    ]

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+import hwsim
+from hwsim import MODEL_VERSION
+from hwsim.errors import HwsimError
+from hwsim.study.results.store import read_store, write_store
+
+STUDY = {"study": {"name": "s"}, "axes": {}}
+
+
+def filled(folder):
+    with write_store(folder, STUDY) as store:
+        store.add("k1", {"a": 1}, {"accuracy": 0.1 + 0.2, "macs": 3, "energy_pj": float("nan")})
+        store.add("k2", {"a": 2}, {"status": "infeasible", "reason": "too small"})
+    return folder / "study.db"
+
+
+def test_results_come_back_exactly_and_nan_is_left_out(tmp_path):
+    filled(tmp_path)
+    with read_store(tmp_path) as store:
+        results = store.results()
+        assert store.study == STUDY
+    assert results["k1"].status == "done"
+    assert results["k1"].result == {"accuracy": 0.30000000000000004, "macs": 3}
+    assert results["k2"].status == "infeasible"
+    assert results["k2"].result == {"reason": "too small"}
+
+
+def test_axes_may_be_extended_and_old_results_stay(tmp_path):
+    filled(tmp_path)
+    longer = STUDY | {"axes": {"seed": [0, 1]}}
+    with write_store(tmp_path, longer) as store:
+        assert len(store.results()) == 2
+        assert store.study == longer
+
+
+def test_another_study_is_refused(tmp_path):
+    filled(tmp_path)
+    with (
+        pytest.raises(HwsimError, match="holds the study 's', not 't'; choose another folder with -o"),
+        write_store(tmp_path, {"study": {"name": "t"}}),
+    ):
+        pass
+    with read_store(tmp_path) as store:
+        assert store.study == STUDY
+
+
+@pytest.mark.parametrize("change", [{"MODEL_VERSION": hwsim.MODEL_VERSION + 1}, {"MODEL_VERSION": 0}])
+@pytest.mark.parametrize("opened", [lambda f: write_store(f, STUDY), read_store])
+def test_another_model_version_is_refused_and_nothing_changes(tmp_path, monkeypatch, change, opened):
+    path = filled(tmp_path)
+    before = path.read_bytes()
+    for name, value in change.items():
+        monkeypatch.setattr(hwsim, name, value)
+    written = rf"study\.db: written by hwsim \S+ \(model version {MODEL_VERSION}, format 1\); "
+    text = rf"{written}this is hwsim \S+ \(model version {value}, "
+    with pytest.raises(HwsimError, match=text), opened(tmp_path):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_damage_is_one_clear_line_and_nothing_changes(tmp_path):
+    path = filled(tmp_path)
+    whole = path.read_bytes()
+    cases = [b"", b"x", whole[:50], whole[:5000], whole[: len(whole) // 2], b"not a database" * 1000, bytes(len(whole))]
+    for damaged in cases:
+        path.write_bytes(damaged)
+        for opened in (read_store(tmp_path), write_store(tmp_path, STUDY)):
+            with pytest.raises(HwsimError, match="damaged, or not a hwsim study; nothing was changed"), opened:
+                pass
+        assert path.read_bytes() == damaged
+
+
+def test_another_database_is_refused(tmp_path):
+    connection = sqlite3.connect(tmp_path / "study.db")
+    connection.execute("CREATE TABLE other (x)")
+    connection.close()
+    with pytest.raises(HwsimError, match="not a hwsim study"), read_store(tmp_path):
+        pass
+
+
+def test_no_study_here(tmp_path):
+    with pytest.raises(HwsimError, match=r"no study here \(study\.db is missing\)"), read_store(tmp_path):
+        pass
+
+
+def test_only_one_writer_but_readers_are_welcome(tmp_path):
+    with write_store(tmp_path, STUDY) as store:
+        store.add("k1", {}, {"accuracy": 0.5})
+        with pytest.raises(HwsimError, match="another hwsim is writing here"), write_store(tmp_path, STUDY):
+            pass
+        with read_store(tmp_path) as reader:
+            assert set(reader.results()) == {"k1"}

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+
+import pytest
+
+from hwsim.errors import HwsimError
+from hwsim.study.results.store import Stored
+from hwsim.study.results.table import frame, front_of, rows, to_csv, to_jsonl, to_parquet
+from hwsim.study.search.study import Study
+from tests.support.fake_stages import STUDY, result
+
+pytestmark = pytest.mark.usefixtures("fake_choices")
+
+
+@pytest.fixture
+def table():
+    points = Study.from_mapping(STUDY).points()
+    results = {p.design.key: Stored("done", result(p.design)) for p in points}
+    results[points[1].design.key] = Stored("infeasible", {"reason": "too small, alas"})
+    del results[points[2].design.key]
+    return rows(points, results)
+
+
+def test_one_row_per_point_in_grid_order_with_the_same_columns(table):
+    assert len(table) == 18
+    assert len({tuple(row) for row in table}) == 1
+    assert list(table[0])[:5] == ["quantizer", "accelerator", "seed", "status", "accuracy"]
+    assert list(table[0])[-3:] == ["flags", "reason", "key"]
+    assert [row["status"] for row in table[:4]] == ["done", "infeasible", "pending", "done"]
+    assert table[0]["quantizer"] == "fake_quantizer w_bits=8"
+
+
+def test_the_columns_do_not_depend_on_which_point_ended_first():
+    points = Study.from_mapping(STUDY).points()
+    results = {p.design.key: Stored("done", result(p.design)) for p in points}
+    assert to_csv(rows(points, results)) == to_csv(rows(points, dict(reversed(results.items()))))
+
+
+def test_csv_reads_back_exactly(table):
+    back = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert float(back[0]["energy_pj"]) == table[0]["energy_pj"]
+    assert back[0]["macs"] == "110000"
+    assert back[1]["reason"] == "too small, alas"
+    assert back[1]["accuracy"] == back[2]["accuracy"] == ""
+
+
+def test_jsonl_reads_back_exactly(table):
+    assert [json.loads(line) for line in to_jsonl(table).splitlines()] == [dict(row) for row in table]
+
+
+def test_the_frame_keeps_integers_as_integers(table):
+    data = frame(table)
+    assert data.shape == (18, len(table[0]))
+    assert str(data["macs"].dtype) == "Int64"
+    assert data["macs"].isna().sum() == 2
+
+
+def test_unfinished_points_are_not_on_the_front(table):
+    mask = front_of(table, STUDY["objectives"])
+    assert mask.any()
+    assert not mask[1]
+    assert not mask[2]
+
+
+def test_parquet_without_pyarrow_names_the_extra(table, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(HwsimError, match=r"pip install 'hwsim\[parquet\]'"):
+        to_parquet(table)
