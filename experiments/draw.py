@@ -67,7 +67,7 @@ def width(row: Row) -> tuple[str, str]:
     name, *settings = row["quantizer"].split()
     bits = next((s.removeprefix("w_bits=") for s in settings if s.startswith("w_bits=")), "32")
     ternary = bits == "2" and (
-        name == "minmax" or "narrow=True" in row["quantizer"] or "narrow=true" in row["quantizer"]
+        name == "minmax" or "narrow_range=True" in row["quantizer"] or "narrow_range = true" in row["quantizer"]
     )
     kind = {"float32": "none", "minmax": "after training", "lsq": "in training"}[name]
     return kind, "1.58" if ternary else bits

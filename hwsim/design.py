@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from hwsim import registry
 from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.registry import Choice
+from hwsim.registry import Configurable
 from hwsim.version import MODEL_VERSION
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
@@ -40,7 +40,7 @@ CHOICES = ("dataset", "model", "quantizer", "accelerator", "technology")
 """The groups that are one choice out of the registry family of the same name."""
 
 
-class Membership(Choice):
+class Membership(Configurable):
     """The membership game that is played: how many models, over which samples.
 
     Every sample of the pool is in the training set of exactly half of the models.
@@ -176,7 +176,7 @@ def _choose(family: str, given: Any, where: str | None = None) -> tuple[str, Any
         given = "nothing" if name is None else name
         raise BadInput(f"{where}.name", given, "a name in quotes; `hwsim list` shows them")
     record = registry.find(family, name, f"{where}.name")
-    return name, registry.validate(record.make, registry.merge(record.defaults, table), where)
+    return name, registry.validate(record.factory, registry.merge(record.defaults, table), where)
 
 
 def _table(where: str, given: Any) -> dict[str, Any]:

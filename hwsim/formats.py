@@ -36,13 +36,13 @@ class Format:
     `narrow` drops the most negative code of a signed format, so that the range is symmetric; with
     2 bits that is ternary. `table` holds the 2^bits integers of a codebook, each of 16 bits.
 
-    >>> Format(4, signed=True).qmin, Format(4, signed=True, narrow=True).qmin, Format(8).qmax
+    >>> Format(4, signed=True).qmin, Format(4, signed=True, narrow_range=True).qmin, Format(8).qmax
     (-8, -7, 255)
     """
 
     bits: int
     signed: bool = False
-    narrow: bool = False
+    narrow_range: bool = False
     zero_point: int = 0
     kind: Kind = Kind.UNIFORM
     table: tuple[int, ...] = ()
@@ -50,8 +50,8 @@ class Format:
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 48:
             raise BadInput("format.bits", self.bits, "1 to 48")
-        if self.narrow and not (self.signed and self.bits >= 2):
-            raise BadInput("format.narrow", self.narrow, "only signed formats of 2 bits or more")
+        if self.narrow_range and not (self.signed and self.bits >= 2):
+            raise BadInput("format.narrow_range", self.narrow_range, "only signed formats of 2 bits or more")
         if self.kind is Kind.BINARY and (self.bits != 1 or self.signed or self.zero_point):
             raise BadInput("format.kind", "binary", "1 bit, unsigned codes, no zero point")
         if self.kind in (Kind.ODD, Kind.CODEBOOK) and (self.bits > MAX_CODE_BITS or self.signed or self.zero_point):
@@ -68,7 +68,7 @@ class Format:
     @property
     def qmin(self) -> int:
         """Smallest code."""
-        return -(1 << (self.bits - 1)) + int(self.narrow) if self.signed else 0
+        return -(1 << (self.bits - 1)) + int(self.narrow_range) if self.signed else 0
 
     @property
     def qmax(self) -> int:
@@ -139,7 +139,7 @@ class Format:
         return f"{sign}{self.bits}{zero}"
 
 
-TERNARY = Format(2, signed=True, narrow=True)
+TERNARY = Format(2, signed=True, narrow_range=True)
 """The format of ternary weights: -1, 0 and +1."""
 
 LOGITS = Format(32, signed=True)

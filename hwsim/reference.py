@@ -255,15 +255,15 @@ def normalize(values: Ints) -> Ints:
     total = values.sum(axis=-1, keepdims=True)
     centred = size * values - total
     variance = size * (values * values).sum(axis=-1, keepdims=True) - total * total
-    root = np.maximum(integer_root(variance << ROOT_BITS), 1)
+    root = np.maximum(isqrt(variance << ROOT_BITS), 1)
     normal: Ints = (2 * (centred << (NORM_BITS + ROOT_BITS // 2)) + root) // (2 * root)
     return normal
 
 
-def integer_root(values: Ints) -> Ints:
+def isqrt(values: Ints) -> Ints:
     """The largest integer whose square is not above each value.
 
-    >>> integer_root(np.array([0, 8, 9, 2**62 - 1])).tolist()
+    >>> isqrt(np.array([0, 8, 9, 2**62 - 1])).tolist()
     [0, 2, 3, 2147483647]
     """
     return np.array([math.isqrt(v) for v in values.ravel().tolist()], dtype=np.int64).reshape(values.shape)

@@ -32,7 +32,7 @@ FAMILIES: Mapping[str, str] = {
 """Family name -> the package or module that contains its members; imported when the family is first used."""
 
 
-class Choice(BaseModel):
+class Configurable(BaseModel):
     """Base of everything in the registry: frozen parameters, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +50,7 @@ class Record:
     name: str
     help: str
     citation: str
-    make: type[BaseModel]
+    factory: type[BaseModel]
     defaults: Mapping[str, Any]
 
     @property
@@ -83,7 +83,7 @@ def add(record: Record) -> None:
     if not record.help.strip() or not record.citation.strip():
         raise HwsimError(f"{place}: a registry entry needs a help text and a citation")
     old = _records.get((record.family, record.name))
-    if old is not None and old.make.__qualname__ != record.make.__qualname__:
+    if old is not None and old.factory.__qualname__ != record.factory.__qualname__:
         raise HwsimError(f"{place}: two entries want this name")
     _records[record.family, record.name] = record
 
@@ -126,7 +126,7 @@ def build(family_name: str, name: str, /, where: str | None = None, **parameters
     4
     """
     record = find(family_name, name, f"{where or family_name}.name")
-    return validate(record.make, merge(record.defaults, parameters), where or family_name)
+    return validate(record.factory, merge(record.defaults, parameters), where or family_name)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,16 @@ from collections.abc import Mapping
 
 RENAMED: Mapping[str, Mapping[str, str]] = {
     "option": {},
-    "setting": {},
-    "name": {},
-    "column": {},
+    "setting": {
+        "edge_bits": "first_last_bits",
+        "elastic_depth": "row_fifo_depth",
+        "local": "register_file",
+        "mapping": "optimize",
+        "narrow": "narrow_range",
+        "traffic": "dram_traffic",
+    },
+    "name": {"foreign_records": "transfer_records", "pair": "float_and_quantized"},
+    "column": {"energy_local_pj": "energy_register_file_pj", "test_gap": "generalization_gap"},
     "python": {},
 }
 """Kind of name -> earlier name -> present name.

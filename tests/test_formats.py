@@ -15,7 +15,7 @@ def test_ranges(bits):
     assert (unsigned.qmin, unsigned.qmax) == (0, 2**bits - 1)
     assert (signed.qmin, signed.qmax) == (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     if bits >= 2:
-        narrow = Format(bits, signed=True, narrow=True)
+        narrow = Format(bits, signed=True, narrow_range=True)
         assert narrow.qmin == -narrow.qmax
 
 
@@ -74,8 +74,8 @@ def test_magnitude_is_that_of_the_farthest_value():
     [
         {"bits": 0},
         {"bits": 49},
-        {"bits": 8, "narrow": True},
-        {"bits": 1, "signed": True, "narrow": True},
+        {"bits": 8, "narrow_range": True},
+        {"bits": 1, "signed": True, "narrow_range": True},
         {"bits": 4, "zero_point": 16},
         {"bits": 4, "zero_point": -1},
         {"bits": 2, "kind": Kind.BINARY},

@@ -9,11 +9,11 @@ from typing import Any
 from hwsim import registry
 from hwsim.errors import BadInput
 from hwsim.machine.cost.iso_area import area_of, size_to_area
-from hwsim.machine.description.accelerator import PADS, Accelerator, read_record, smallest_kib
+from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator, read_record, smallest_kib
 from hwsim.machine.description.units import square_micrometres
 
 
-def choose(
+def accelerator_from_options(
     name: str,
     array: str | None = None,
     dataflow: str | None = None,
@@ -67,7 +67,7 @@ def _sizes(text: str) -> tuple[int, int]:
 def _grow(values: dict[str, Any]) -> list[str]:
     """Enlarge scratchpads in `values` that are too small for one tile; say which."""
     notes = []
-    roomy = {pad: {**values["scratchpads"][pad], "kib": 1 << 20} for pad in PADS}
+    roomy = {pad: {**values["scratchpads"][pad], "kib": 1 << 20} for pad in SCRATCHPADS}
     try:
         trial = registry.validate(Accelerator, {**values, "scratchpads": roomy}, "accelerator")
     except BadInput:

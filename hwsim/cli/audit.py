@@ -69,7 +69,7 @@ def _attacks(text: str) -> list[Attack]:
     names = [name.strip() for name in text.split(",")]
     if len(set(names)) < len(names):
         raise BadInput("--attacks", text, "each attack once")
-    return [registry.find("attack", name, "--attacks").make() for name in names]  # type: ignore[misc]
+    return [registry.find("attack", name, "--attacks").factory() for name in names]  # type: ignore[misc]
 
 
 class _Progress:

@@ -57,16 +57,16 @@ def cycles(
 
     Example: hwsim cycles resnet18 --array 32x32 --dataflow ws --timing scalesim --format csv
     """
-    from hwsim.cli.accelerator_options import choose
-    from hwsim.machine.layer_report import analyse, total_row
+    from hwsim.cli.accelerator_options import accelerator_from_options
+    from hwsim.machine.layer_report import layer_reports, total_row
     from hwsim.report.text import aligned
     from hwsim.study.results.table import to_csv, to_jsonl
 
-    chosen, notes = choose(accelerator, array, dataflow, timing, iso_area)
+    chosen, notes = accelerator_from_options(accelerator, array, dataflow, timing, iso_area)
     layers, more = _workload(workload, reading)
     for note in [*notes, *more, *chosen.notes()]:
         say(note)
-    reports = analyse(chosen, layers, batch)
+    reports = layer_reports(chosen, layers, batch)
     rows = [report.all_causes() if causes else report.row() for report in reports]
     if form == "text":
         say(f"{accelerator}: {chosen.describe()}; batch {batch}")
@@ -103,11 +103,11 @@ def timeline(
 
     Example: hwsim timeline resnet18 -o trace.json
     """
-    from hwsim.cli.accelerator_options import choose
+    from hwsim.cli.accelerator_options import accelerator_from_options
     from hwsim.machine.trace.timeline import timeline as events_of
     from hwsim.machine.trace.timeline import write_trace
 
-    chosen, notes = choose(accelerator, array, dataflow)
+    chosen, notes = accelerator_from_options(accelerator, array, dataflow)
     layers, more = _workload(workload, "ceil")
     for note in [*notes, *more]:
         say(note)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwsim.registry import Choice
+from hwsim.registry import Configurable
 from hwsim.rng import stream
 
 
@@ -71,7 +71,7 @@ class Data:
         return self.x.shape[1:]
 
 
-class Dataset(Choice):
+class Dataset(Configurable):
     """Base of the data sets: subclasses read arrays, this class drops repeats and adds label noise."""
 
     card: ClassVar[Card | None] = None

@@ -46,7 +46,7 @@ def inventory(verify: bool = False) -> list[Entry]:
     """
     return [
         _entry(name, make, make.card, verify)
-        for name, make in ((name, cast(type[Dataset], record.make)) for name, record in family("dataset").items())
+        for name, make in ((name, cast(type[Dataset], record.factory)) for name, record in family("dataset").items())
         if make.card is not None
     ]
 

@@ -29,7 +29,7 @@ def code_dtype(format: Format) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Captured:
     """Memory for the codes of some values, value by value and sample by sample, channels last.
 
     `records` int64 [value, (map, code of a stored zero, first byte, bytes of a sample, bytes of a code)]
@@ -41,7 +41,7 @@ class Kept:
     codes: Mapping[str, Codes]
 
 
-def make_room(network: Network, program: Program, names: Iterable[str], samples: int) -> Kept:
+def make_room(network: Network, program: Program, names: Iterable[str], samples: int) -> Captured:
     """Room for the codes of the values `names`, none of which is the last layer's."""
     records, end = [], 0
     for name in names:
@@ -55,7 +55,7 @@ def make_room(network: Network, program: Program, names: Iterable[str], samples:
         name: _view(buffer[first : first + samples * size], network, name, program.places[name][1])
         for name, (_, _, first, size, _) in zip(names, records, strict=True)
     }
-    return Kept(buffer, np.array(records, dtype=np.int64).reshape(-1, 5), codes)
+    return Captured(buffer, np.array(records, dtype=np.int64).reshape(-1, 5), codes)
 
 
 def _view(raw: NDArray[np.uint8], network: Network, name: str, on_map: bool) -> Codes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from hwsim.engine.epilogues import Endings
-from hwsim.engine.gemm_steps import Products
+from hwsim.engine.epilogues import Epilogues
+from hwsim.engine.gemm_steps import GemmSteps
 from hwsim.engine.layouts import Layouts, pixels
 from hwsim.engine.maps import NO_BORDER, Map, storage
-from hwsim.engine.overflow_bounds import Proofs
+from hwsim.engine.overflow_bounds import OverflowBounds
 from hwsim.engine.program import Builder, Program
 from hwsim.kernels.inference.instructions import Kind
 from hwsim.network.graph import Network
@@ -25,11 +25,11 @@ def compile_network(network: Network, instruction: str, written: frozenset[str] 
 
 class _Compiler:
     def __init__(self, network: Network, instruction: str, written: frozenset[str]) -> None:
-        self.network, self.builder, self.proofs = network, Builder(), Proofs(network)
+        self.network, self.builder, self.proofs = network, Builder(), OverflowBounds(network)
         self.written = written
         self.layouts = Layouts(network, self.builder)
-        self.products = Products(network, self.builder, self.layouts, self.proofs, instruction)
-        self.endings = Endings(network, self.builder, self.proofs)
+        self.products = GemmSteps(network, self.builder, self.layouts, self.proofs, instruction)
+        self.endings = Epilogues(network, self.builder, self.proofs)
 
     def program(self) -> Program:
         strides = self.layouts.place_input()

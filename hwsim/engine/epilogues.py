@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.maps import storage
-from hwsim.engine.overflow_bounds import DIGIT_BITS, Proofs
+from hwsim.engine.overflow_bounds import DIGIT_BITS, OverflowBounds
 from hwsim.engine.program import Builder
 from hwsim.engine.weights import Planes, even_before_odd, per_lane
 from hwsim.formats import Format
@@ -18,10 +18,10 @@ Ints = NDArray[np.int64]
 Fields = dict[str, int]
 
 
-class Endings:
+class Epilogues:
     """Fields of a step that say what becomes of its sums."""
 
-    def __init__(self, network: Network, builder: Builder, proofs: Proofs) -> None:
+    def __init__(self, network: Network, builder: Builder, proofs: OverflowBounds) -> None:
         self.network, self.builder, self.proofs = network, builder, proofs
 
     def bytes(self, layer: Layer, add: Layer | None, bias: Ints, groups: int, vectors: int) -> Fields:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
-from hwsim.engine.activation_capture import Codes, Kept, code_dtype, make_room
+from hwsim.engine.activation_capture import Captured, Codes, code_dtype, make_room
 from hwsim.engine.compile import compile_network
 from hwsim.engine.layouts import NotCompiled
 from hwsim.engine.program import Program
@@ -133,7 +133,7 @@ def _known(network: Network, keep: Iterable[str]) -> tuple[str, ...]:
 
 
 def _run(
-    program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32], masks: NDArray[np.bool_], kept: Kept
+    program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32], masks: NDArray[np.bool_], kept: Captured
 ) -> None:
     """All samples on all threads: chunk by chunk, or step by step where there are too few samples for that."""
     from hwsim.kernels.inference.interpreter import run

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engine.epilogues import Endings, Fields
+from hwsim.engine.epilogues import Epilogues, Fields
 from hwsim.engine.layouts import Layouts, NotCompiled, reach
 from hwsim.engine.maps import Map
-from hwsim.engine.overflow_bounds import Proofs
+from hwsim.engine.overflow_bounds import OverflowBounds
 from hwsim.engine.program import Builder
 from hwsim.engine.weights import Planes, pack_bits, pack_tiles
 from hwsim.kernels.inference.instructions import TILES, Emit, Kind
@@ -21,12 +21,14 @@ from hwsim.network.layer import FRACTION_BITS, Layer, Op, Rounding
 Ints = NDArray[np.int64]
 
 
-class Products:
+class GemmSteps:
     """Writes the steps of product layers, each the fastest that is proved to be exact."""
 
-    def __init__(self, network: Network, builder: Builder, layouts: Layouts, proofs: Proofs, instruction: str) -> None:
+    def __init__(
+        self, network: Network, builder: Builder, layouts: Layouts, proofs: OverflowBounds, instruction: str
+    ) -> None:
         self.network, self.builder, self.layouts, self.proofs = network, builder, layouts, proofs
-        self.endings = Endings(network, builder, proofs)
+        self.endings = Epilogues(network, builder, proofs)
         self.instruction = instruction
         self.masks: list[tuple[str, int, tuple[int, ...]]] = []  # see Program
 

@@ -21,7 +21,7 @@ DIGIT_BITS = 16
 """A residual add by vectors is done in two digits of so many bits."""
 
 
-class Proofs:
+class OverflowBounds:
     """Answers for the layers of one network; each follows from its weights, formats and policies alone."""
 
     def __init__(self, network: Network) -> None:

@@ -3,7 +3,7 @@
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import COMPONENTS, Cost, estimate
 from hwsim.machine.cost.iso_area import size_to_area
-from hwsim.machine.cost.uncertainty import Band, compare, estimate_band, presets, rank
+from hwsim.machine.cost.uncertainty import EnergyRange, calibrations, compare, estimate_range, rank
 from hwsim.machine.description.accelerator import Accelerator, load_accelerator
 from hwsim.machine.events import CAUSES, EVENTS
 from hwsim.machine.pe.base import PE
@@ -17,7 +17,7 @@ __all__ = [
     "EVENTS",
     "PE",
     "Accelerator",
-    "Band",
+    "EnergyRange",
     "Cost",
     "Run",
     "Technology",
@@ -25,9 +25,9 @@ __all__ = [
     "compare",
     "count",
     "estimate",
-    "estimate_band",
+    "estimate_range",
     "load_accelerator",
-    "presets",
+    "calibrations",
     "rank",
     "simulate",
     "size_to_area",

@@ -42,7 +42,7 @@ EVENTS = (
     "ofmap_write_bits",
     "dram_read_bits",
     "dram_write_bits",
-    "local_words",
+    "rf_accesses",
     "decodes",
     "vector_ops",
     "requantizations",
@@ -50,7 +50,7 @@ EVENTS = (
 )
 """What is counted. macs_low: products at the low width of region precision; pe_cycles: PEs times cycles
 in which the array is clocked (it is not while it waits for DRAM); pe_busy_cycles: those in which a PE
-has a product; local_words: accesses to the memories inside the PEs (row stationary); decodes: codebook
+has a product; rf_accesses: accesses to the memories inside the PEs (row stationary); decodes: codebook
 weights looked up on their way into a PE; vector_ops: operands of the vector unit; requantizations:
 multiplications by a requantizer; predictor_adds: codes summed and regions compared to find the
 sensitive ones."""

@@ -79,7 +79,7 @@ def total_row(reports: Sequence[LayerReport], causes: bool = False) -> dict[str,
     return total
 
 
-def analyse(
+def layer_reports(
     accelerator: Accelerator, workload: Network | Iterable[tuple[str, Product]], batch: int = 1
 ) -> list[LayerReport]:
     """Cycles, utilization and DRAM traffic of every layer; of a network with regions at full width everywhere.

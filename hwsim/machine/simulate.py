@@ -16,7 +16,7 @@ from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES, EVENTS
 from hwsim.machine.mapping.mapping import Mapping, Tiling, map_network
 from hwsim.machine.run import Activity, Precision, Run, join
-from hwsim.machine.timing.data_dependent import Dynamic, region_dynamic, value_dynamic
+from hwsim.machine.timing.data_dependent import DataDependentCounts, region_dynamic, value_dynamic
 from hwsim.machine.timing.layer_counts import product_layer, stack, vector_layer, waits_beside
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.tile_schedule import Line
@@ -48,7 +48,7 @@ def simulate(
     map_network(network, accelerator, tilings)
     values: Any = inputs
     codes = network.encode(values) if np.issubdtype(inputs.dtype, np.floating) else values
-    keep = kept_values(network, accelerator)
+    keep = captured_values(network, accelerator)
     parts = [codes[first : first + TOGETHER] for first in range(0, len(codes), TOGETHER)] or [codes]
     return join([count(network, accelerator, execute(network, part, keep=keep), tilings) for part in parts])
 
@@ -61,7 +61,7 @@ def sample_lines(network: Network, accelerator: Accelerator, codes: NDArray[np.i
     from hwsim.engine.execute import execute
 
     mappings = map_network(network, accelerator)
-    execution = execute(network, codes[None], keep=kept_values(network, accelerator))
+    execution = execute(network, codes[None], keep=captured_values(network, accelerator))
     lines = []
     for layer in network.layers:
         for name, part in width_groups(layer):
@@ -74,14 +74,14 @@ def sample_lines(network: Network, accelerator: Accelerator, codes: NDArray[np.i
     return lines
 
 
-def _beside(accelerator: Accelerator, mapping: Mapping, dynamic: Dynamic | None) -> int:
+def _beside(accelerator: Accelerator, mapping: Mapping, dynamic: DataDependentCounts | None) -> int:
     """Cycles of a sample in which the array has ended and multipliers beside it have not."""
-    if dynamic is None or dynamic.beside is None:
+    if dynamic is None or dynamic.outlier_unit_cycles is None:
         return 0
     return int(waits_beside(dynamic, time_layer(accelerator, mapping, dynamic.streams))[0])
 
 
-def kept_values(network: Network, accelerator: Accelerator) -> tuple[str, ...]:
+def captured_values(network: Network, accelerator: Accelerator) -> tuple[str, ...]:
     """The values (names of layers, or "input") on which energy or cycles of the run depend.
 
     They are what `execute` has to keep for `count` to see them.
@@ -102,7 +102,7 @@ def count(
 ) -> Run:
     """The Run of an execution that has already been made; one execution serves many accelerators.
 
-    Where the execution kept the values that `kept_values` names, toggles are counted too. Raises
+    Where the execution kept the values that `captured_values` names, toggles are counted too. Raises
     HwsimError when cycles depend on a value that was not kept.
     """
     mappings = map_network(network, accelerator, tilings)
@@ -139,7 +139,7 @@ def count(
 
 def _dynamic(
     network: Network, accelerator: Accelerator, mapping: Mapping, layer: Layer, execution: Execution
-) -> Dynamic | None:
+) -> DataDependentCounts | None:
     """What depends on values in a layer on this accelerator, if anything does."""
     if layer.region is not None:
         return region_dynamic(accelerator, mapping, layer, execution.masks[layer.name])
@@ -149,7 +149,7 @@ def _dynamic(
     if source not in execution.codes:
         raise HwsimError(
             f"layer {layer.name!r}: the cycles of PE {accelerator.pe.name!r} depend on its input; "
-            "execute(..., keep=kept_values(network, accelerator)) keeps what they need"
+            "execute(..., keep=captured_values(network, accelerator)) keeps what they need"
         )
     return value_dynamic(accelerator, mapping, layer, network.formats[source], execution.codes[source])
 
@@ -161,7 +161,7 @@ def _toggles(network: Network, accelerator: Accelerator, layer: Layer, execution
     source = layer.inputs[0]
     if source not in execution.codes:
         return None
-    widths = accelerator.pe.plain_widths(network.formats[source].bits, layer.weight.format.bits)
+    widths = accelerator.pe.baseline_widths(network.formats[source].bits, layer.weight.format.bits)
     masks = execution.masks.get(layer.name)
     return count_toggles(network, layer, execution.codes[source], accelerator.array.rows, widths, masks)
 

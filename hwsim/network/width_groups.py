@@ -70,6 +70,6 @@ def check_filter_bits(layer: Layer) -> None:
 def _part(layer: Layer, chosen: NDArray[np.bool_], width: int) -> Layer:
     assert layer.weight is not None and layer.bias is not None
     format = layer.weight.format
-    narrow = replace(format, bits=width, narrow=format.narrow and width == format.bits)
+    narrow = replace(format, bits=width, narrow_range=format.narrow_range and width == format.bits)
     weight = replace(layer.weight, codes=layer.weight.codes[chosen], format=narrow)
     return replace(layer, weight=weight, bias=layer.bias[chosen], filter_bits=())

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from hwsim.float_graph.graph import FloatGraph, Weights
 from hwsim.quantizers.scheme import Scheme
-from hwsim.registry import Choice
+from hwsim.registry import Configurable
 
 
-class Quantizer(Choice):
+class Quantizer(Configurable):
     """Base of all quantizers that end in an integer network, which `integer` tells.
 
     `trains` says whether the scheme is only a start, to be fine-tuned on the training data
@@ -33,7 +33,7 @@ class UniformBits(Quantizer):
 
     w_bits: int = Field(8, ge=1, le=8, description="bits of the weights; 1 means -1 and +1")
     a_bits: int = Field(8, ge=1, le=8, description="bits of the activations and of the input")
-    edge_bits: int | None = Field(
+    first_last_bits: int | None = Field(
         None,
         ge=1,
         le=8,

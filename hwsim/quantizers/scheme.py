@@ -17,7 +17,7 @@ KEEPS_FORMAT = (Op.MAX_POOL, Op.FLATTEN)
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class QuantParams:
     """Evenly spaced values `step * (code - zero)` for one tensor of every stacked model.
 
     `step` float32 [model] or, for weights, [model, output channel]; `zero` float32 [model], whole
@@ -26,19 +26,19 @@ class Grid:
 
     bits: int
     signed: bool
-    step: Tensor
-    zero: Tensor
-    narrow: bool = False
+    scale: Tensor
+    zero_point: Tensor
+    narrow_range: bool = False
     kind: Kind = Kind.UNIFORM
 
     def format(self, model: int) -> Format:
         """The integer format of one model."""
-        return Format(self.bits, self.signed, self.narrow, int(self.zero[model]), self.kind)
+        return Format(self.bits, self.signed, self.narrow_range, int(self.zero_point[model]), self.kind)
 
     @property
     def code_range(self) -> tuple[int, int]:
         """Smallest and largest code."""
-        plain = Format(self.bits, self.signed, self.narrow, 0, self.kind)
+        plain = Format(self.bits, self.signed, self.narrow_range, 0, self.kind)
         return plain.qmin, plain.qmax
 
 
@@ -60,17 +60,17 @@ class RegionRule:
 class Scheme:
     """How a graph is quantized: grids by value name ("input", "conv1", "conv1.weight") and region rules by layer."""
 
-    grids: Mapping[str, Grid]
+    grids: Mapping[str, QuantParams]
     regions: Mapping[str, RegionRule]
     power_of_two: bool = False
 
     def steps(self) -> dict[str, Tensor]:
         """Every step size by name, each once."""
-        return {name: grid.step for name, grid in self.grids.items()}
+        return {name: grid.scale for name, grid in self.grids.items()}
 
     def with_steps(self, steps: Mapping[str, Tensor]) -> Scheme:
         """The same scheme with other step sizes."""
-        return replace(self, grids={name: replace(grid, step=steps[name]) for name, grid in self.grids.items()})
+        return replace(self, grids={name: replace(grid, scale=steps[name]) for name, grid in self.grids.items()})
 
 
 def weight_name(node_name: str) -> str:

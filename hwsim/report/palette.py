@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Look = tuple[str, str, str]
+BarStyle = tuple[str, str, str]
 """What the legend says, colour, and hatch."""
 
-CAUSE_LOOKS: Mapping[str, Look] = {
+CAUSE_LOOKS: Mapping[str, BarStyle] = {
     "compute": ("compute", "#4477AA", ""),
     "fill_drain": ("fill and drain", "#66CCEE", ""),
     "weight_load": ("weight load", "#228833", ""),
@@ -22,16 +22,16 @@ CAUSE_LOOKS: Mapping[str, Look] = {
     "vector": ("vector unit", "#BBBBBB", ""),
 }
 
-COMPONENT_LOOKS: Mapping[str, Look] = {
+COMPONENT_LOOKS: Mapping[str, BarStyle] = {
     "pe": ("PE", "#4477AA", ""),
-    "local": ("memories in the PEs", "#4477AA", "////"),
+    "register_file": ("memories in the PEs", "#4477AA", "////"),
     "scratchpad": ("scratchpads", "#66CCEE", ""),
     "dram": ("DRAM", "#EE6677", ""),
     "vector": ("vector unit", "#CCBB44", ""),
     "leakage": ("leakage current", "#BBBBBB", ""),
 }
 
-STATE_LOOKS: Mapping[str, Look] = {
+STATE_LOOKS: Mapping[str, BarStyle] = {
     "busy": ("multiplying", "#4477AA", ""),
     "unused": ("outside the fold", "#C9D7E6", ""),
     "port": ("scratchpad port", "#EEDD88", ""),

@@ -77,7 +77,7 @@ def summary(design: Design, stored: Stored) -> str:
 def explain(record: Record) -> str:
     """Everything about one entry of the registry: help, parameters with defaults, sources of numbers, citation."""
     lines = [f"{record.family} {record.name}", "", inspect.cleandoc(record.help), "", "parameters:"]
-    fields = record.make.model_fields
+    fields = record.factory.model_fields
     for name, field in fields.items():
         default = record.defaults.get(name, field.get_default(call_default_factory=True))
         shown = "required" if default is PydanticUndefined else json.dumps(to_jsonable_python(default))

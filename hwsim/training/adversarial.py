@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hwsim.float_graph.graph import repeat_input
 from hwsim.training.ensemble import Ensemble
 from hwsim.training.fit import one_thread
-from hwsim.training.pgd import STEPS, Ball, check_samples, perturb
+from hwsim.training.pgd import STEPS, PGDConfig, check_samples, perturb
 
 ATTACK_BATCH = 128
 
@@ -39,7 +39,7 @@ def pgd(
     >>> moved.shape, bool((np.abs(moved - x) <= 0.25).all())
     ((2, 8, 8), True)
     """
-    ball = Ball(eps, steps, step_size)
+    ball = PGDConfig(eps, steps, step_size)
     check_samples(x, labels, ball)
     models, shape = ensemble.models, x.shape[1:]
     moved = np.empty((models, *x.shape), dtype=np.float32)

@@ -22,10 +22,10 @@ from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
 from hwsim.quantizers.scheme import Scheme
 from hwsim.rng import derive_seed, stream
 from hwsim.training.checkpoint import Checkpoint, setting_key
-from hwsim.training.fit import Course, Loss, Parameters, Tick, fit, models_at_once, one_thread, silent
+from hwsim.training.fit import Loss, Parameters, Tick, TrainingPlan, fit, models_at_once, one_thread, silent
 from hwsim.training.grouped import GroupArithmetic
 from hwsim.training.models.base import Model
-from hwsim.training.pgd import Ball, perturb
+from hwsim.training.pgd import PGDConfig, perturb
 from hwsim.version import MODEL_VERSION
 
 EVALUATION_BATCH = 256
@@ -124,7 +124,7 @@ def train(
         raise BadInput("device", device, there)
     graph, weights = initial_weights(model, members, int(members.labels.max()) + 1)
     x, labels = torch.from_numpy(members.x).to(device), torch.from_numpy(members.labels).to(device)
-    ball = None if model.adversarial_eps == 0 else Ball(model.adversarial_eps, model.adversarial_steps)
+    ball = None if model.adversarial_eps == 0 else PGDConfig(model.adversarial_eps, model.adversarial_steps)
 
     def loss(parameters: Parameters, models: slice, chosen: Tensor) -> Tensor:
         inputs, wanted = gather(x, chosen), labels[chosen]
@@ -169,7 +169,7 @@ def fine_tune(
         return mean_cross_entropy(logits(graph, weights, gather(x, chosen), arithmetic), labels[chosen])
 
     order = partial(members.order, "fine_tune", batch=batch)
-    course = Course(settings["epochs"], batch, settings["learning_rate"], order, loss)
+    course = TrainingPlan(settings["epochs"], batch, settings["learning_rate"], order, loss)
     kept = None
     if checkpoint is not None:
         own = {"quantizer": settings, "class": type(quantizer).__qualname__, "batch": batch}
@@ -207,10 +207,10 @@ def initial_weights(model: Model, members: Members, classes: int) -> tuple[Float
     return graph, {name: torch.cat([w[name] for w in stacks]) for name in stacks[0]}
 
 
-def course_of(model: Model, members: Members, purpose: str, epochs: int, loss: Loss) -> Course:
+def course_of(model: Model, members: Members, purpose: str, epochs: int, loss: Loss) -> TrainingPlan:
     """A course by a model's recipe over its members; `purpose` names the random streams of the sample order."""
     order = partial(members.order, purpose, batch=model.batch)
-    return Course(epochs, model.batch, model.learning_rate, order, loss, model.weight_decay)
+    return TrainingPlan(epochs, model.batch, model.learning_rate, order, loss, model.weight_decay)
 
 
 def gather(x: Tensor, chosen: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Loss(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class TrainingPlan:
     """One training: its recipe, its loss, and the samples of each epoch int64 [model, steps * batch]."""
 
     epochs: int
@@ -67,7 +67,7 @@ def unwatched(epoch: int, parameters: Parameters) -> None:
 
 def fit(
     parameters: Mapping[str, Tensor],
-    course: Course,
+    course: TrainingPlan,
     group: int,
     tick: Tick = silent,
     checkpoint: Checkpoint | None = None,
@@ -135,7 +135,7 @@ def cosine_rates(start: float, steps: int) -> list[float]:
 class _Group:
     """A few of the models, their parameters and their optimizer."""
 
-    def __init__(self, models: slice, parameters: Mapping[str, Tensor], course: Course) -> None:
+    def __init__(self, models: slice, parameters: Mapping[str, Tensor], course: TrainingPlan) -> None:
         self.models, self.loss = models, course.loss
         self.parameters = {name: t.detach()[models].clone().requires_grad_() for name, t in parameters.items()}
         self.device = next(iter(self.parameters.values())).device

@@ -18,7 +18,7 @@ from hwsim.float_graph.graph import FloatArithmetic, FloatGraph, Node, Weights, 
 from hwsim.network.layer import INPUT
 from hwsim.training.ensemble import Ensemble
 from hwsim.training.fit import one_thread
-from hwsim.training.pgd import Ball, check_samples
+from hwsim.training.pgd import PGDConfig, check_samples
 
 Interval = tuple[Tensor, Tensor]
 """Smallest and largest value, each [sample, model * channel, ...]."""
@@ -44,7 +44,7 @@ def verified_logits(
     >>> bool((worst[:, labels == 0, 0] < plain[:, labels == 0, 0]).all()), worst.shape
     (True, (2, 8, 2))
     """
-    ball = Ball(eps)
+    ball = PGDConfig(eps)
     check_samples(x, labels, ball)
     weights = {name: tensor.double() for name, tensor in ensemble.weights.items()}
     out = []

@@ -21,7 +21,7 @@ STEPS = 10
 
 
 @dataclass(frozen=True)
-class Ball:
+class PGDConfig:
     """The inputs within `eps` of a sample in every component and within `low` to `high`, and how to climb in it.
 
     `step_size` is 2.5 eps / steps when not given: enough to cross the ball, a usual choice (as remembered, unverified).
@@ -51,7 +51,7 @@ class Ball:
         return (x - self.eps).clamp_min(self.low), (x + self.eps).clamp_max(self.high)
 
 
-def perturb(graph: FloatGraph, weights: Weights, x: Tensor, labels: Tensor, ball: Ball) -> Tensor:
+def perturb(graph: FloatGraph, weights: Weights, x: Tensor, labels: Tensor, ball: PGDConfig) -> Tensor:
     """Climb the cross-entropy from `x` [sample, model * channel, ...] by the sign of the gradient, inside the ball.
 
     `labels` is int64 [model, sample]. Starts at the sample itself, so it is deterministic, and weights get no gradient.
@@ -68,7 +68,7 @@ def perturb(graph: FloatGraph, weights: Weights, x: Tensor, labels: Tensor, ball
     return at.detach()
 
 
-def check_samples(x: NDArray[np.float32], labels: NDArray[np.int64], ball: Ball) -> None:
+def check_samples(x: NDArray[np.float32], labels: NDArray[np.int64], ball: PGDConfig) -> None:
     """Raise BadInput where inputs lie outside the box of `ball` or do not go with the labels."""
     if labels.shape != (len(x),):
         raise BadInput("labels", f"shape {labels.shape}", f"one label for each of the {len(x)} samples")

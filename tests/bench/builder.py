@@ -37,7 +37,9 @@ class Builder:
     def __init__(self, shape: Shape, w_bits: int, a_bits: int, regions: bool = False, seed: int = 0) -> None:
         self.rng = np.random.default_rng(seed)
         self.shape, self.regions = shape, regions
-        self.weight_format = Format(1, kind=Kind.BINARY) if w_bits == 1 else Format(w_bits, signed=True, narrow=True)
+        self.weight_format = (
+            Format(1, kind=Kind.BINARY) if w_bits == 1 else Format(w_bits, signed=True, narrow_range=True)
+        )
         self.plain = Format(a_bits)
         self.centred = Format(a_bits, zero_point=1 << (a_bits - 1))
         self.layers: list[Layer] = []

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwsim.interop.topology.builtin import load_workload
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.layer_report import analyse
+from hwsim.machine.layer_report import layer_reports
 from hwsim.machine.simulate import simulate
 from hwsim.registry import build
 from tests.bench.exact import exact_outputs, run_ours
@@ -45,7 +45,7 @@ def one_design() -> Row:
     layers = _layers()
     for accelerator in islice(designs(), 200):
         start = time.perf_counter()
-        analyse(accelerator, layers)
+        layer_reports(accelerator, layers)
         times.append(1e3 * (time.perf_counter() - start))
     return Row("machine", "timing ResNet-18, one design", median(times), "limit", LIMIT_MS, "ms", 1.0, True)
 
@@ -65,7 +65,7 @@ def total_cycles(numbers: range) -> Sequence[int]:
     """Cycles of ResNet-18 on the designs of these numbers."""
     layers = _layers()
     chosen = islice(designs(), numbers.start, numbers.stop)
-    return [sum(report.total_cycles for report in analyse(accelerator, layers)) for accelerator in chosen]
+    return [sum(report.total_cycles for report in layer_reports(accelerator, layers)) for accelerator in chosen]
 
 
 def designs() -> Iterator[Accelerator]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwsim.kernels.membership.bootstrap import places_of, resampled_statistics
 from hwsim.privacy.attack_tools.attack import log_odds
-from hwsim.privacy.attack_tools.likelihood_ratio import log_ratio
+from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
 from hwsim.privacy.attacks.reference.lira import Lira
 from hwsim.privacy.attacks.reference.rmia import Rmia, share_beaten
 from hwsim.privacy.game import balanced_keep
@@ -79,7 +79,7 @@ def aucs_with_intervals(logits: Floats, keep: Bools, labels: NDArray[np.int64]) 
 def lira(odds: Floats, keep: Bools) -> Row:
     """Online, with the variance of each point, from log-odds."""
     calls = {
-        "ours": lambda: log_ratio(odds, keep, "per_point", targets=[0])[0],
+        "ours": lambda: online_lira_score(odds, keep, "per_point", targets=[0])[0],
         "numpy": partial(plain_lira, odds, keep),
     }
     expected = {"ours": plain_lira(odds, keep, of_paper=False), "numpy": slow_lira(odds, keep)}

@@ -71,7 +71,7 @@ def test_json_is_a_list_with_the_agreed_keys_first(capfd: Any, file: Path) -> No
     for row in rows:
         expected = same[row["attack"]]
         assert row["auc"] == expected.auc.mean > 0.6
-        assert (row["auc_low"], row["auc_high"]) == expected.auc.over_points
+        assert (row["auc_low"], row["auc_high"]) == expected.auc.ci_samples
         assert row["balanced_accuracy"] == expected.balanced_accuracy.mean
         assert row["tpr_at_fpr_0.01"] == expected.tpr.mean
         assert (row["n_members"], row["n_nonmembers"]) == (same.n_members.min(), same.n_nonmembers.min())

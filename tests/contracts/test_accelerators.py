@@ -14,7 +14,7 @@ from hwsim.interop.topology.builtin import load_workload
 from hwsim.machine import Accelerator, load_accelerator, simulate
 from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.description.accelerator import sources
-from hwsim.machine.layer_report import analyse
+from hwsim.machine.layer_report import layer_reports
 from hwsim.registry import build, family, find, merge, validate
 from tests.support.machines import LOCAL
 from tests.support.small_network import small_network
@@ -47,7 +47,7 @@ def test_it_says_what_its_cycles_are(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_resnet18(name: str) -> None:
     layers = [(layer.name, layer.product) for layer in load_workload("resnet18").layers]
-    reports = analyse(build("accelerator", name), layers)
+    reports = layer_reports(build("accelerator", name), layers)
     assert len(reports) == 21 and all(report.total_cycles > 0 for report in reports)
 
 
@@ -76,7 +76,7 @@ def test_eyeriss_sizes() -> None:
     # JSSC 52(1), 2017: 168 PEs, 200 MHz, 16 bits, 12 / 224 / 24 words in each, 1 / 4 / 4 words per cycle, 108 KB
     a = build("accelerator", "eyeriss")
     assert (a.pes, a.clock, a.pe.widest, a.psum_bits, a.dataflow) == (168, "200 MHz", 16, 16, "rs")
-    assert list(a.local.model_dump().values()) == [12, 224, 24, 1, 4, 4]
+    assert list(a.register_file.model_dump().values()) == [12, 224, 24, 1, 4, 4]
     assert sum(a.scratchpads[pad].kib for pad in ("weight", "ifmap", "ofmap")) == 108
 
 
@@ -95,10 +95,10 @@ def test_parameters_without_effect_are_named() -> None:
     assert "stalls are not modelled" in ideal.describe()
     outputs_stay = build("accelerator", "tiny", dataflow="os", array={"weight_buffers": 2})
     assert outputs_stay.notes() == ["dataflow os: weight_buffers does not affect the cycles"]
-    elastic = build("accelerator", "tiny", array={"elastic_depth": 2})
-    assert elastic.notes() == ["PE fixed: elastic_depth does not affect the cycles, which do not depend on the data"]
+    elastic = build("accelerator", "tiny", array={"row_fifo_depth": 2})
+    assert elastic.notes() == ["PE fixed: row_fifo_depth does not affect the cycles, which do not depend on the data"]
     assert build("accelerator", "tiny", array={"weight_buffers": 2}).notes() == []
-    assert build("accelerator", "drq_like", array={"elastic_depth": 2}).notes() == []
+    assert build("accelerator", "drq_like", array={"row_fifo_depth": 2}).notes() == []
 
 
 CLOCK = 'a positive number with a unit (Hz, kHz, MHz, GHz), such as "700 MHz"'
@@ -111,12 +111,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"array": {"rows": 0}}, "accelerator.array.rows: got 0; allowed: 1 to 4096"),
     (
         {"array": {"row": 4}},
-        "accelerator.array.row: got row; allowed: cols, elastic_depth, rows, weight_buffers. Did you mean 'rows'?",
+        "accelerator.array.row: got row; allowed: cols, row_fifo_depth, rows, weight_buffers. Did you mean 'rows'?",
     ),
     ({"array": {"weight_buffers": 3}}, "accelerator.array.weight_buffers: got 3; allowed: 1 or 2"),
     (
-        {"dataflow": "is", "array": {"elastic_depth": 2}},
-        "accelerator.array.elastic_depth: got 2; allowed: none, unless dataflow ws or os",
+        {"dataflow": "is", "array": {"row_fifo_depth": 2}},
+        "accelerator.array.row_fifo_depth: got 2; allowed: none, unless dataflow ws or os",
     ),
     (
         {"dram": {"bandwidth_bytes_per_cycle": 0}},
@@ -125,22 +125,25 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"dram": {"latency_cycles": -1}}, "accelerator.dram.latency_cycles: got -1; allowed: greater than or equal to 0"),
     ({"dram": {"kind": "lpdr4"}}, "accelerator.dram.kind: got lpdr4; allowed: ddr3, ddr4, gddr5"),
     ({"dataflow": "xs"}, "accelerator.dataflow: got xs; allowed: 'ws', 'os', 'is' or 'rs'"),
-    ({"mapping": "speed"}, "accelerator.mapping: got speed; allowed: 'traffic' or 'latency'"),
+    ({"optimize": "speed"}, "accelerator.optimize: got speed; allowed: 'dram_traffic' or 'latency'"),
     ({"psum_bits": 20}, "accelerator.psum_bits: got 20; allowed: 16, 24, 32 or 48"),
     ({"timing": "stonne"}, "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow ws"),
     (
-        {"timing": "scalesim", "dataflow": "rs", "local": LOCAL},
+        {"timing": "scalesim", "dataflow": "rs", "register_file": LOCAL},
         "accelerator.timing: got scalesim; allowed: rtl with dataflow rs",
     ),
     (
         {"dataflow": "rs"},
-        "accelerator.local: got nothing; allowed: memories inside the PEs, with dataflow rs and only there",
+        "accelerator.register_file: got nothing; allowed: memories inside the PEs, with dataflow rs and only there",
     ),
     (
-        {"local": LOCAL},
-        "accelerator.local: got a table, but dataflow ws; allowed: memories inside the PEs, with dataflow rs",
+        {"register_file": LOCAL},
+        "accelerator.register_file: got a table, but dataflow ws; allowed: memories inside the PEs, with dataflow rs",
     ),
-    ({"local": {"ifmap_words": 1}}, "accelerator.local.weight_words: got nothing; allowed: a value is required here"),
+    (
+        {"register_file": {"ifmap_words": 1}},
+        "accelerator.register_file.weight_words: got nothing; allowed: a value is required here",
+    ),
     (
         {"scratchpads": {"weight": {"kib": 1}}},
         "accelerator.scratchpads.weight.kib: got 1; allowed: 2 or more; half holds the weights of one fold",

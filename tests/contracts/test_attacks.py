@@ -129,8 +129,8 @@ def test_it_finds_a_planted_leak(name: str) -> None:
     attack = build("attack", name)  # at full length
     game, observations = planted(16, 400, seed=3, leak=2.5)
     result = play(attack, game, observations, resamples=100)
-    assert result.auc.over_points.low > 0.6
-    assert result.auc.over_targets.low > 0.6
+    assert result.auc.ci_samples.low > 0.6
+    assert result.auc.ci_targets.low > 0.6
 
 
 NULL_GAMES, MUST_HOLD = 12, 8
@@ -142,7 +142,7 @@ def test_it_finds_nothing_in_a_null_game(attack: Attack, leak: float) -> None:
     held = 0
     for seed in range(NULL_GAMES):
         game, observations = planted(8, 200, seed, leak)
-        interval = play(attack, game.shuffled(seed), observations, seed, resamples=100).auc.over_points
+        interval = play(attack, game.shuffled(seed), observations, seed, resamples=100).auc.ci_samples
         held += interval.low <= 0.5 <= interval.high
     assert held >= MUST_HOLD
 
@@ -151,6 +151,6 @@ def test_it_finds_nothing_where_nothing_leaks(attack: Attack) -> None:
     held = 0
     for seed in range(NULL_GAMES):
         game, observations = planted(6, 200, seed, leak=0.0)
-        interval = play(attack, game, observations, seed, resamples=100).auc.over_points
+        interval = play(attack, game, observations, seed, resamples=100).auc.ci_samples
         held += interval.low <= 0.5 <= interval.high
     assert held >= MUST_HOLD

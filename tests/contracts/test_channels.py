@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hwsim.privacy.observation.channels.outputs import Chip, Deployed, Supplied
-from hwsim.privacy.observation.observe import look
+from hwsim.privacy.observation.channels.outputs import DeployedModel, HardwareRun, MultiQueryChannel
+from hwsim.privacy.observation.observe import observe_model
 from hwsim.registry import build, family
 
 SAMPLES, CLASSES = 7, 3
@@ -27,16 +27,18 @@ class FakeRun:
     total_energy_pj: np.ndarray = field(default_factory=lambda: np.full(SAMPLES, 1.5))
 
 
-def deployed() -> Deployed:
+def deployed() -> DeployedModel:
     """A model on a chip for which every channel that takes more than one query was supplied."""
-    supplied = {n: np.zeros((SAMPLES, 2)) for n, r in family("channel").items() if issubclass(r.make, Supplied)}
+    supplied = {
+        n: np.zeros((SAMPLES, 2)) for n, r in family("channel").items() if issubclass(r.factory, MultiQueryChannel)
+    }
     run = FakeRun()
-    return Deployed(run.outputs, run.logit_scale, full_scale=16.0, chip=Chip(run, run), supplied=supplied)
+    return DeployedModel(run.outputs, run.logit_scale, full_scale=16.0, chip=HardwareRun(run, run), supplied=supplied)
 
 
 @pytest.mark.parametrize("name", sorted(family("channel")))
 def test_it_has_one_finite_row_per_sample(name: str) -> None:
-    values = look(deployed(), [name]).channels[name]
+    values = observe_model(deployed(), [name]).channels[name]
     assert len(values) == SAMPLES
     assert values.dtype in (np.uint8, np.int64, np.float64)
     assert np.isfinite(values).all()

@@ -15,7 +15,7 @@ WITHOUT_FILES = {"digits", "breast_cancer", "synthetic_purchase"}
 
 
 def card_of(name: str) -> Card:
-    make = family("dataset")[name].make
+    make = family("dataset")[name].factory
     assert issubclass(make, Dataset)
     assert make.card is not None
     return make.card

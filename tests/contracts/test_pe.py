@@ -70,13 +70,13 @@ def test_contract(pe: PE) -> None:
     assert able(pe) == [(a, w) for a, w in WIDTHS if max(a, w) <= pe.widest]
     for a_bits, w_bits in able(pe):
         rate = pe.rate(a_bits, w_bits)
-        assert rate.lanes >= 1 and rate.steps >= 1
-        assert rate.lanes * w_bits <= pe.word_bits
-        assert pe.mac_fj(a_bits, w_bits) > 0
+        assert rate.products >= 1 and rate.interval >= 1
+        assert rate.products * w_bits <= pe.word_bits
+        assert pe.mac_energy_fj(a_bits, w_bits) > 0
         assert pe.decode_fj(w_bits) >= 0
         assert pe.area_time(a_bits, w_bits) > 0
         if pe.regions:
-            assert rate.lanes == 1  # region timing counts on it
+            assert rate.products == 1  # region timing counts on it
     silicon = pe.silicon()
     assert min(silicon.area_um2, silicon.leakage_uw, silicon.clock_fj) > 0
 
@@ -88,8 +88,8 @@ def test_wider_operands_are_never_faster_nor_cheaper_per_step(pe: PE) -> None:
         for wider in ((a_bits + 1, w_bits), (a_bits, w_bits + 1)):
             if pe.multiplies(*wider):
                 rate = pe.rate(*wider)
-                assert rate.lanes <= here.lanes and rate.steps >= here.steps
-                assert pe.mac_fj(*wider) >= pe.mac_fj(a_bits, w_bits)
+                assert rate.products <= here.products and rate.interval >= here.interval
+                assert pe.mac_energy_fj(*wider) >= pe.mac_energy_fj(a_bits, w_bits)
 
 
 @EACH
@@ -108,9 +108,9 @@ def test_a_refusal_names_a_pe_that_can(pe: PE) -> None:
             pe.rate(a_bits, w_bits)
         other = named(str(caught.value))
         assert other != pe
-        assert other.rate(a_bits, w_bits).lanes >= 1
+        assert other.rate(a_bits, w_bits).products >= 1
         with pytest.raises(Infeasible, match=pe.name):
-            pe.mac_fj(a_bits, w_bits)
+            pe.mac_energy_fj(a_bits, w_bits)
 
 
 @EACH
@@ -140,21 +140,21 @@ def test_steps_by_value_lie_inside_the_rate(pe: PE, data: st.DataObject) -> None
     a_bits, w_bits = data.draw(st.sampled_from(able(pe)))
     limit = 1 << a_bits
     values = np.array(data.draw(st.lists(st.integers(-limit, limit - 1), min_size=1, max_size=20)), dtype=np.int64)
-    full = pe.rate(a_bits, w_bits).steps
-    steps = pe.code_steps(a_bits, w_bits, values)
+    full = pe.rate(a_bits, w_bits).interval
+    steps = pe.activation_cycles(a_bits, w_bits, values)
     if steps is not None:
         assert steps.shape == values.shape and steps.dtype == np.uint16
         assert steps.max() <= full
     limit = 1 << (w_bits - 1)
     filters, reduction = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 4)))
     weights = np.random.default_rng(filters).integers(-limit, limit, (filters, reduction))
-    per_group = pe.weight_steps(w_bits, weights)
+    per_group = pe.weight_cycles(w_bits, weights)
     if per_group is not None:
         assert per_group.dtype == np.uint8 and per_group.shape[1] == reduction
         assert per_group.min() >= 1 and per_group.max() <= full
     beside = pe.outlier_codes(values)
     assert pe.value_dependent == any(found is not None for found in (steps, per_group, beside))
-    assert pe.rows_that_share >= 1
+    assert pe.rows_per_group >= 1
     assert beside is None or (beside.shape == values.shape and beside.dtype == np.bool_)
     counts = np.array([0, 1, 1000])
     cycles = pe.outlier_cycles(counts, 64)
@@ -166,21 +166,21 @@ def test_only_those_that_say_so_depend_on_values() -> None:
     for name in NAMES:
         pe = build("pe", name)
         a_bits = min(pe.widest, 4)
-        assert pe.code_steps(a_bits, a_bits, values) is None  # by default none does
-        assert (pe.weight_steps(a_bits, values[:, None]) is not None) == (name == "outlier")
+        assert pe.activation_cycles(a_bits, a_bits, values) is None  # by default none does
+        assert (pe.weight_cycles(a_bits, values[:, None]) is not None) == (name == "outlier")
         assert (pe.outlier_codes(values) is not None) == (name == "outlier")
         assert (pe.decode_fj(4) > 0) == (name == "lookup")
-        assert (pe.plain_widths(a_bits, a_bits) is not None) == (name == "fixed")
+        assert (pe.baseline_widths(a_bits, a_bits) is not None) == (name == "fixed")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_record(name: str) -> None:
     record = family("pe")[name]
     assert len(record.citation) > 20
-    module = importlib.import_module(record.make.__module__)
-    example = doctest.DocTestFinder(recurse=False).find(record.make, name, module=module)
+    module = importlib.import_module(record.factory.__module__)
+    example = doctest.DocTestFinder(recurse=False).find(record.factory, name, module=module)
     assert example and example[0].examples
-    assert all(field.description for key, field in record.make.model_fields.items() if key != "name")
+    assert all(field.description for key, field in record.factory.model_fields.items() if key != "name")
 
 
 def test_smallest_change_of_the_same_family_first() -> None:
@@ -247,14 +247,20 @@ def test_fused_beyond_eight_bits() -> None:
     assert pe.rate(16, 16) == pe.rate(9, 9) == Rate(1, 4)
     assert pe.rate(16, 8) == pe.rate(5, 12) == Rate(1, 2)
     assert pe.rate(16, 4) == Rate(1, 1) and pe.rate(2, 16) == Rate(2, 1)
-    assert pe.mac_fj(16, 16) == 4 * pe.mac_fj(8, 8)
+    assert pe.mac_energy_fj(16, 16) == 4 * pe.mac_energy_fj(8, 8)
 
 
 def test_serial_steps() -> None:
-    assert [build("pe", "bit_serial").rate(a, 8).steps for a in (1, 3, 8)] == [1, 3, 8]
-    assert build("pe", "bit_serial", a_step=2, w_step=2).rate(5, 8).steps == 3 * 4
-    assert build("pe", "bit_serial", max_bits=16, w_step=1).rate(16, 16).steps == 256
-    assert [build("pe", "drq").rate(a, w).steps for a, w in ((4, 4), (8, 4), (4, 8), (5, 5), (8, 8))] == [1, 2, 2, 4, 4]
+    assert [build("pe", "bit_serial").rate(a, 8).interval for a in (1, 3, 8)] == [1, 3, 8]
+    assert build("pe", "bit_serial", a_step=2, w_step=2).rate(5, 8).interval == 3 * 4
+    assert build("pe", "bit_serial", max_bits=16, w_step=1).rate(16, 16).interval == 256
+    assert [build("pe", "drq").rate(a, w).interval for a, w in ((4, 4), (8, 4), (4, 8), (5, 5), (8, 8))] == [
+        1,
+        2,
+        2,
+        4,
+        4,
+    ]
 
 
 @given(value=st.integers(-(1 << 17), (1 << 17) - 1))
@@ -265,24 +271,24 @@ def test_significant_bits_are_the_shortest_that_hold_the_value(value: int) -> No
 
 
 def test_zeros_take_no_cycle() -> None:
-    steps = build("pe", "fixed", skip_zeros=True).code_steps(8, 8, np.array([[0, 1], [-1, 0]]))
+    steps = build("pe", "fixed", skip_zeros=True).activation_cycles(8, 8, np.array([[0, 1], [-1, 0]]))
     assert steps is not None and steps.tolist() == [[0, 1], [1, 0]]
 
 
 def test_dynamic_steps() -> None:
     pe = build("pe", "bit_serial", max_bits=16, a_step=2, w_step=1, dynamic_group=16)
     values = np.array([[0, 1, 3], [4, -1, -8]])
-    assert pe.rows_that_share == 16
-    steps = pe.code_steps(4, 3, values)
+    assert pe.rows_per_group == 16
+    steps = pe.activation_cycles(4, 3, values)
     assert steps is not None and steps.tolist() == [[3, 3, 3], [6, 3, 6]]
     loom = build("pe", "bit_serial", max_bits=16, w_step=1, dynamic_group=1)
-    longest = loom.code_steps(16, 16, np.array([-(1 << 15), (1 << 16) - 1]))
+    longest = loom.activation_cycles(16, 16, np.array([-(1 << 15), (1 << 16) - 1]))
     assert longest is not None and longest.tolist() == [256, 256]
 
 
 def test_unpu_has_the_published_ratio() -> None:
     pe = build("pe", "unpu")
-    per_cycle = {w: Fraction(pe.rate(16, w).lanes, pe.rate(16, w).steps) for w in range(1, 17)}
+    per_cycle = {w: Fraction(pe.rate(16, w).products, pe.rate(16, w).interval) for w in range(1, 17)}
     assert float(per_cycle[1] / per_cycle[16]) == pytest.approx(7372 / 345.6, rel=1e-3)
     assert per_cycle[1] / per_cycle[16] != 16
     sources = {(int(row["a_bits"]), int(row["w_bits"])): row["source"] for row in rows("throughput")}
@@ -304,7 +310,7 @@ def test_unpu_saves_what_was_published() -> None:
     pe = build("pe", "unpu")
     for w_bits, saving in {16: 0.231, 8: 0.272, 4: 0.41, 1: 0.536}.items():
         rate, plain = pe.rate(16, w_bits), plain_cell(w_bits, 16)
-        busy = pe.mac_fj(16, w_bits) + pe.silicon().clock_fj * rate.steps / rate.lanes
+        busy = pe.mac_energy_fj(16, w_bits) + pe.silicon().clock_fj * rate.steps / rate.lanes
         assert busy / (plain.switching_fj + plain.silicon.clock_fj) == pytest.approx(1 - saving)
 
 
@@ -316,12 +322,12 @@ def test_outlier_weights_cost_a_cycle_only_where_they_meet() -> None:
         [2 if sum(not -8 <= w <= 7 for w in column) > 1 else 1 for column in weights[first : first + 16].T]
         for first in (0, 16, 32)
     ]
-    assert pe.weight_steps(8, weights).tolist() == expected
-    assert pe.weight_steps(16, np.array([[8], [-9]])).tolist() == [[4]]
-    assert pe.weight_steps(8, np.array([[7], [-8]])).tolist() == [[1]]
+    assert pe.weight_cycles(8, weights).tolist() == expected
+    assert pe.weight_cycles(16, np.array([[8], [-9]])).tolist() == [[4]]
+    assert pe.weight_cycles(8, np.array([[7], [-8]])).tolist() == [[1]]
     # share of groups with two or more of 3 % outliers: 0.082 (1 - (1-r)^16 - 16 r (1-r)^15)
     sparse = np.where(rng.random((1600, 500)) < 0.03, 99, 1)
-    assert (pe.weight_steps(8, sparse) == 2).mean() == pytest.approx(0.082, abs=0.005)
+    assert (pe.weight_cycles(8, sparse) == 2).mean() == pytest.approx(0.082, abs=0.005)
 
 
 def test_outlier_activations_go_beside() -> None:
@@ -336,18 +342,18 @@ def test_outlier_activations_go_beside() -> None:
 
 def test_measured_energies() -> None:
     # mean of both digits layers less the clock, gate-level rows
-    assert build("pe", "fixed").mac_fj(8, 8) == pytest.approx((1538.0 + 1715.47) / 2 - 346.75)
-    assert build("pe", "fixed", max_bits=16).mac_fj(16, 3) == pytest.approx((4267.86 + 5588.18) / 2 - 624.15)
+    assert build("pe", "fixed").mac_energy_fj(8, 8) == pytest.approx((1538.0 + 1715.47) / 2 - 346.75)
+    assert build("pe", "fixed", max_bits=16).mac_energy_fj(16, 3) == pytest.approx((4267.86 + 5588.18) / 2 - 624.15)
     assert build("pe", "fixed", max_bits=16).silicon().area_um2 == 2277.23
-    assert build("pe", "fused").mac_fj(2, 2) == pytest.approx((208.14 + 234.23) / 2 - 52.01)
-    assert build("pe", "drq").mac_fj(8, 8) == pytest.approx((4811.26 + 5858.1) / 2 - 2219.2)
-    assert build("pe", "drq").mac_fj(8, 4) == pytest.approx(
-        build("pe", "drq").mac_fj(4, 4) + build("pe", "drq").mac_fj(8, 8) / 4
+    assert build("pe", "fused").mac_energy_fj(2, 2) == pytest.approx((208.14 + 234.23) / 2 - 52.01)
+    assert build("pe", "drq").mac_energy_fj(8, 8) == pytest.approx((4811.26 + 5858.1) / 2 - 2219.2)
+    assert build("pe", "drq").mac_energy_fj(8, 4) == pytest.approx(
+        build("pe", "drq").mac_energy_fj(4, 4) + build("pe", "drq").mac_energy_fj(8, 8) / 4
     )
-    halfway = (build("pe", "fused").mac_fj(8, 8) + 4 * build("pe", "fused").mac_fj(4, 4)) / 2
-    assert 2 * build("pe", "fused").mac_fj(8, 4) == pytest.approx(halfway)
+    halfway = (build("pe", "fused").mac_energy_fj(8, 8) + 4 * build("pe", "fused").mac_energy_fj(4, 4)) / 2
+    assert 2 * build("pe", "fused").mac_energy_fj(8, 4) == pytest.approx(halfway)
     xnor = build("pe", "xnor")
-    assert xnor.mac_fj(1, 1) == pytest.approx((60.99 + 56.38) / 2 - 23.84)
+    assert xnor.mac_energy_fj(1, 1) == pytest.approx((60.99 + 56.38) / 2 - 23.84)
     assert xnor.silicon().clock_fj / 16 == pytest.approx(23.84, rel=1e-4)
 
 
@@ -362,8 +368,8 @@ def test_numbers_up_to_eight_bits_stay() -> None:
 
 
 def test_the_plain_pe_names_its_activity_row() -> None:
-    assert build("pe", "fixed", max_bits=4).plain_widths(2, 3) == (4, 4, 16)
-    assert build("pe", "fixed", max_bits=16).plain_widths(8, 8) == (16, 16, 40)
+    assert build("pe", "fixed", max_bits=4).baseline_widths(2, 3) == (4, 4, 16)
+    assert build("pe", "fixed", max_bits=16).baseline_widths(8, 8) == (16, 16, 40)
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,16 @@ from hwsim.quantizers.base import Quantizer
 from hwsim.quantizers.lowering.to_network import build_network
 from hwsim.quantizers.quantize import quantize
 from hwsim.reference import run
-from hwsim.registry import Choice, build, family
+from hwsim.registry import Configurable, build, family
 
 RECORDS = family("quantizer")
-INTEGER = sorted(name for name, record in RECORDS.items() if issubclass(record.make, Quantizer))
+INTEGER = sorted(name for name, record in RECORDS.items() if issubclass(record.factory, Quantizer))
 
 
 def test_every_quantizer_is_reached() -> None:
     assert set(RECORDS) - set(INTEGER) == {"float32"}
-    assert all(issubclass(record.make, Choice) for record in RECORDS.values())
-    assert all(record.make.integer is (name in INTEGER) for name, record in RECORDS.items())  # type: ignore[attr-defined]
+    assert all(issubclass(record.factory, Configurable) for record in RECORDS.values())
+    assert all(record.factory.integer is (name in INTEGER) for name, record in RECORDS.items())  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def test_no_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         build("dataset", "location30").load(0)
 
 
-@pytest.mark.parametrize("name", [name for name, record in family("dataset").items() if record.make.card.files])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", [name for name, record in family("dataset").items() if record.factory.card.files])  # type: ignore[attr-defined]
 def test_a_missing_file_is_told(name: str, folder: Path) -> None:
     with pytest.raises(HwsimError, match=rf"dataset '{name}': looked for .*{name}.* get it from .*docs/datasets\.md"):
         build("dataset", name).load(0)

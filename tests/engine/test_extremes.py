@@ -179,12 +179,12 @@ def test_layer_norm_at_its_largest_size():
 
 @pytest.mark.skipif(not COMPILED, reason="no compiler")
 def test_integer_roots_are_exact_around_every_square():
-    from hwsim.kernels.inference.pointwise import integer_root
+    from hwsim.kernels.inference.pointwise import isqrt
 
     roots = np.concatenate([np.arange(1, 300), 2 ** np.arange(8, 31), random_codes(7, Format(31), 500), [2**31 - 1]])
     for root in roots.tolist():
-        assert integer_root(root * root - 1) == root - 1
-        assert integer_root(root * root) == integer_root(root * root + 1) == root
+        assert isqrt(root * root - 1) == root - 1
+        assert isqrt(root * root) == isqrt(root * root + 1) == root
 
 
 @pytest.mark.parametrize("one", [1, 255, 256, 65536])

@@ -89,7 +89,7 @@ def test_two_adds_in_a_row():
 
 
 @pytest.mark.parametrize("x", [U8, ZERO, Format(3), Format(12)], ids=str)
-@pytest.mark.parametrize("middle", [U8, ZERO, Format(6, signed=True, narrow=True)], ids=str)
+@pytest.mark.parametrize("middle", [U8, ZERO, Format(6, signed=True, narrow_range=True)], ids=str)
 @pytest.mark.parametrize("output", [U8, ZERO, Format(2), Format(9)], ids=str)
 def test_operands_and_results_of_every_format(x, middle, output):
     r = Requantizer(np.array([1 << 30, 3 << 28]), np.array([31]), output.zero_point, output.qmax - 1)

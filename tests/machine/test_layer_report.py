@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwsim.errors import BadInput, Infeasible
 from hwsim.machine import simulate
 from hwsim.machine.events import CAUSES, STALLS
-from hwsim.machine.layer_report import analyse, total_row
+from hwsim.machine.layer_report import layer_reports, total_row
 from hwsim.machine.mapping.mapping import derive_mapping
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.network.graph import Network
@@ -37,7 +37,7 @@ LAYERS = [
 
 @pytest.mark.parametrize("name", sorted(ACCELERATORS))
 def test_the_causes_of_every_layer_add_up(name: str) -> None:
-    reports = analyse(ACCELERATORS[name], LAYERS, batch=2)
+    reports = layer_reports(ACCELERATORS[name], LAYERS, batch=2)
     for (layer, product), report in zip(LAYERS, reports, strict=True):
         assert (report.layer, report.macs) == (layer, 2 * product.macs)
         assert tuple(report.cycles) == CAUSES
@@ -61,7 +61,7 @@ def test_the_causes_of_every_layer_add_up(name: str) -> None:
 def test_utilization_is_products_over_pe_cycles() -> None:
     """conv of 64 pixels, 9 products and 8 filters on 4x4 PEs: 4608 MACs."""
     tiny = ACCELERATORS["tiny"]
-    (report,) = analyse(tiny, [("conv", conv_product(1, 8, 8, 8, Geometry((3, 3), padding=(1, 1))))])
+    (report,) = layer_reports(tiny, [("conv", conv_product(1, 8, 8, 8, Geometry((3, 3), padding=(1, 1))))])
     assert report.utilization == 4608 / (16 * report.total_cycles)
     run = simulate(small_network(), tiny, np.zeros((1, 1, 8, 8), np.int16))
     assert run.overall_utilisation[0, 0] == 4608 / (16 * run.cycles[0, 0].sum())
@@ -71,7 +71,7 @@ def test_utilization_is_products_over_pe_cycles() -> None:
 
 
 def test_the_utilization_of_the_whole_is_weighted_by_cycles() -> None:
-    reports = analyse(ACCELERATORS["tpu_like"], LAYERS)
+    reports = layer_reports(ACCELERATORS["tpu_like"], LAYERS)
     cycles = sum(report.total_cycles for report in reports)
     assert total_row(reports)["utilization"] == round(sum(report.macs for report in reports) / (1024 * cycles), 6)
 
@@ -83,7 +83,7 @@ def test_a_network_at_batch_one_takes_the_cycles_of_its_run(network: Network, na
     if any(layer.region for layer in network.layers) or accelerator.pe.value_dependent:
         return
     try:
-        reports = analyse(accelerator, network)
+        reports = layer_reports(accelerator, network)
     except Infeasible:
         return
     try:
@@ -95,7 +95,7 @@ def test_a_network_at_batch_one_takes_the_cycles_of_its_run(network: Network, na
     np.testing.assert_array_equal(cycles, run.cycles[0])
     bits = run.event("dram_read_bits")[0] + run.event("dram_write_bits")[0]
     assert [report.dram_bytes for report in reports] == (-(-bits // 8)).tolist()
-    for one, many in zip(reports, analyse(accelerator, network, batch), strict=True):
+    for one, many in zip(reports, layer_reports(accelerator, network, batch), strict=True):
         if one.tiling is None:  # the vector unit takes one sample after the other
             assert many.total_cycles == batch * one.total_cycles
 
@@ -122,7 +122,7 @@ def test_a_batch_with_the_same_tiles_never_takes_longer_than_its_samples(
 @pytest.mark.parametrize("name", sorted(ACCELERATORS))
 def test_a_batch_of_a_linear_layer_reuses_the_weights(name: str) -> None:
     layer = [("linear", Product(pixels=1, reduction=512, filters=100))]
-    (one,), (eight,) = (analyse(ACCELERATORS[name], layer, batch) for batch in (1, 8))
+    (one,), (eight,) = (layer_reports(ACCELERATORS[name], layer, batch) for batch in (1, 8))
     assert eight.total_cycles < 8 * one.total_cycles
     assert eight.dram_bytes < 8 * one.dram_bytes
 
@@ -130,8 +130,8 @@ def test_a_batch_of_a_linear_layer_reuses_the_weights(name: str) -> None:
 def test_ideal_memory_is_not_slower() -> None:
     for name in ("tpu_like", "tpu_like_os", "tiny"):
         for real, ideal in zip(
-            analyse(ACCELERATORS[name], LAYERS),
-            analyse(build("accelerator", name, timing="scalesim"), LAYERS),
+            layer_reports(ACCELERATORS[name], LAYERS),
+            layer_reports(build("accelerator", name, timing="scalesim"), LAYERS),
             strict=True,
         ):
             assert ideal.total_cycles <= real.total_cycles
@@ -140,6 +140,6 @@ def test_ideal_memory_is_not_slower() -> None:
 
 def test_what_cannot_run_is_named() -> None:
     with pytest.raises(Infeasible, match=r"^layer 'wide': PE 'fixed' multiplies 1 to 8 bits"):
-        analyse(ACCELERATORS["tiny"], [("wide", Product(1, 1, 1, a_bits=12))])
+        layer_reports(ACCELERATORS["tiny"], [("wide", Product(1, 1, 1, a_bits=12))])
     with pytest.raises(BadInput, match=r"^batch: got 0; allowed: 1 or more"):
-        analyse(ACCELERATORS["tiny"], LAYERS, batch=0)
+        layer_reports(ACCELERATORS["tiny"], LAYERS, batch=0)

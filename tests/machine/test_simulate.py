@@ -15,9 +15,9 @@ from hwsim.errors import Infeasible
 from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.machine import CAUSES, EVENTS, Accelerator, count, simulate
 from hwsim.machine.cost.estimate import estimate
-from hwsim.machine.layer_report import analyse
+from hwsim.machine.layer_report import layer_reports
 from hwsim.machine.mapping.mapping import Tiling, map_network
-from hwsim.machine.simulate import kept_values
+from hwsim.machine.simulate import captured_values
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
 from hwsim.registry import build, family
@@ -101,7 +101,7 @@ def test_count_reuses_an_execution_and_a_batch_may_be_split(case: tuple[Network,
     network, codes = case
     technology = build("technology", "nangate45")
     whole = simulate(network, RUNS_ALL, codes)
-    again = count(network, RUNS_ALL, execute(network, codes, keep=kept_values(network, RUNS_ALL)))
+    again = count(network, RUNS_ALL, execute(network, codes, keep=captured_values(network, RUNS_ALL)))
     np.testing.assert_array_equal(whole.cycles, again.cycles)
     np.testing.assert_array_equal(whole.counts, again.counts)
     parts = [simulate(network, RUNS_ALL, codes[i : i + 1]) for i in range(len(codes))]
@@ -112,7 +112,7 @@ def test_count_reuses_an_execution_and_a_batch_may_be_split(case: tuple[Network,
 
 VARIABLE = {
     "regions in lock-step": build("accelerator", "drq_like"),
-    "elastic regions": build("accelerator", "drq_like", array={"rows": 4, "cols": 4, "elastic_depth": 2}),
+    "elastic regions": build("accelerator", "drq_like", array={"rows": 4, "cols": 4, "row_fifo_depth": 2}),
     "zero skipping": build("accelerator", "tiny", pe={"name": "fixed", "skip_zeros": True}),
     "leading zeros": build("accelerator", "tiny", pe={"name": "bit_serial", "dynamic_group": 2}, dataflow="os"),
     "loads hidden": build("accelerator", "tiny", pe={"name": "fixed", "skip_zeros": True}, array={"weight_buffers": 2}),
@@ -175,7 +175,7 @@ def test_where_all_is_sensitive_it_takes_as_long_as_the_full_width(
     )
     run = simulate(network, accelerator, np.full((1, channels, side, side), 200))
     assert run.masks["conv"].all()
-    (report,) = analyse(accelerator, network)
+    (report,) = layer_reports(accelerator, network)
     assert dict(zip(CAUSES, run.cycles[0, 0].tolist(), strict=True)) == report.cycles
 
 

@@ -10,7 +10,7 @@ import pytest
 from hwsim.errors import UnknownName
 from hwsim.machine import simulate
 from hwsim.machine.cost.estimate import estimate
-from hwsim.machine.layer_report import analyse
+from hwsim.machine.layer_report import layer_reports
 from hwsim.machine.mapping.mapping import derive_mapping, map_network
 from hwsim.machine.trace.timeline import timeline
 from hwsim.network.layer import Region
@@ -42,7 +42,7 @@ def test_a_group_takes_what_a_layer_of_its_filters_takes() -> None:
     for line, bits in enumerate((8, 4)):
         alone = replace(product, filters=4, w_bits=bits)
         assert map_network(FITTED, accelerator)[run.layers[line]].product == alone
-        (report,) = analyse(accelerator, [("alone", alone)])
+        (report,) = layer_reports(accelerator, [("alone", alone)])
         assert run.cycles[0, line].sum() == report.total_cycles
         assert derive_mapping(accelerator, alone).rate == accelerator.pe.rate(8, bits)
 
@@ -58,7 +58,7 @@ def test_narrow_filters_save_energy_and_memory_where_the_pe_has_widths() -> None
 
 def test_analysis_and_timeline_tell_the_same_cycles() -> None:
     accelerator = build("accelerator", "bitfusion")
-    reports = analyse(accelerator, FITTED)
+    reports = layer_reports(accelerator, FITTED)
     run = simulate(FITTED, accelerator, X)
     assert [report.layer for report in reports] == list(run.layers)
     assert [report.total_cycles for report in reports] == run.cycles[0].sum(axis=1).tolist()

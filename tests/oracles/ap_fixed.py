@@ -94,7 +94,7 @@ def rounding(rng: Rng, samples: int, mode: str, overflow: str) -> Iterator[Case]
     for shift, bits in FORMATS:
         for signed in (1, 0) if overflow == "AP_SAT" else (1,):
             x, w, bias = _sums(rng, samples, shift, bits)
-            output = Format(bits, bool(signed), narrow=overflow == "AP_SAT_SYM")
+            output = Format(bits, bool(signed), narrow_range=overflow == "AP_SAT_SYM")
             shown = SUM if overflow == "AP_WRAP" else output
             one, shifts = np.ones(1, np.int64), np.array([shift])
             layer = Layer(

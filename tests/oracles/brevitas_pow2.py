@@ -61,7 +61,7 @@ def _formats(rng: Rng) -> tuple[Format, Format, Format]:
     """Formats of input, weights and output, without zero points."""
     source, output = (Format(int(rng.choice([2, 3, 4, 5, 6, 7, 8, 12])), bool(rng.integers(2))) for _ in range(2))
     widest = 6 if source.bits == 12 else 8  # all sums stay exact in float32
-    return source, Format(int(rng.integers(2, widest + 1)), signed=True, narrow=True), output
+    return source, Format(int(rng.integers(2, widest + 1)), signed=True, narrow_range=True), output
 
 
 def _draw(

@@ -337,7 +337,7 @@ def _quantize(codes: NDArray[np.int64], scale: Floats, output: Format, r: Requan
 
 
 def _layer(op: Op, p: Products, output: Format, geometry: Geometry) -> Layer:
-    weight = QTensor(p.w.astype(np.int8), Format(8, signed=True, narrow=True))
+    weight = QTensor(p.w.astype(np.int8), Format(8, signed=True, narrow_range=True))
     return Layer("layer", op, ("input",), output, weight=weight, bias=p.bias, geometry=geometry)
 
 

@@ -374,7 +374,7 @@ def softmax(rng: Rng, samples: int) -> Iterator[Case]:
 
 
 def _layer(op: Op, p: Products, output: Format, geometry: Geometry, r: Requantizer) -> Layer:
-    weight = QTensor(p.w.astype(np.int8), Format(8, signed=True, narrow=True))
+    weight = QTensor(p.w.astype(np.int8), Format(8, signed=True, narrow_range=True))
     return Layer("layer", op, ("input",), output, weight=weight, bias=p.bias, requantizer=r, geometry=geometry)
 
 

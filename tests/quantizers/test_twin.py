@@ -23,7 +23,7 @@ SAMPLES = 24
 QUANTIZERS = [
     ("minmax", {"w_bits": 8, "a_bits": 8}),
     ("minmax", {"w_bits": 4, "a_bits": 3}),
-    ("minmax", {"w_bits": 1, "a_bits": 2, "edge_bits": 8}),
+    ("minmax", {"w_bits": 1, "a_bits": 2, "first_last_bits": 8}),
     ("lsq", {"w_bits": 8, "a_bits": 8}),
     ("lsq", {"w_bits": 2, "a_bits": 4}),
     ("drq", {"sensitive": 0.4}),

@@ -15,8 +15,8 @@ from hwsim.errors import BadInput, Infeasible
 from hwsim.machine import simulate
 from hwsim.machine.cost.estimate import COMPONENTS, estimate
 from hwsim.machine.events import CAUSES
-from hwsim.machine.layer_report import analyse
-from hwsim.machine.trace.pe_utilization import STATES, occupancy
+from hwsim.machine.layer_report import layer_reports
+from hwsim.machine.trace.pe_utilization import STATES, pe_utilization
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, conv_product
 from hwsim.registry import build
@@ -32,7 +32,7 @@ LAYERS = [
 ]
 TPU = build("accelerator", "tpu_like")
 ABOUT = hardware.about(TPU, 1, "tpu_like")
-REPORTS = analyse(TPU, LAYERS)
+REPORTS = layer_reports(TPU, LAYERS)
 
 
 def axes_of(draw) -> Axes:
@@ -80,7 +80,7 @@ def test_long_counts_are_shown_in_millions() -> None:
 
 
 def test_layers_without_cycles_are_left_out() -> None:
-    reports = analyse(TPU, small_network())
+    reports = layer_reports(TPU, small_network())
     axes = axes_of(lambda a: hardware.stacked_cycles(a, reports, ABOUT))
     assert layer_names(axes) == ["conv", "pool", "head"]
     assert "vector unit" in legend(axes)
@@ -142,7 +142,7 @@ def test_a_component_without_a_look_is_drawn_all_the_same(monkeypatch) -> None:
 
 
 def test_utilisation_and_its_mean() -> None:
-    reports = [*REPORTS, *analyse(TPU, small_network())[1:3]]  # layers of the vector unit are not shown
+    reports = [*REPORTS, *layer_reports(TPU, small_network())[1:3]]  # layers of the vector unit are not shown
     axes = axes_of(lambda a: hardware.utilisation(a, reports, ABOUT))
     assert [bar.get_width() for bar in axes.containers[0]] == [report.utilization for report in REPORTS]
     mean = sum(r.utilization * r.macs for r in REPORTS) / sum(r.macs for r in REPORTS)
@@ -176,7 +176,7 @@ def test_roofline_places_layers_under_the_roof() -> None:
 
 def test_roof_follows_the_widths() -> None:
     fused = build("accelerator", "bitfusion_like")
-    reports = analyse(fused, LAYERS)
+    reports = layer_reports(fused, LAYERS)
     peaks = [
         axes_of(lambda a, bits=bits: hardware.roofline(a, fused, reports, ABOUT, bits)).lines[1].get_ydata()[0]
         for bits in ((8, 8), (4, 4), (16, 16))
@@ -191,7 +191,7 @@ def test_labels_of_a_roofline_keep_clear_of_points_and_of_each_other(count: int)
     products = [
         (f"layer{i}", conv_product(8 + 5 * (i % 7), 8 + 11 * (i % 5), 8 + i, 9 + i // 3, SAME)) for i in range(count)
     ]
-    reports = analyse(TPU, products)
+    reports = layer_reports(TPU, products)
     with study.style():
         made = study.figure(lambda a: hardware.roofline(a, TPU, reports, ABOUT), (7.2, 5.6))
         made.draw_without_rendering()  # the layout is made now
@@ -269,7 +269,7 @@ def heights(axes: Axes) -> np.ndarray:
 
 
 def test_array_activity_draws_the_shares() -> None:
-    found = occupancy(TPU, LAYERS, bins=30)
+    found = pe_utilization(TPU, LAYERS, bins=30)
     axes = axes_of(lambda a: hardware.array_activity(a, found, ABOUT))
     seen = [i for i, state in enumerate(STATES) if found.pe_cycles[i].any()]
     assert legend(axes) == [hardware.STATE_LOOKS[STATES[i]][0] for i in seen]
@@ -282,10 +282,10 @@ def test_array_activity_draws_the_shares() -> None:
 
 def test_array_activity_names_only_layers_with_room() -> None:
     many = [(f"layer{i}", LAYERS[i % 2][1]) for i in range(60)]
-    axes = axes_of(lambda a: hardware.array_activity(a, occupancy(TPU, many), ABOUT))
+    axes = axes_of(lambda a: hardware.array_activity(a, pe_utilization(TPU, many), ABOUT))
     (above,) = axes.child_axes
     assert len(above.get_xticks()) <= hardware.MOST_NAMES_ABOVE
-    inside = occupancy(TPU, many, cycles=(100, 300))
+    inside = pe_utilization(TPU, many, cycles=(100, 300))
     axes = axes_of(lambda a: hardware.array_activity(a, inside, ABOUT))
     assert [text.get_text() for text in axes.child_axes[0].get_xticklabels()] == ["layer0"]
     assert axes.get_xlim() == (100, 300)
@@ -297,7 +297,7 @@ EVERY = {
     "utilisation": lambda a: hardware.utilisation(a, REPORTS, ABOUT),
     "roofline": lambda a: hardware.roofline(a, TPU, REPORTS, ABOUT),
     "regions": lambda a: hardware.region_masks(a, np.eye(4), np.eye(2, dtype=bool), ABOUT, (2, 2)),
-    "activity": lambda a: hardware.array_activity(a, occupancy(TPU, LAYERS), ABOUT),
+    "activity": lambda a: hardware.array_activity(a, pe_utilization(TPU, LAYERS), ABOUT),
 }
 
 
@@ -341,7 +341,7 @@ def test_bars_are_readable_whatever_the_number_of_layers(layers: int) -> None:
 
 def test_empty_input_is_refused() -> None:
     cost = small_cost()
-    flat = [report for report in analyse(TPU, small_network()) if not report.total_cycles]
+    flat = [report for report in layer_reports(TPU, small_network()) if not report.total_cycles]
     for draw, where in (
         (lambda a: hardware.stacked_cycles(a, [], ABOUT), "reports: got no layers that take cycles"),
         (lambda a: hardware.stacked_cycles(a, flat, ABOUT), "reports: got no layers that take cycles"),
@@ -369,7 +369,7 @@ def test_one_file_with_cycles_utilisation_and_roofline(suffix: str, tmp_path) ->
 def test_the_figure_of_a_narrow_pe_and_of_an_unknown_kind(tmp_path) -> None:
     narrow = build("accelerator", "tpu_like", pe={"name": "fixed", "max_bits": 4})
     product = conv_product(8, 8, 8, 8, SAME)
-    reports = analyse(narrow, [("conv", replace(product, a_bits=4, w_bits=4))])
+    reports = layer_reports(narrow, [("conv", replace(product, a_bits=4, w_bits=4))])
     hardware.cycles_figure(narrow, reports, tmp_path / "narrow.svg")
     with pytest.raises(BadInput, match=r"figure: got x\.gif"):
         hardware.cycles_figure(narrow, reports, tmp_path / "x.gif")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, Tiling, derive_mapping
 from hwsim.machine.timing.data_dependent import step_streams
-from hwsim.machine.timing.layer_cycles import Streams, time_layer
+from hwsim.machine.timing.layer_cycles import StreamCycles, time_layer
 from hwsim.network.product import Product
 from hwsim.registry import build
 from tests.rtl.arrays import ARRAYS
@@ -34,7 +34,7 @@ def accelerator_of(array: Array) -> Accelerator:
             "rows": array.rows,
             "cols": array.cols,
             "weight_buffers": 2 if array.double else 1,
-            "elastic_depth": array.places - 1 if array.places else None,
+            "row_fifo_depth": array.places - 1 if array.places else None,
         },
         scratchpads={"ifmap": pad, "weight": pad, "ofmap": pad},
     )
@@ -50,7 +50,7 @@ def machine_cycles(job: Job) -> int:
     return int(timing.array_cycles[0])
 
 
-def streams_of(accelerator: Accelerator, mapping: Mapping, job: Job) -> Streams | None:
+def streams_of(accelerator: Accelerator, mapping: Mapping, job: Job) -> StreamCycles | None:
     if job.mask is None:
         return None
     steps = np.where(job.mask, 4, 1).astype(np.uint8).T[None, :, :, None]  # [sample, channel, row, column]

@@ -20,7 +20,7 @@ VARIANTS = [
     {"dataflow": "is", "array": {"weight_buffers": 2}},
     {"dataflow": "is"},
     {"dataflow": "os"},
-    {"mapping": "latency"},
+    {"optimize": "latency"},
     {"timing": "scalesim"},
     {"dataflow": "os", "timing": "stonne"},
     {"scratchpads": {pad: {"banks": 1, "word_bytes": 8} for pad in ("ifmap", "weight", "ofmap")}},
@@ -29,7 +29,7 @@ VARIANTS = [
     {
         "dataflow": "rs",
         "array": {"rows": 12, "cols": 14},
-        "local": {
+        "register_file": {
             "ifmap_words": 12,
             "weight_words": 224,
             "psum_words": 24,

@@ -7,58 +7,58 @@ from typing import ClassVar
 from pydantic import Field
 
 from hwsim import registry
-from hwsim.registry import Choice, Record
+from hwsim.registry import Configurable, Record
 
 
-class FakeData(Choice):
+class FakeData(Configurable):
     noise: float = 0.0
 
 
-class FakeModel(Choice):
+class FakeModel(Configurable):
     width: int = Field(8, ge=1)
 
 
-class FakeQuantizer(Choice):
+class FakeQuantizer(Configurable):
     integer: ClassVar[bool] = True
     w_bits: int = Field(8, ge=1, le=8)
     a_bits: int = Field(8, ge=1, le=8)
 
 
-class OtherQuantizer(Choice):
+class OtherQuantizer(Configurable):
     integer: ClassVar[bool] = True
     steps: int = 10
 
 
-class NoQuantizer(Choice):
+class NoQuantizer(Configurable):
     integer: ClassVar[bool] = False
 
 
-class FakePE(Choice):
+class FakePE(Configurable):
     name: str = "fixed"
     max_bits: int = 8
 
 
-class FakeAccelerator(Choice):
+class FakeAccelerator(Configurable):
     rows: int = Field(16, ge=1)
     cols: int = Field(16, ge=1)
     pe: FakePE = FakePE()
 
 
-class FakeTechnology(Choice):
+class FakeTechnology(Configurable):
     vdd_v: float = 1.1
 
 
-class FakeChannel(Choice):
+class FakeChannel(Configurable):
     pass
 
 
-class FakeAttack(Choice):
+class FakeAttack(Configurable):
     least_models: ClassVar[int] = 4
     needs: ClassVar[tuple[str, ...]] = ("logits",)
     label: ClassVar[str] = "fake_loss"
 
 
-class FakeLatencyAttack(Choice):
+class FakeLatencyAttack(Configurable):
     least_models: ClassVar[int] = 6
     needs: ClassVar[tuple[str, ...]] = ("latency_cycles",)
     label: ClassVar[str] = "fake_latency"

@@ -32,7 +32,7 @@ def eyeriss(**changes: Any) -> Accelerator:
     parameters: Parameters = {
         "dataflow": "rs",
         "array": {"rows": 12, "cols": 14},
-        "local": LOCAL,
+        "register_file": LOCAL,
         "pe": {"name": "fixed", "max_bits": 16},
         "psum_bits": 16,
         "scratchpads": pads,
@@ -82,11 +82,11 @@ def machines(draw: Draw, flows: tuple[str, ...] = ("ws", "os", "is", "rs")) -> P
     }
     made: Parameters = {
         "dataflow": flow,
-        "mapping": draw(st.sampled_from(["traffic", "latency"])),
+        "optimize": draw(st.sampled_from(["dram_traffic", "latency"])),
         "array": {"rows": draw(few), "cols": draw(few)},
         "scratchpads": pads,
         "dram": {"bandwidth_bytes_per_cycle": draw(st.integers(1, 20)), "latency_cycles": draw(st.integers(0, 50))},
     }
     if flow in ("ws", "is"):
         made["array"]["weight_buffers"] = draw(st.integers(1, 2))
-    return made | ({"local": LOCAL} if flow == "rs" else {})
+    return made | ({"register_file": LOCAL} if flow == "rs" else {})

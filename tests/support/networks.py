@@ -79,7 +79,7 @@ def widths(draw: Draw) -> int:
 def uniform_formats(draw: Draw, zero_points: bool = True) -> Format:
     """Uniform codes of 1 to 16 bits, signed, unsigned or narrow, perhaps with a zero point."""
     bits, signed = draw(widths()), draw(st.booleans())
-    plain = Format(bits, signed, narrow=signed and bits >= 2 and draw(st.booleans()))
+    plain = Format(bits, signed, narrow_range=signed and bits >= 2 and draw(st.booleans()))
     points = (0, plain.qmin, plain.qmax, plain.qmax // 2) if zero_points else (0,)
     return dataclasses.replace(plain, zero_point=draw(st.sampled_from(points)))
 

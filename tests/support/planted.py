@@ -72,5 +72,5 @@ def _channels(
         ),
         "adversarial_logits": outputs(),
         "verified_logits": outputs(),
-        "foreign_records": np.column_stack([-np.sort(-foreign, axis=1)[:, :3], foreign_member]),
+        "transfer_records": np.column_stack([-np.sort(-foreign, axis=1)[:, :3], foreign_member]),
     }

@@ -94,7 +94,7 @@ def test_fine_tuning_learns_steps_and_mends_accuracy(digits: Data) -> None:
     tuned, scheme = fine_tune(ensemble, quantizer, x[:64], members)
     after = tuned.logits(x, FakeQuantArithmetic(tuned.graph, scheme)).argmax(2)
     assert (after == labels)[keep].mean() > (before == labels)[keep].mean()
-    assert not torch.equal(scheme.grids["fc1.weight"].step, start.grids["fc1.weight"].step)
+    assert not torch.equal(scheme.grids["fc1.weight"].scale, start.grids["fc1.weight"].scale)
 
 
 def test_more_weights_than_fit_are_refused_before_memory_is_taken() -> None:

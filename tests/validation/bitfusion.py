@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsim.machine.cost.uncertainty import estimate_band
+from hwsim.machine.cost.uncertainty import estimate_range
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.pe.fixed import Fixed
 from hwsim.machine.pe.fused import Fused
@@ -99,7 +99,7 @@ def _speed(theirs: Golden, ours: Runs) -> Group:
 def _energy(theirs: Golden, ours: Runs) -> Group:
     rows, ratios = [], []
     for name, (eyeriss, fusion) in ours.items():
-        a, b = estimate_band(eyeriss), estimate_band(fusion)
+        a, b = estimate_range(eyeriss), estimate_range(fusion)
         ratios.append((a.totals_pj / b.totals_pj).tolist())
         reason = FUSIBLE if name in ("AlexNet", "RESNET-18") else ENERGY
         rows.append(Row(name, float(theirs[name]["energy_reduction"]), band(a.relative_to(b)), reason))
@@ -167,7 +167,9 @@ def _pes() -> Group:
     golden = {(row["max_bits"], row["min_bits"]): row for row in read("bitfusion_45nm_pe_synth")}
     fixed, fused = Fixed(), Fused()
     area = fused.silicon().area_um2 / fixed.silicon().area_um2
-    energy = (fused.mac_fj(8, 8) + fused.silicon().clock_fj) / (fixed.mac_fj(8, 8) + fixed.silicon().clock_fj)
+    energy = (fused.mac_energy_fj(8, 8) + fused.silicon().clock_fj) / (
+        fixed.mac_energy_fj(8, 8) + fixed.silicon().clock_fj
+    )
     one = {name: float(golden["8", "2"][name]) / float(golden["8", "8"][name]) for name in ("area_um2", "dynamic_nW")}
     rows = [
         Row("area, fusible over fixed, in a 4x4 array", IN_4X4["area"], area, UNPIPELINED),

@@ -9,7 +9,7 @@ import numpy as np
 
 import hwsim
 from hwsim.machine.cost.iso_area import area_of, size_to_area
-from hwsim.machine.cost.uncertainty import estimate_band
+from hwsim.machine.cost.uncertainty import estimate_range
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.run import Run
 from hwsim.network.graph import Network
@@ -76,9 +76,9 @@ def _speed(other: str, run: Run, theirs: float, runs: Sequence[Run], reason: str
 
 
 def _energy(other: str, run: Run, theirs: float, runs: Sequence[Run], reason: str) -> Group:
-    base = estimate_band(run)
+    base = estimate_range(run)
     rows = [
-        Row(f"p = {p}", theirs, band(estimate_band(one).relative_to(base)), reason)
+        Row(f"p = {p}", theirs, band(estimate_range(one).relative_to(base)), reason)
         for p, one in zip(SHARES, runs, strict=True)
     ]
     return Group(f"energy over that of {other} at equal area", SOURCE, tuple(rows), _kind(rows))

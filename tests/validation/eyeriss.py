@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.machine.cost.estimate import COMPONENTS, estimate
-from hwsim.machine.cost.uncertainty import presets
-from hwsim.machine.description.accelerator import PADS, Accelerator
+from hwsim.machine.cost.uncertainty import calibrations
+from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
 from hwsim.machine.mapping.mapping import derive_mapping
 from hwsim.machine.run import Run
 from tests.validation.golden import read
@@ -40,7 +40,7 @@ def groups() -> tuple[Group, ...]:
     layers = at_bits(layers_of("alexnet", lambda name: name.startswith("conv")), BITS)
     machine = accelerator("eyeriss")
     run = run_of(machine, layers, BATCH)
-    twice = {pad: {"kib": 2 * machine.scratchpads[pad].kib} for pad in PADS}
+    twice = {pad: {"kib": 2 * machine.scratchpads[pad].kib} for pad in SCRATCHPADS}
     roomy = accelerator("eyeriss", scratchpads=twice)
     roomy_run = run_of(roomy, layers, BATCH)
     return (
@@ -51,7 +51,7 @@ def groups() -> tuple[Group, ...]:
         _processing("processing latency, buffer twice as large", golden, roomy_run, [LOSSES] * 5),
         _total("latency with DRAM, buffer twice as large", golden, roomy_run, [*[LOSSES] * 4, MORE_DRAM]),
         _traffic("DRAM traffic, MB", golden, "dram_MB", run, ("dram",), TILES),
-        _traffic("global buffer traffic, MB", golden, "gbuf_MB", run, PADS, FASTEST),
+        _traffic("global buffer traffic, MB", golden, "gbuf_MB", run, SCRATCHPADS, FASTEST),
         _power(golden, run),
     )
 
@@ -90,7 +90,7 @@ def _traffic(what: str, golden: Golden, column: str, run: Run, ports: Sequence[s
 def _active(what: str, golden: Golden, machine: Accelerator, layers: Layers, reason: str) -> Group:
     rows = []
     for row, (_, product) in zip(golden[:-1], layers, strict=True):
-        passes = derive_mapping(machine, product, BATCH).passes
+        passes = derive_mapping(machine, product, BATCH).row_stationary_pass
         assert passes is not None
         near = abs(passes.active / int(row["active_PEs"]) - 1) < 0.1
         why = "" if passes.active == int(row["active_PEs"]) else FASTEST if near else reason
@@ -117,7 +117,7 @@ def _milliwatts(run: Run, part: slice) -> tuple[float, float, float]:
     """Power of some layers by the lowest, the nominal and the highest calibration."""
     seconds = run.cycles[0, part].sum() / run.accelerator.clock_hz
     powers = []
-    for technology in presets():
+    for technology in calibrations():
         components = estimate(run, technology).energy_pj[0, part].sum(axis=0)
         on_chip = sum(components[i] for i, name in enumerate(COMPONENTS) if name != "dram")
         powers.append(float(on_chip / seconds * MILLIWATTS))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import hwsim
-from hwsim.machine.description.accelerator import PADS, Accelerator
+from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
 from hwsim.machine.mapping.mapping import Tiling, derive_mapping
 from hwsim.machine.run import Run
 from hwsim.machine.timing.layer_cycles import time_layer
@@ -109,9 +109,9 @@ def _layers(
 
 def _machine(array: Array) -> Accelerator:
     """The accelerator that the circuit is, with memories that never make it wait and hold every layer whole."""
-    pads = {pad: {"kib": 1 << 16, "banks": 64, "word_bytes": 64} for pad in PADS}
+    pads = {pad: {"kib": 1 << 16, "banks": 64, "word_bytes": 64} for pad in SCRATCHPADS}
     sizes: dict[str, Any] = {"rows": array.rows, "cols": array.cols, "weight_buffers": 1 + array.double}
-    sizes["elastic_depth"] = array.places - 1 if array.places else None
+    sizes["row_fifo_depth"] = array.places - 1 if array.places else None
     dram = {"bandwidth_bytes_per_cycle": 1 << 20, "latency_cycles": 0}
     pe = {"name": "drq" if array.kind == DRQ else "fused"}
     return accelerator("tpu_like", array=sizes, pe=pe, scratchpads=pads, dram=dram)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hwsim.machine.description.accelerator import PADS
+from hwsim.machine.description.accelerator import SCRATCHPADS
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.traffic import product_traffic
@@ -32,7 +32,7 @@ Layer = tuple[dict[str, str], int, dict[str, int], Mapping]
 
 
 def _layers(flow: str) -> Iterator[Layer]:
-    whole = {pad: {"kib": 1 << 16} for pad in PADS}
+    whole = {pad: {"kib": 1 << 16} for pad in SCRATCHPADS}
     array = {"rows": SIZE, "cols": SIZE}
     machine = accelerator("tpu_like", array=array, dataflow=flow, timing="scalesim", scratchpads=whole)
     for row in read("resnet18_scalesim_32x32"):

@@ -109,7 +109,7 @@ def _walked(depth: int) -> Iterator[tuple[int, int]]:
 def _network() -> Group:
     """Array cycles of ResNet-20 at full width over those with regions."""
     codes = pictures(SAMPLES)
-    lock_step, elastic = accelerator("drq"), accelerator("drq", array={"elastic_depth": NETWORK_DEPTH})
+    lock_step, elastic = accelerator("drq"), accelerator("drq", array={"row_fifo_depth": NETWORK_DEPTH})
     wide = _streaming(hwsim.simulate(plain_network(codes, 8), lock_step, codes))
     rows = []
     for per_channel, name in ((False, "one mask for all channels"), (True, "a mask for each channel")):
@@ -139,7 +139,7 @@ def _share(run: Run) -> float:
 SECTION = Section(
     "rows of variable speed",
     """
-What dynamic precision gains depends on how the rows of an array share their speed (`array.elastic_depth`). A
+What dynamic precision gains depends on how the rows of an array share their speed (`array.row_fifo_depth`). A
 product takes 4 cycles at 8x8 bits and 1 at 4x4; masks are random here, p the sensitive share, one seed.
 """,
     groups,

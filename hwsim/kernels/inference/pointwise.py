@@ -337,7 +337,7 @@ def layer_norm(step, x, y, arena, words, floats, images, part, parts):  # type: 
             value = value_at(arena, x, at_x + c)
             total += value
             squares += value * value
-        root = max(integer_root((size * squares - total * total) << step.root_bits), i64(1))
+        root = max(isqrt((size * squares - total * total) << step.root_bits), i64(1))
         for c in range(size):
             centred = (size * value_at(arena, x, at_x + c) - total) << (step.norm_bits + step.root_bits // 2)
             normal = (2 * centred + root) // (2 * root)
@@ -347,7 +347,7 @@ def layer_norm(step, x, y, arena, words, floats, images, part, parts):  # type: 
 
 
 @kernel()
-def integer_root(value):  # type: ignore[no-untyped-def]
+def isqrt(value):  # type: ignore[no-untyped-def]
     """The largest integer whose square is not above `value` (below 2^62)."""
     root = i64(math.sqrt(float(value)))
     while root * root > value:

@@ -6,7 +6,7 @@ Interconnect, control and pads are not modelled, nor is the empty space between 
 from __future__ import annotations
 
 from hwsim.machine.cost.memory_energy import bank, local_share
-from hwsim.machine.description.accelerator import PADS, Accelerator, Local
+from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator, RegisterFile
 from hwsim.machine.technology.tables import LOGIC_LEAKAGE_UW_PER_UM2, operator
 from hwsim.machine.technology.technology import Technology
 from hwsim.registry import build
@@ -26,10 +26,12 @@ def area_um2(accelerator: Accelerator, technology: Technology | None = None) -> 
     per column and one 32-bit adder per lane. Raises BadInput for a scratchpad outside the table.
     """
     technology = technology or build("technology", "nangate45")
-    pads = sum(bank(accelerator, technology, pad, "area_mm2") * accelerator.scratchpads[pad].banks for pad in PADS)
+    pads = sum(
+        bank(accelerator, technology, pad, "area_mm2") * accelerator.scratchpads[pad].banks for pad in SCRATCHPADS
+    )
     return {
         "pe": accelerator.pes * accelerator.pe.silicon().area_um2 * technology.logic_area_factor,
-        "local": local_bits(accelerator) * local_share(technology, "area_mm2") * UM2_PER_MM2,
+        "register_file": local_bits(accelerator) * local_share(technology, "area_mm2") * UM2_PER_MM2,
         "scratchpad": pads * UM2_PER_MM2,
         "vector": _vector_um2(accelerator) * technology.logic_area_factor,
     }
@@ -37,10 +39,12 @@ def area_um2(accelerator: Accelerator, technology: Technology | None = None) -> 
 
 def leakage_uw(accelerator: Accelerator, technology: Technology) -> dict[str, float]:
     """Leakage power of the same components, uW: logic at 25 C and 45 nm (also at other nodes), memories at 350 K."""
-    pads = sum(bank(accelerator, technology, pad, "leakage_mW") * accelerator.scratchpads[pad].banks for pad in PADS)
+    pads = sum(
+        bank(accelerator, technology, pad, "leakage_mW") * accelerator.scratchpads[pad].banks for pad in SCRATCHPADS
+    )
     return {
         "pe": accelerator.pes * accelerator.pe.silicon().leakage_uw,
-        "local": local_bits(accelerator) * local_share(technology, "leakage_mW") * UW_PER_MW,
+        "register_file": local_bits(accelerator) * local_share(technology, "leakage_mW") * UW_PER_MW,
         "scratchpad": pads * UW_PER_MW,
         "vector": _vector_um2(accelerator) * LOGIC_LEAKAGE_UW_PER_UM2,
     }
@@ -48,7 +52,7 @@ def leakage_uw(accelerator: Accelerator, technology: Technology) -> dict[str, fl
 
 def local_bits(accelerator: Accelerator) -> int:
     """Bits of the memories in all PEs; 0 but for row-stationary arrays."""
-    local: Local | None = accelerator.local
+    local: RegisterFile | None = accelerator.register_file
     if local is None:
         return 0
     return accelerator.pes * LOCAL_WORD_BITS * (local.ifmap_words + local.weight_words + local.psum_words)

@@ -12,23 +12,23 @@ from hwsim.errors import HwsimError
 from hwsim.machine.cost import memory_energy
 from hwsim.machine.cost.area import LOCAL_WORD_BITS, area_um2, leakage_uw
 from hwsim.machine.cost.pe_energy import Mode, pe_energy
-from hwsim.machine.description.accelerator import PADS
+from hwsim.machine.description.accelerator import SCRATCHPADS
 from hwsim.machine.run import Run
 from hwsim.machine.technology.tables import operator
 from hwsim.machine.technology.technology import Technology
 
 Floats = NDArray[np.float64]
 
-COMPONENTS = ("pe", "local", "scratchpad", "dram", "vector", "leakage")
+COMPONENTS = ("pe", "register_file", "scratchpad", "dram", "vector", "leakage")
 """Where energy goes: the array, memories inside its PEs (row stationary), the three scratchpads, DRAM,
 pools with requantizers, and standing still."""
 
 DETAILS: Mapping[str, tuple[str, ...]] = {
     "pe": ("pe_clock", "pe_switching", "pe_decode"),
-    "scratchpad": tuple(f"{pad}_{way}" for pad in PADS for way in ("read", "write")),
+    "scratchpad": tuple(f"{pad}_{way}" for pad in SCRATCHPADS for way in ("read", "write")),
     "dram": ("dram_read", "dram_write"),
     "vector": ("pools", "requantization", "region_prediction"),
-    "leakage": ("pe_leakage", "local_leakage", "scratchpad_leakage", "vector_leakage"),
+    "leakage": ("pe_leakage", "register_file_leakage", "scratchpad_leakage", "vector_leakage"),
 }
 """The parts of the components that have any."""
 
@@ -97,7 +97,7 @@ def estimate(run: Run, technology: Technology) -> Cost:
         "pe_clock": pe.clock * (technology.logic_factor / FJ_PER_PJ),
         "pe_switching": pe.switching * (technology.logic_factor / FJ_PER_PJ),
         "pe_decode": _decode_pj(run) * technology.logic_factor,
-        "local": _priced(run, "local_words", LOCAL_WORD_BITS * memory_energy.local_pj_per_bit(technology)),
+        "register_file": _priced(run, "rf_accesses", LOCAL_WORD_BITS * memory_energy.local_pj_per_bit(technology)),
         **_memories_pj(run, technology),
         **_vector_pj(run, technology),
         **_leakage_pj(run, technology),

@@ -55,7 +55,7 @@ def size_to_area(
 def area_of(accelerator: Accelerator, technology: Technology | None = None, what: What = "pe") -> float:
     """The area that `size_to_area` compares, um2."""
     areas = area_um2(accelerator, technology)
-    return areas["pe"] + areas["local"] if what == "pe" else sum(areas.values())
+    return areas["pe"] + areas["register_file"] if what == "pe" else sum(areas.values())
 
 
 def _scaled(shape: tuple[int, int], side: int) -> tuple[int, int]:

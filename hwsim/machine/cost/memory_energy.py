@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwsim.machine.description.accelerator import PADS, Accelerator
+from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
 from hwsim.machine.technology import tables
 from hwsim.machine.technology.sram import NARROWEST_WORD, SMALLEST_BYTES, SramColumn, inside, sram
 from hwsim.machine.technology.tables import KIB
@@ -28,7 +28,7 @@ def pad_pj_per_bit(accelerator: Accelerator, technology: Technology, pad: str, w
 
 def local_pj_per_bit(technology: Technology) -> float:
     """Energy of one bit of a memory inside a PE, read or written: as in reading the smallest memory (assumed)."""
-    own = technology.price("local")
+    own = technology.price("register_file")
     if own is not None:
         return own
     return technology.sram_scale * _smallest(technology, "read_pJ") / (NARROWEST_WORD * 8)
@@ -48,13 +48,13 @@ def dram_pj_per_bit(accelerator: Accelerator, technology: Technology) -> float:
 def notes(accelerator: Accelerator, technology: Technology) -> list[str]:
     """What is assumed or extrapolated about the memories, one sentence each."""
     found = []
-    for pad in PADS:
+    for pad in SCRATCHPADS:
         one = accelerator.scratchpads[pad]
         if not inside(one.kib * KIB / one.banks, one.word_bytes):
             found.append(
                 f"extrapolated: {pad} scratchpad, banks of {one.kib / one.banks:g} KiB are not in CACTI's table"
             )
-    if accelerator.local is not None:
+    if accelerator.register_file is not None:
         found.append("assumed: memories inside the PEs cost per bit what the smallest scratchpad does")
     source = tables.dram_source(accelerator.dram.kind)
     if source.startswith("assumed") and technology.price("dram") is None:
@@ -63,7 +63,7 @@ def notes(accelerator: Accelerator, technology: Technology) -> list[str]:
 
 
 def _smallest(technology: Technology, column: SramColumn) -> float:
-    return _memory(technology, column, SMALLEST_BYTES, NARROWEST_WORD, "local")
+    return _memory(technology, column, SMALLEST_BYTES, NARROWEST_WORD, "register_file")
 
 
 def _memory(technology: Technology, column: SramColumn, size_bytes: float, word_bytes: int, where: str) -> float:

@@ -40,7 +40,7 @@ class PeEnergy:
 def pe_energy(run: Run, technology: Technology) -> PeEnergy:
     """What the array spends: by `run.activity` in the layers that were watched, else static.
 
-    A PE that the activity table describes (`plain_widths`) switches
+    A PE that the activity table describes (`baseline_widths`) switches
     k_pp HD(a) popcount(w) + k_ps (HD(psum in) + HD(psum out)). Any other PE switches its static energy
     times a data factor: what the same toggles cost a plain PE of these widths, over that PE's static
     energy. That factor is an assumption.
@@ -91,9 +91,9 @@ def _products(run: Run, layer: int) -> list[_Products]:
         pairs.append(("macs_low", precision.low_bits, precision.low_bits))
     found = []
     for event, a_bits, w_bits in pairs:
-        own = pe.plain_widths(a_bits, w_bits)
+        own = pe.baseline_widths(a_bits, w_bits)
         widths = own or (w_bits, a_bits, w_bits + a_bits + PSUM_HEADROOM)
-        found.append(_Products(run.event(event)[:, layer], pe.mac_fj(a_bits, w_bits), widths, own is not None))
+        found.append(_Products(run.event(event)[:, layer], pe.mac_energy_fj(a_bits, w_bits), widths, own is not None))
     return found
 
 

@@ -32,7 +32,7 @@ class Interval:
 
 
 @dataclass(frozen=True, eq=False)
-class Band:
+class EnergyRange:
     """Mean energy per sample of one run by several technologies, the nominal one first.
 
     energy_pj float64 [technology, component], in the order of COMPONENTS.
@@ -56,19 +56,19 @@ class Band:
         """Energy of one of COMPONENTS, pJ."""
         return _interval(self.energy_pj[:, COMPONENTS.index(name)])
 
-    def relative_to(self, baseline: Band) -> Interval:
+    def relative_to(self, baseline: EnergyRange) -> Interval:
         """Energy over that of `baseline`, preset by preset; raises HwsimError when the presets differ."""
         _check_same(self, baseline)
         return _interval(self.totals_pj / baseline.totals_pj)
 
 
-def presets(technology: Technology | None = None) -> tuple[Technology, ...]:
+def calibrations(technology: Technology | None = None) -> tuple[Technology, ...]:
     """`technology` (nangate45 when not given) itself, then with each calibration of logic and of scratchpads.
 
     What else it sets, such as its node, cells and own prices, stays. At another node than 45 nm the
     calibrations keep the supply of `technology`, since theirs are those of 45 nm.
 
-    >>> [made.label for made in presets()[:3]]
+    >>> [made.label for made in calibrations()[:3]]
     ['nangate45', 'nangate45, sram_write as_read', 'nangate45, sram_scale 3.0']
     """
     nominal = technology or build("technology", "nangate45")
@@ -83,16 +83,16 @@ def presets(technology: Technology | None = None) -> tuple[Technology, ...]:
     return tuple(dict.fromkeys(made))
 
 
-def estimate_band(run: Run, technologies: Sequence[Technology] | None = None) -> Band:
-    """Price `run` by each of `technologies` (the nominal one first; `presets()` when not given)."""
-    chosen = presets() if technologies is None else tuple(technologies)
+def estimate_range(run: Run, technologies: Sequence[Technology] | None = None) -> EnergyRange:
+    """Price `run` by each of `technologies` (the nominal one first; `calibrations()` when not given)."""
+    chosen = calibrations() if technologies is None else tuple(technologies)
     if not chosen:
         raise BadInput("technologies", "none", "one or more")
     by_component = [estimate(run, technology).energy_pj.sum(axis=1).mean(axis=0) for technology in chosen]
-    return Band(chosen, np.stack(by_component))
+    return EnergyRange(chosen, np.stack(by_component))
 
 
-def compare(a: Band, b: Band) -> Literal["a", "b", "undecided"]:
+def compare(a: EnergyRange, b: EnergyRange) -> Literal["a", "b", "undecided"]:
     """Which of two takes less energy: "a" or "b" when no preset says the opposite, else "undecided".
 
     Raises HwsimError when the two were priced by different presets.
@@ -118,7 +118,7 @@ class Place:
         return self.best == self.worst
 
 
-def rank(bands: Mapping[str, Band]) -> dict[str, Place]:
+def rank(bands: Mapping[str, EnergyRange]) -> dict[str, Place]:
     """The place of each design by energy, in the order of the nominal preset; equal ones share a place.
 
     Raises HwsimError when they were priced by different presets.
@@ -133,7 +133,7 @@ def rank(bands: Mapping[str, Band]) -> dict[str, Place]:
     return dict(sorted(zip(bands, found, strict=True), key=lambda item: item[1].nominal))
 
 
-def _check_same(a: Band, b: Band) -> None:
+def _check_same(a: EnergyRange, b: EnergyRange) -> None:
     if a.technologies != b.technologies:
         ours, theirs = ("; ".join(made.label for made in band.technologies) for band in (a, b))
         raise HwsimError(f"band: priced by {ours}, but the other by {theirs}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwsim.machine.dataflow.row_stationary import Pass
-from hwsim.machine.description.accelerator import PADS, Accelerator
+from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
 from hwsim.machine.pe.base import Rate
 from hwsim.network.product import Product
 
@@ -32,26 +32,34 @@ class Ports:
 def ports_of(accelerator: Accelerator, product: Product, rate: Rate, passes: Pass | None, batch: int = 1) -> Ports:
     """What the ports allow for `batch` samples of `product`; the widest fold decides for all of its folds."""
     if accelerator.timing != "rtl":
-        return Ports(rate.steps)
+        return Ports(rate.interval)
     if passes is not None:
         return Ports(passes.steps, slow=passes.slow, pass_load=passes.weight_load)
     rows, cols = accelerator.array.rows, accelerator.array.cols
-    depth = min(product.reduction, rows * rate.lanes)
+    depth = min(product.reduction, rows * rate.products)
     pixels = product.pixels * batch
     across = min(pixels if accelerator.dataflow == "is" else product.filters, cols)
-    sums = accelerator.psum_bits * 2 if product.reduction > rows * rate.lanes else product.out_bits  # read, add, write
+    sums = (
+        accelerator.psum_bits * 2 if product.reduction > rows * rate.products else product.out_bits
+    )  # read, add, write
     weights, inputs = product.stored_w_bits, product.a_bits
     match accelerator.dataflow:
         case "ws":
-            wanted, load = {"ifmap": depth * inputs, "ofmap": across * sums}, {"weight": across * rate.lanes * weights}
+            wanted, load = (
+                {"ifmap": depth * inputs, "ofmap": across * sums},
+                {"weight": across * rate.products * weights},
+            )
         case "is":
-            wanted, load = {"weight": depth * weights, "ofmap": across * sums}, {"ifmap": across * rate.lanes * inputs}
+            wanted, load = (
+                {"weight": depth * weights, "ofmap": across * sums},
+                {"ifmap": across * rate.products * inputs},
+            )
         case _:
-            down, lanes = min(pixels, rows), min(product.reduction, rate.lanes)
+            down, lanes = min(pixels, rows), min(product.reduction, rate.products)
             wanted, load = {"ifmap": down * lanes * inputs, "weight": across * lanes * weights}, {}
     need = {pad: _cycles(accelerator, pad, bits) for pad, bits in wanted.items()}
-    steps = max(rate.steps, *need.values())
-    slow = next((pad for pad in PADS if need.get(pad, 0) == steps > rate.steps), "")
+    steps = max(rate.interval, *need.values())
+    slow = next((pad for pad in SCRATCHPADS if need.get(pad, 0) == steps > rate.interval), "")
     if accelerator.dataflow == "os":
         drain, drain_cut = (across * bits for bits in (product.out_bits, 2 * accelerator.psum_bits))
         return Ports(

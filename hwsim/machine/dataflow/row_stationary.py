@@ -52,7 +52,7 @@ def derive_pass(accelerator: Accelerator, product: Product, batch: int) -> Pass:
     scratchpads hold are tried, each with as many filters per PE as they hold, or these shared out evenly among the
     passes. Raises Infeasible when the kernel has more rows than the array, or when nothing fits.
     """
-    local = accelerator.local
+    local = accelerator.register_file
     assert local is not None
     window = product.window or Window(product.pixels, 1, Geometry())
     kernel_h, kernel_w = window.geometry.kernel
@@ -62,15 +62,15 @@ def derive_pass(accelerator: Accelerator, product: Product, batch: int) -> Pass:
         holds = min(local.ifmap_words, local.weight_words)
         raise Infeasible(f"a kernel of {kernel_w} columns in PEs that hold {holds} words")
     rate = accelerator.pe.rate(product.a_bits, product.w_bits)
-    if rate.lanes != 1:
-        raise Infeasible(f"dataflow rs needs a PE with one product at a time, not {rate.lanes}")
+    if rate.products != 1:
+        raise Infeasible(f"dataflow rs needs a PE with one product at a time, not {rate.products}")
     channels = product.reduction // window.taps
     best: tuple[tuple[int, int, int], Pass] | None = None
     for rows in reversed(_sizes(window.output[0])):
         sets = _sets(accelerator, kernel_h, rows)
         for channel_sets, filter_sets in _shares(sets, channels, product.filters):
             turns = -(-channels // channel_sets) * -(-product.filters // filter_sets)
-            if best and -(-window.output[0] // rows) * window.output[1] * turns * kernel_w * rate.steps > best[0][0]:
+            if best and -(-window.output[0] // rows) * window.output[1] * turns * kernel_w * rate.interval > best[0][0]:
                 continue  # however the turns are shared out among passes
             for q in _sizes(-(-channels // channel_sets)):
                 most = _most_filters(accelerator, window, product, rows, q * channel_sets) // filter_sets
@@ -79,7 +79,9 @@ def derive_pass(accelerator: Accelerator, product: Product, batch: int) -> Pass:
                     continue
                 needed = -(-product.filters // filter_sets)
                 for p in {min(most, needed), _even(needed, most)}:
-                    one = _one_pass(accelerator, window, rate.steps, rows, (p, filter_sets), (q, channel_sets), batch)
+                    one = _one_pass(
+                        accelerator, window, rate.interval, rows, (p, filter_sets), (q, channel_sets), batch
+                    )
                     value = (_cycles(one, window, product, channels), -rows, -one.active)
                     if best is None or value < best[0]:
                         best = value, one
@@ -125,7 +127,7 @@ def _one_pass(
     channels: tuple[int, int],
     batch: int,
 ) -> Pass:
-    local = accelerator.local
+    local = accelerator.register_file
     assert local is not None
     (p, t), (q, r) = filters, channels
     (kernel_h, kernel_w), stride_w = window.geometry.kernel, window.geometry.stride[1]

@@ -21,13 +21,13 @@ from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.machine.description.units import hertz
 from hwsim.machine.pe.base import PE
 from hwsim.machine.technology.tables import KIB, dram_pj_per_bit
-from hwsim.registry import Choice, Record
+from hwsim.registry import Configurable, Record
 
-PADS = ("ifmap", "weight", "ofmap")
+SCRATCHPADS = ("ifmap", "weight", "ofmap")
 """The scratchpads, in the order in which a stall is laid to them when several are to blame."""
 
 
-class Array(Choice):
+class Array(Configurable):
     """The grid of PEs."""
 
     rows: int = Field(
@@ -37,7 +37,7 @@ class Array(Choice):
     weight_buffers: Literal[1, 2] = Field(
         1, description="2: PEs take the stationary operand of the next fold while this one streams (ws, is)"
     )
-    elastic_depth: int | None = Field(
+    row_fifo_depth: int | None = Field(
         None,
         ge=0,
         le=1024,
@@ -45,7 +45,7 @@ class Array(Choice):
     )
 
 
-class Scratchpad(Choice):
+class Scratchpad(Configurable):
     """One on-chip buffer; it is double buffered, so half of it is usable for one tile."""
 
     kib: int = Field(ge=1, le=1 << 20, description="size, KiB")
@@ -63,7 +63,7 @@ class Scratchpad(Choice):
         return self.banks * self.word_bytes * 8
 
 
-class Scratchpads(Choice):
+class Scratchpads(Configurable):
     """The three on-chip buffers."""
 
     ifmap: Scratchpad = Field(description="input activations")
@@ -75,7 +75,7 @@ class Scratchpads(Choice):
         return pad
 
 
-class Dram(Choice):
+class Dram(Configurable):
     """The port to the off-chip memory."""
 
     kind: str = Field(description="kind of memory: sets the energy per bit")
@@ -90,13 +90,13 @@ class Dram(Choice):
         return kind
 
 
-class Vector(Choice):
+class Vector(Configurable):
     """The unit that pools, adds and normalizes."""
 
     lanes: int = Field(ge=1, description="operands taken per cycle")
 
 
-class Local(Choice):
+class RegisterFile(Configurable):
     """What each PE of a row-stationary array keeps, and what the network to the PEs carries per cycle."""
 
     ifmap_words: int = Field(ge=1, description="input activations in one PE")
@@ -107,7 +107,7 @@ class Local(Choice):
     psum_words_per_cycle: int = Field(ge=1, description="partial sums sent to, and taken from, the array")
 
 
-class Accelerator(Choice):
+class Accelerator(Configurable):
     """An array of PEs with its memories. Fields without a default are required: a file in `accel_models` gives them.
 
     `timing` names the convention of the cycle counts: `rtl` is what the circuit of `accel_models/rtl`
@@ -120,8 +120,8 @@ class Accelerator(Choice):
         description="what stays in the PEs: ws weights, os outputs, is inputs, rs rows of all three (Eyeriss)"
     )
     timing: Literal["rtl", "scalesim", "stonne"] = Field("rtl", description="convention of the cycle counts")
-    mapping: Literal["traffic", "latency"] = Field(
-        "traffic", description="what the tiles of a layer are chosen for: fewest bits over DRAM, or fewest cycles"
+    optimize: Literal["dram_traffic", "latency"] = Field(
+        "dram_traffic", description="what the tiles of a layer are chosen for: fewest bits over DRAM, or fewest cycles"
     )
     clock: str = Field(description='clock with its unit, such as "700 MHz"')
     psum_bits: Literal[16, 24, 32, 48] = Field(32, description="width of a partial sum in the ofmap scratchpad")
@@ -130,7 +130,7 @@ class Accelerator(Choice):
     scratchpads: Scratchpads
     dram: Dram
     vector: Vector
-    local: Local | None = Field(None, description="memories inside the PEs, for dataflow rs only")
+    register_file: RegisterFile | None = Field(None, description="memories inside the PEs, for dataflow rs only")
 
     @field_validator("clock", mode="before")
     @classmethod
@@ -151,16 +151,18 @@ class Accelerator(Choice):
 
     @model_validator(mode="after")
     def _consistent(self) -> Accelerator:
-        if (self.local is not None) != (self.dataflow == "rs"):
-            given = "nothing" if self.local is None else f"a table, but dataflow {self.dataflow}"
-            raise BadInput("accelerator.local", given, "memories inside the PEs, with dataflow rs and only there")
+        if (self.register_file is not None) != (self.dataflow == "rs"):
+            given = "nothing" if self.register_file is None else f"a table, but dataflow {self.dataflow}"
+            raise BadInput(
+                "accelerator.register_file", given, "memories inside the PEs, with dataflow rs and only there"
+            )
         profiles = {"ws": ("rtl", "scalesim"), "is": ("rtl", "scalesim"), "rs": ("rtl",)}
         allowed = profiles.get(self.dataflow, ("rtl", "scalesim", "stonne"))
         if self.timing not in allowed:
             raise BadInput("accelerator.timing", self.timing, f"{', '.join(allowed)} with dataflow {self.dataflow}")
-        if self.array.elastic_depth is not None and self.dataflow not in ("ws", "os"):
+        if self.array.row_fifo_depth is not None and self.dataflow not in ("ws", "os"):
             raise BadInput(
-                "accelerator.array.elastic_depth", self.array.elastic_depth, "none, unless dataflow ws or os"
+                "accelerator.array.row_fifo_depth", self.array.row_fifo_depth, "none, unless dataflow ws or os"
             )
         return self
 
@@ -198,9 +200,9 @@ class Accelerator(Choice):
             found.append(f"timing {self.timing}: scratchpads, DRAM and weight_buffers do not affect the cycles")
         elif self.array.weight_buffers == 2 and self.dataflow in ("os", "rs"):
             found.append(f"dataflow {self.dataflow}: weight_buffers does not affect the cycles")
-        if self.array.elastic_depth is not None and not (self.pe.regions or self.pe.value_dependent):
+        if self.array.row_fifo_depth is not None and not (self.pe.regions or self.pe.value_dependent):
             found.append(
-                f"PE {self.pe.name}: elastic_depth does not affect the cycles, which do not depend on the data"
+                f"PE {self.pe.name}: row_fifo_depth does not affect the cycles, which do not depend on the data"
             )
         return found
 

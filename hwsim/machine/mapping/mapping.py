@@ -64,11 +64,11 @@ class Mapping:
     rate: Rate
     fold: Fold
     ports: Ports
-    passes: Pass | None
+    row_stationary_pass: Pass | None
     tiling: Tiling
     tiles: NDArray[np.void]
     totals: Table[str, int]
-    late: int = 0
+    drain_stall_cycles: int = 0
 
 
 @lru_cache(maxsize=256)
@@ -149,9 +149,9 @@ def _array(
     rows, cols = accelerator.array.rows, accelerator.array.cols
     deep = product.reduction  # a grain that nothing exceeds
     grains = {
-        "ws": (1, cols, rows * rate.lanes),
+        "ws": (1, cols, rows * rate.products),
         "os": (rows, cols, deep),
-        "is": (cols, product.filters, rows * rate.lanes),
+        "is": (cols, product.filters, rows * rate.products),
     }
     m_grain, n_grain, k_grain = (
         (passes.rows, passes.filters, passes.channels) if passes else grains[accelerator.dataflow]
@@ -165,7 +165,7 @@ def _array(
         k_grain,
         passes.filter_sets if passes else 1,
         passes.channel_sets if passes else 1,
-        rate.lanes,
+        rate.products,
         ports.steps,
         0 if fold.period else fold.fill_drain + fold.load * ports.load + ports.pass_load + rows * (ports.drain - 1),
         rows * (ports.drain_cut - ports.drain),
@@ -178,7 +178,7 @@ def _array(
         accelerator.psum_bits,
         accelerator.dram.bandwidth_bytes_per_cycle * 8,
         accelerator.dram.latency_cycles,
-        accelerator.mapping == "latency",
+        accelerator.optimize == "latency",
     )
     return record
 
@@ -302,7 +302,7 @@ def _name(accelerator: Accelerator) -> str:
 
 
 def _pes_with_regions() -> list[str]:
-    return [name for name, record in family("pe").items() if getattr(record.make, "regions", False)]
+    return [name for name, record in family("pe").items() if getattr(record.factory, "regions", False)]
 
 
 def _accelerators_with_regions() -> list[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hwsim.machine.pe.base import PE
 
 
-def nearest(pe: PE, able: Callable[[PE], bool], a_bits: int, w_bits: int) -> PE | None:
+def suggest_pe(pe: PE, able: Callable[[PE], bool], a_bits: int, w_bits: int) -> PE | None:
     """The PE for which `able` holds that is nearest to `pe`; None where there is none.
 
     First the same family with other parameters, the smallest change first. Then, of every other
@@ -37,7 +37,7 @@ def _default_first(name: str) -> Iterator[PE]:
     yield from default.variants()
 
 
-def written(pe: PE, instead_of: PE) -> str:
+def as_toml(pe: PE, instead_of: PE) -> str:
     """How `pe` is chosen in a TOML file: its name, and what is not as by default or as in the other one.
 
     >>> from hwsim.machine.pe.fixed import Fixed

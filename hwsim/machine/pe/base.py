@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hwsim.errors import Infeasible
 from hwsim.formats import Format, Kind
-from hwsim.machine.mapping.pe_suggestions import nearest, written
-from hwsim.machine.technology.tables import Silicon
-from hwsim.registry import Choice
+from hwsim.machine.mapping.pe_suggestions import as_toml, suggest_pe
+from hwsim.machine.technology.tables import PhysicalCost
+from hwsim.registry import Configurable
 
 WIDEST = 16
 """Widest operand that any PE here multiplies."""
@@ -24,11 +24,11 @@ WIDEST = 16
 class Rate:
     """How fast a PE multiplies: `lanes` products along the reduction every `steps` cycles."""
 
-    lanes: int
-    steps: int
+    products: int
+    interval: int
 
 
-class PE(Choice):
+class PE(Configurable):
     """Base of all processing elements.
 
     A new one is a registered class with a field `name` (its own registry name, so that a dumped
@@ -52,7 +52,7 @@ class PE(Choice):
     def rate(self, a_bits: int, w_bits: int) -> Rate:
         """Lanes and steps for these operand widths; raises Infeasible when this PE cannot multiply them.
 
-        Where steps depend on values (`weight_steps`) these are the most that any values take.
+        Where steps depend on values (`weight_cycles`) these are the most that any values take.
         """
 
     @property
@@ -61,11 +61,11 @@ class PE(Choice):
         """Largest number of weight bits that one PE holds at a time."""
 
     @abstractmethod
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """Area, leakage and clock energy of one PE (45 nm, 1.1 V)."""
 
     @abstractmethod
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """Energy that one MAC switches, clock excluded, in fJ (45 nm, 1.1 V, operands of a real network)."""
 
     def variants(self) -> Iterator[PE]:
@@ -89,14 +89,14 @@ class PE(Choice):
     def area_time(self, a_bits: int, w_bits: int) -> float:
         """Silicon times cycles per product when no value is known, um2: what PEs that can are compared by."""
         rate = self.rate(a_bits, w_bits)
-        return self.silicon().area_um2 * rate.steps / rate.lanes
+        return self.silicon().area_um2 * rate.interval / rate.products
 
     def refuse(self, a_bits: int, w_bits: int) -> None:
         """Raise Infeasible, naming the nearest PE that can, unless this one multiplies these widths."""
         if self.multiplies(a_bits, w_bits):
             return
-        able = nearest(self, lambda pe: pe.multiplies(a_bits, w_bits), a_bits, w_bits)
-        advice = f"{written(able, self)} can" if able else f"no PE can: they multiply 1 to {WIDEST} bits"
+        able = suggest_pe(self, lambda pe: pe.multiplies(a_bits, w_bits), a_bits, w_bits)
+        advice = f"{as_toml(able, self)} can" if able else f"no PE can: they multiply 1 to {WIDEST} bits"
         raise Infeasible(
             f"PE {self.name!r} multiplies {'1 bit' if self.widest == 1 else f'1 to {self.widest} bits'}, "
             f"not {a_bits}-bit activations by {w_bits}-bit weights; {advice}"
@@ -108,8 +108,8 @@ class PE(Choice):
             return
         if Kind.CODEBOOK not in (a_format.kind, w_format.kind):
             self.refuse(a_format.bits, w_format.bits)
-        able = nearest(self, lambda pe: pe.takes(a_format, w_format), a_format.bits, w_format.bits)
-        advice = [f"{written(able, self)} can"] if able else []
+        able = suggest_pe(self, lambda pe: pe.takes(a_format, w_format), a_format.bits, w_format.bits)
+        advice = [f"{as_toml(able, self)} can"] if able else []
         if w_format.kind is Kind.CODEBOOK:
             advice.append("or store the decoded weights as plain codes" if able else "store the decoded weights")
         given = f"activations of {a_format} by weights of {w_format}"
@@ -117,27 +117,27 @@ class PE(Choice):
 
     @property
     def value_dependent(self) -> bool:
-        """Whether `code_steps`, `weight_steps` or `outlier_codes` has an answer, so that cycles depend on values."""
+        """Whether `activation_cycles`, `weight_cycles` or `outlier_codes` has an answer, so that cycles depend on values."""
         return False
 
     @property
-    def rows_that_share(self) -> int:
+    def rows_per_group(self) -> int:
         """Neighbouring rows that all take the steps of the slowest of their activations."""
         return 1
 
-    def code_steps(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16] | None:
+    def activation_cycles(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16] | None:
         """Cycles that each activation takes by its value, where they differ; None where all take those of `rate`.
 
         `values` are decoded activations, int64 of any shape; the result has the same shape and lies
-        in 0 to `rate(a_bits, w_bits).steps` (16 bits wide, because Loom takes 256 steps at 16x16).
+        in 0 to `rate(a_bits, w_bits).interval` (16 bits wide, because Loom takes 256 steps at 16x16).
         """
         return None
 
-    def weight_steps(self, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint8] | None:
+    def weight_cycles(self, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint8] | None:
         """Cycles of each filter group at each reduction index, where weight values decide; None elsewhere.
 
         `values` are the decoded weights of one fold, int64 [filters, reduction]; the result is
-        [groups, reduction], a group being neighbouring filters. None of them exceeds `rate(..).steps`.
+        [groups, reduction], a group being neighbouring filters. None of them exceeds `rate(..).interval`.
         """
         return None
 
@@ -156,7 +156,7 @@ class PE(Choice):
         """Energy of looking up one codebook weight, once per weight loaded into a PE, in fJ; 0 without a table."""
         return 0.0
 
-    def plain_widths(self, a_bits: int, w_bits: int) -> tuple[int, int, int] | None:
+    def baseline_widths(self, a_bits: int, w_bits: int) -> tuple[int, int, int] | None:
         """Weight, activation and partial-sum bits of the plain weight-stationary MAC that this PE is, or None.
 
         Names the row of the activity model that describes the PE; the table has only measured widths.

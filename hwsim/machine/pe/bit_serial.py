@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.technology.tables import PSUM_BIT_UM2, Silicon, assumed_silicon, fitted_cell
+from hwsim.machine.technology.tables import PSUM_BIT_UM2, PhysicalCost, assumed_cost, fitted_cell
 from hwsim.registry import register
 
 
@@ -38,8 +38,8 @@ class BitSerial(PE):
     `w_step` x `a_step` bits does by the fit, and the partial sum has 2 max_bits + 8 bits.
 
     >>> BitSerial().rate(5, 8)
-    Rate(lanes=1, steps=5)
-    >>> BitSerial(dynamic_group=8).code_steps(8, 8, np.array([0, 1, 5, -4, 255])).tolist()
+    Rate(products=1, interval=5)
+    >>> BitSerial(dynamic_group=8).activation_cycles(8, 8, np.array([0, 1, 5, -4, 255])).tolist()
     [1, 1, 3, 3, 8]
     """
 
@@ -66,16 +66,16 @@ class BitSerial(PE):
         """One weight of the widest kind."""
         return self.max_bits
 
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """A plain PE of one step's width, with the partial sum of a whole product."""
         psum = 2 * self.max_bits + 8
         narrow = self.w_step + self.a_step + 8
         area = fitted_cell(self.w_step, self.a_step).silicon.area_um2 + PSUM_BIT_UM2 * (psum - narrow)
-        return assumed_silicon(area, self.w_step + self.a_step + psum)
+        return assumed_cost(area, self.w_step + self.a_step + psum)
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """Steps times the switching of one step."""
-        return self.rate(a_bits, w_bits).steps * fitted_cell(self.w_step, self.a_step).switching_fj
+        return self.rate(a_bits, w_bits).interval * fitted_cell(self.w_step, self.a_step).switching_fj
 
     def variants(self) -> Iterator[PE]:
         """A wider partial sum."""
@@ -88,13 +88,13 @@ class BitSerial(PE):
         return self.dynamic_group > 0
 
     @property
-    def rows_that_share(self) -> int:
+    def rows_per_group(self) -> int:
         """The `dynamic_group`."""
         return max(1, self.dynamic_group)
 
-    def code_steps(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16] | None:
+    def activation_cycles(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16] | None:
         """Steps of each activation alone with `dynamic_group`, else None; the groups share them over the rows."""
-        full = self.rate(a_bits, w_bits).steps
+        full = self.rate(a_bits, w_bits).interval
         if not self.dynamic_group:
             return None
         pieces = np.maximum(-(-significant_bits(values) // self.a_step), 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from hwsim.machine.pe.base import PE, Rate
-from hwsim.machine.technology.tables import Cell, Silicon, measured_cell
+from hwsim.machine.technology.tables import MeasuredPE, PhysicalCost, measured_cell
 from hwsim.registry import register
 
 NATIVE = 4
@@ -23,7 +23,7 @@ class Drq(PE):
     upper figure. At 8x4 and 4x8 the energy per step is taken halfway: our assumption.
 
     >>> Drq().rate(8, 8), Drq().rate(4, 4)
-    (Rate(lanes=1, steps=4), Rate(lanes=1, steps=1))
+    (Rate(products=1, interval=4), Rate(products=1, interval=1))
     """
 
     name: Literal["drq"] = "drq"
@@ -44,18 +44,18 @@ class Drq(PE):
         """A full weight and its low twin."""
         return MEASURED + NATIVE
 
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """The 4-bit serial PE with a 24-bit accumulator."""
         return _measured(4).silicon
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """Steps times the switching of one step."""
-        steps = self.rate(a_bits, w_bits).steps
+        steps = self.rate(a_bits, w_bits).interval
         narrow, wide = _measured(4).switching_fj, _measured(8).switching_fj / 4
         return {1: narrow, 2: narrow + wide, 4: 4 * wide}[steps]
 
 
-def _measured(bits: int) -> Cell:
+def _measured(bits: int) -> MeasuredPE:
     cell = measured_cell("drq_4b_serial", bits, bits)
     assert cell is not None
     return cell

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.technology.tables import Silicon, plain_cell
+from hwsim.machine.technology.tables import PhysicalCost, plain_cell
 from hwsim.registry import register
 
 
@@ -27,8 +27,8 @@ class Fixed(PE):
     counted in area and energy: our assumption.
 
     >>> Fixed().rate(4, 4)
-    Rate(lanes=1, steps=1)
-    >>> Fixed(skip_zeros=True).code_steps(8, 8, np.array([0, 3, -1])).tolist()
+    Rate(products=1, interval=1)
+    >>> Fixed(skip_zeros=True).activation_cycles(8, 8, np.array([0, 3, -1])).tolist()
     [0, 1, 1]
     """
 
@@ -51,11 +51,11 @@ class Fixed(PE):
         """One weight."""
         return self.max_bits
 
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """The plain PE with a partial sum of 2 max_bits + 8 bits."""
         return plain_cell(self.max_bits, self.max_bits).silicon
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """The same for all widths that fit."""
         self.refuse(a_bits, w_bits)
         return plain_cell(self.max_bits, self.max_bits).switching_fj
@@ -70,12 +70,12 @@ class Fixed(PE):
         """With `skip_zeros`."""
         return self.skip_zeros
 
-    def code_steps(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16] | None:
+    def activation_cycles(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16] | None:
         """No cycle for zeros with `skip_zeros`, else None."""
         self.refuse(a_bits, w_bits)
         return (values != 0).astype(np.uint16) if self.skip_zeros else None
 
-    def plain_widths(self, a_bits: int, w_bits: int) -> tuple[int, int, int]:
+    def baseline_widths(self, a_bits: int, w_bits: int) -> tuple[int, int, int]:
         """Its own multiplier, with a partial sum of 2 max_bits + 8 bits."""
         self.refuse(a_bits, w_bits)
         return self.max_bits, self.max_bits, 2 * self.max_bits + 8

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.technology.tables import Cell, Silicon, measured_cell
+from hwsim.machine.technology.tables import MeasuredPE, PhysicalCost, measured_cell
 from hwsim.registry import register
 
 BRICKS = 16
@@ -28,7 +28,7 @@ class Fused(PE):
     that every further pass costs as much as one at 8x8.
 
     >>> Fused().rate(4, 2), Fused().rate(3, 5), Fused().rate(16, 16)
-    (Rate(lanes=8, steps=1), Rate(lanes=2, steps=1), Rate(lanes=1, steps=4))
+    (Rate(products=8, interval=1), Rate(products=2, interval=1), Rate(products=1, interval=4))
     """
 
     name: Literal["fused"] = "fused"
@@ -49,22 +49,22 @@ class Fused(PE):
         """Sixteen 2-bit weights."""
         return BRICKS * BRICK_BITS
 
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """The sixteen bricks with a 32-bit partial sum."""
         return _measured(8).silicon
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """The energy of one pass at this number of lanes, shared by its lanes, times the passes."""
         rate = self.rate(a_bits, w_bits)
-        below, above = {1: (8, 8), 2: (8, 4), 4: (4, 4), 8: (4, 2), 16: (2, 2)}[rate.lanes]
-        return (_pass_fj(below) + _pass_fj(above)) / 2 / rate.lanes * rate.steps
+        below, above = {1: (8, 8), 2: (8, 4), 4: (4, 4), 8: (4, 2), 16: (2, 2)}[rate.products]
+        return (_pass_fj(below) + _pass_fj(above)) / 2 / rate.products * rate.interval
 
 
 def _up(bits: int) -> int:
     return max(BRICK_BITS, 1 << math.ceil(math.log2(bits)))
 
 
-def _measured(bits: int) -> Cell:
+def _measured(bits: int) -> MeasuredPE:
     cell = measured_cell("fuse16brick", bits, bits)
     assert cell is not None
     return cell

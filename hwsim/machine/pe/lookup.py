@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hwsim.formats import Format, Kind
 from hwsim.machine.pe.base import PE, Rate
-from hwsim.machine.technology.tables import Silicon, assumed_silicon, plain_cell
+from hwsim.machine.technology.tables import PhysicalCost, assumed_cost, plain_cell
 from hwsim.registry import register
 
 MAX_CODE_BITS = 8
@@ -35,7 +35,7 @@ class Lookup(PE):
     >>> from hwsim.formats import Format, Kind
     >>> book = Format(2, kind=Kind.CODEBOOK, table=(-90, -7, 7, 90))
     >>> Lookup().takes(Format(8), book), Lookup().rate(8, 2)
-    (True, Rate(lanes=1, steps=1))
+    (True, Rate(products=1, interval=1))
     """
 
     name: Literal["lookup"] = "lookup"
@@ -67,14 +67,14 @@ class Lookup(PE):
         """One decoded weight."""
         return self.max_bits
 
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """The plain PE and its share of the table."""
         plain = plain_cell(self.max_bits, self.max_bits).silicon
         table = 2 * REGISTER_BIT_UM2 * self.max_bits * (1 << self.code_bits) / self.pes_per_table
-        leakage = plain.leakage_uw + assumed_silicon(table, 0).leakage_uw
-        return Silicon(plain.area_um2 + table, leakage, plain.clock_fj)
+        leakage = plain.leakage_uw + assumed_cost(table, 0).leakage_uw
+        return PhysicalCost(plain.area_um2 + table, leakage, plain.clock_fj)
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """The multiplier's, the same for all widths that fit; a lookup is not in it (`decode_fj`)."""
         self.refuse(a_bits, w_bits)
         return plain_cell(self.max_bits, self.max_bits).switching_fj

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP, PSUM_BIT_UM2, Silicon, assumed_silicon, plain_cell
+from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP, PSUM_BIT_UM2, PhysicalCost, assumed_cost, plain_cell
 from hwsim.registry import register
 
 NATIVE = 4
@@ -27,7 +27,7 @@ class Outlier(PE):
     """A 4-bit lane; operands beyond 4 bits are outliers and cost more only where they are many.
 
     Weights: `lanes` neighbouring filters share one spare MAC, so that one outlier weight among them
-    costs nothing; with more, they take ceil(w / 4) cycles at this reduction index (`weight_steps`).
+    costs nothing; with more, they take ceil(w / 4) cycles at this reduction index (`weight_cycles`).
     `rate` is that upper bound for the lanes. Activations: outliers go to separate high-precision MACs which add
     into the same partial sums, while their lanes go on (`outlier_codes`, `outlier_cycles`); a layer
     takes the longer of the two.
@@ -42,8 +42,8 @@ class Outlier(PE):
     were always busy, which holds for about one outlier in 16.
 
     >>> Outlier().rate(16, 4), Outlier().rate(4, 8)
-    (Rate(lanes=1, steps=1), Rate(lanes=1, steps=2))
-    >>> Outlier(lanes=2).weight_steps(8, np.array([[7, 99, 99], [7, 0, -9]])).tolist()
+    (Rate(products=1, interval=1), Rate(products=1, interval=2))
+    >>> Outlier(lanes=2).weight_cycles(8, np.array([[7, 99, 99], [7, 0, -9]])).tolist()
     [[1, 1, 2]]
     """
 
@@ -63,7 +63,7 @@ class Outlier(PE):
 
     def area_time(self, a_bits: int, w_bits: int) -> float:
         """As if every activation beyond 4 bits were an outlier, so that their MACs set the pace."""
-        steps = self.rate(a_bits, w_bits).steps
+        steps = self.rate(a_bits, w_bits).interval
         beside = self.pes_per_wide_mac if a_bits > NATIVE else 0
         return self.silicon().area_um2 * max(steps, beside)
 
@@ -72,16 +72,16 @@ class Outlier(PE):
         """One weight with its outlier bits."""
         return WIDEST
 
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """A 4-bit lane with a longer partial sum, and its shares of the spare and of the high-precision MAC."""
         lane, wide = plain_cell(NATIVE, NATIVE).silicon, plain_cell(NATIVE, WIDEST).silicon
         longer = PSUM_BITS - (2 * NATIVE + 8)
         area = lane.area_um2 * (1 + 1 / self.lanes) + PSUM_BIT_UM2 * longer + wide.area_um2 / self.pes_per_wide_mac
         clock = lane.clock_fj * (1 + 1 / self.lanes) + CLOCK_FJ_PER_FLIP_FLOP * longer
         clock += wide.clock_fj / self.pes_per_wide_mac
-        return Silicon(area, assumed_silicon(area, 0).leakage_uw, clock)
+        return PhysicalCost(area, assumed_cost(area, 0).leakage_uw, clock)
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """A 4x4 product, and the share of the outlier paths that the widths need."""
         self.refuse(a_bits, w_bits)
         lane, wide = plain_cell(NATIVE, NATIVE).switching_fj, plain_cell(NATIVE, WIDEST).switching_fj
@@ -93,7 +93,7 @@ class Outlier(PE):
         """Always: outliers are values."""
         return True
 
-    def weight_steps(self, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def weight_cycles(self, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint8]:
         """1 with at most one outlier weight in the group, else ceil(w_bits / 4): uint8 [groups, reduction].
 
         Groups are counted from the first filter of the fold; the last may be smaller. Outliers are

@@ -6,7 +6,14 @@ from fractions import Fraction
 from typing import Literal
 
 from hwsim.machine.pe.base import PE, WIDEST, Rate
-from hwsim.machine.technology.tables import PSUM_BIT_UM2, Silicon, assumed_silicon, fitted_cell, plain_cell, rate_points
+from hwsim.machine.technology.tables import (
+    PSUM_BIT_UM2,
+    PhysicalCost,
+    assumed_cost,
+    fitted_cell,
+    plain_cell,
+    rate_points,
+)
 from hwsim.registry import register
 
 A_BITS = 16
@@ -32,7 +39,7 @@ class Unpu(PE):
     sum; the lookup tables are not known) are assumed.
 
     >>> Unpu().rate(8, 16), Unpu().rate(8, 1)
-    (Rate(lanes=3, steps=16), Rate(lanes=4, steps=1))
+    (Rate(products=3, interval=16), Rate(products=4, interval=1))
     """
 
     name: Literal["unpu"] = "unpu"
@@ -53,18 +60,18 @@ class Unpu(PE):
         """Three weights of 16 bits."""
         return 3 * WIDEST
 
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """Four 1x16 multipliers by the fit and one partial sum; the clock share that the energies imply."""
         lane = fitted_cell(1, A_BITS).silicon.area_um2 - PSUM_BIT_UM2 * (1 + A_BITS + 8)
         area = LANES * lane + PSUM_BIT_UM2 * PSUM_BITS
         rate = self.rate(A_BITS, WIDEST)
-        clock = plain_cell(WIDEST, A_BITS).silicon.clock_fj * (1 - SAVING[WIDEST]) * rate.lanes / rate.steps
-        return Silicon(area, assumed_silicon(area, 0).leakage_uw, clock)
+        clock = plain_cell(WIDEST, A_BITS).silicon.clock_fj * (1 - SAVING[WIDEST]) * rate.products / rate.interval
+        return PhysicalCost(area, assumed_cost(area, 0).leakage_uw, clock)
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """The plain PE's energy less the saving and less the clock that the cycles of the product cost."""
         rate = self.rate(a_bits, w_bits)
         plain = plain_cell(w_bits, A_BITS)
         saving = SAVING[min(bits for bits in SAVING if bits >= w_bits)]
         busy = (plain.switching_fj + plain.silicon.clock_fj) * (1 - saving)
-        return busy - self.silicon().clock_fj * rate.steps / rate.lanes
+        return busy - self.silicon().clock_fj * rate.interval / rate.products

@@ -6,7 +6,7 @@ from typing import Literal
 
 from hwsim.formats import Format, Kind
 from hwsim.machine.pe.base import PE, Rate
-from hwsim.machine.technology.tables import Cell, Silicon, measured_cell
+from hwsim.machine.technology.tables import MeasuredPE, PhysicalCost, measured_cell
 from hwsim.registry import register
 
 LANES = 16
@@ -21,7 +21,7 @@ class Xnor(PE):
     or, for activations, one quarter of ones (no operands of a real binary network were at hand).
 
     >>> Xnor().rate(1, 1)
-    Rate(lanes=16, steps=1)
+    Rate(products=16, interval=1)
     >>> Xnor().takes(Format(1), Format(1))
     False
     """
@@ -47,17 +47,17 @@ class Xnor(PE):
         """One weight for every lane."""
         return LANES
 
-    def silicon(self) -> Silicon:
+    def silicon(self) -> PhysicalCost:
         """All sixteen lanes."""
         return _measured().silicon
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         """One lane's share."""
         self.refuse(a_bits, w_bits)
         return _measured().switching_fj
 
 
-def _measured() -> Cell:
+def _measured() -> MeasuredPE:
     cell = measured_cell("xnor16", 1, 1)
     assert cell is not None
     return cell

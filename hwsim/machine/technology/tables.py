@@ -20,7 +20,7 @@ PSUM_BIT_UM2 = 10.65
 
 
 @dataclass(frozen=True)
-class Silicon:
+class PhysicalCost:
     """What one PE is made of: area, leakage (25 C), and the energy of its clock pins per cycle."""
 
     area_um2: float
@@ -29,15 +29,15 @@ class Silicon:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MeasuredPE:
     """One measured or fitted PE: its silicon, and what one MAC switches beyond the clock (fJ, 1.1 V)."""
 
-    silicon: Silicon
+    silicon: PhysicalCost
     switching_fj: float
 
 
 @cache
-def measured_cell(design: str, w_bits: int, a_bits: int) -> Cell | None:
+def measured_cell(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
     """The measured PE `design` at these operand widths, mean of its rows; None where there is no row.
 
     The rows are both layers of the digits network; for `xnor16` two densities of random bits.
@@ -54,10 +54,12 @@ def measured_cell(design: str, w_bits: int, a_bits: int) -> Cell | None:
         return None
     switching = [float(row["E_total_fJ_per_MAC"]) - float(row["E_clk_fJ"]) for row in found]
     area, leakage, flip_flops = (float(found[0][column]) for column in ("area_um2", "leak_uW", "ff"))
-    return Cell(Silicon(area, leakage, CLOCK_FJ_PER_FLIP_FLOP * flip_flops), math.fsum(switching) / len(switching))
+    return MeasuredPE(
+        PhysicalCost(area, leakage, CLOCK_FJ_PER_FLIP_FLOP * flip_flops), math.fsum(switching) / len(switching)
+    )
 
 
-def fitted_cell(w_bits: int, a_bits: int) -> Cell:
+def fitted_cell(w_bits: int, a_bits: int) -> MeasuredPE:
     """A plain PE between the measured widths: fits over the measured ones, partial sum of w + a + 8 bits.
 
     Energy per MAC, clock included: 121 + 13.7 w a + 29.9 (w + a) fJ (digits inputs; at most 13 % off
@@ -68,23 +70,23 @@ def fitted_cell(w_bits: int, a_bits: int) -> Cell:
     area = 7.4 * w_bits * a_bits + 0.2 * (w_bits + a_bits) + PSUM_BIT_UM2 * psum
     clock = CLOCK_FJ_PER_FLIP_FLOP * (w_bits + a_bits + psum)
     total = 121 + 13.7 * w_bits * a_bits + 29.9 * (w_bits + a_bits)
-    return Cell(Silicon(area, LOGIC_LEAKAGE_UW_PER_UM2 * area, clock), total - clock)
+    return MeasuredPE(PhysicalCost(area, LOGIC_LEAKAGE_UW_PER_UM2 * area, clock), total - clock)
 
 
 LOGIC_LEAKAGE_UW_PER_UM2 = 0.021
 """Library mean of Nangate45 at 25 C."""
 
 
-def assumed_silicon(area_um2: float, flip_flops: int) -> Silicon:
+def assumed_cost(area_um2: float, flip_flops: int) -> PhysicalCost:
     """The silicon of a PE that was not measured: leakage by the library's density, clock by its flip-flops.
 
-    >>> assumed_silicon(100.0, 10)
+    >>> assumed_cost(100.0, 10)
     Silicon(area_um2=100.0, leakage_uw=2.1, clock_fj=86.6875)
     """
-    return Silicon(area_um2, LOGIC_LEAKAGE_UW_PER_UM2 * area_um2, CLOCK_FJ_PER_FLIP_FLOP * flip_flops)
+    return PhysicalCost(area_um2, LOGIC_LEAKAGE_UW_PER_UM2 * area_um2, CLOCK_FJ_PER_FLIP_FLOP * flip_flops)
 
 
-def plain_cell(w_bits: int, a_bits: int) -> Cell:
+def plain_cell(w_bits: int, a_bits: int) -> MeasuredPE:
     """A plain weight-stationary PE of these widths: the measured row where there is one, else the fit."""
     return measured_cell("ws_mac", w_bits, a_bits) or fitted_cell(w_bits, a_bits)
 

@@ -13,7 +13,7 @@ from hwsim.errors import BadInput, UnknownName
 from hwsim.machine.technology.provenance import read_prices
 from hwsim.machine.technology.scaling import MEASURED_NODE, Node, area_factor, energy_factor
 from hwsim.machine.technology.sram import TABLE_NODES, CellType
-from hwsim.registry import Choice, Record
+from hwsim.registry import Configurable, Record
 
 MEASURED_AT_V = 1.1
 
@@ -21,13 +21,13 @@ Operands = Literal["network", "uniform"]
 
 PRICED = (
     "dram",
-    "local",
+    "register_file",
     *(f"{pad}_{way}" for pad in ("ifmap", "weight", "ofmap") for way in ("read", "write")),
 )
 """What a user's own table may price: any DRAM, memories in PEs, and the ports of the scratchpads."""
 
 
-class Price(Choice):
+class Price(Configurable):
     """A price that a user brings."""
 
     item: str = Field(description="one of dram, local, ifmap_read, ifmap_write, weight_read ... ofmap_write")
@@ -49,7 +49,7 @@ class Price(Choice):
         return source
 
 
-class Technology(Choice):
+class Technology(Configurable):
     """What the counts of a run are multiplied with: logic, scratchpads, DRAM.
 
     Logic energy is `pe_scale * (voltage_v / 1.1)^2` times the gate-level figures at 45 nm, and times a

@@ -4,7 +4,7 @@ Three things make a PE's time depend on what it multiplies: regions of two preci
 zeros, and bit-serial PEs that leave out leading zeros. All three say how many steps each *input* pixel
 takes; the array then moves in lock-step, where a wavefront takes as long as its slowest row, or
 elastically, where partial sums that wait between two rows let them run apart
-(`array.elastic_depth`).
+(`array.row_fifo_depth`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hwsim.machine.dataflow.port_limits import ports_of
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, window_of
 from hwsim.machine.pe.base import Rate
-from hwsim.machine.timing.layer_cycles import Streams
+from hwsim.machine.timing.layer_cycles import StreamCycles
 from hwsim.machine.timing.operand_addresses import Wavefronts, wavefronts
 from hwsim.network.layer import Layer
 from hwsim.network.product import Product
@@ -32,21 +32,21 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Dynamic:
+class DataDependentCounts:
     """What depends on the data in one layer: streams, PE cycles with a product, and products at low width.
 
     `busy` and `macs_low` are int64 [sample]; `beside` int64 [sample] are the cycles of multipliers beside
     the array, which the layer waits for when they are more than the array's.
     """
 
-    streams: Streams
+    streams: StreamCycles
     busy: Ints
     macs_low: Ints
-    beside: Ints | None = None
+    outlier_unit_cycles: Ints | None = None
 
 
 @dataclass(frozen=True)
-class Paces:
+class CyclesPerWavefront:
     """Cycles of one wavefront at the full and at the low width; `*_limited` as the scratchpads allow it."""
 
     full: int
@@ -55,17 +55,19 @@ class Paces:
     low_limited: int
 
 
-def paces_of(accelerator: Accelerator, mapping: Mapping) -> Paces:
+def cycles_per_wavefront(accelerator: Accelerator, mapping: Mapping) -> CyclesPerWavefront:
     """The paces of a layer with region precision."""
     product = mapping.product
     assert product.low_bits is not None
-    low = accelerator.pe.rate(product.low_bits, product.low_bits).steps
+    low = accelerator.pe.rate(product.low_bits, product.low_bits).interval
     narrow = replace(product, a_bits=product.low_bits, w_bits=product.low_bits, low_bits=None)
     limited = ports_of(accelerator, narrow, Rate(1, low), None).steps
-    return Paces(mapping.rate.steps, low, mapping.ports.steps, limited)
+    return CyclesPerWavefront(mapping.rate.interval, low, mapping.ports.steps, limited)
 
 
-def region_dynamic(accelerator: Accelerator, mapping: Mapping, layer: Layer, masks: NDArray[np.bool_]) -> Dynamic:
+def region_dynamic(
+    accelerator: Accelerator, mapping: Mapping, layer: Layer, masks: NDArray[np.bool_]
+) -> DataDependentCounts:
     """A layer with region precision: sensitive pixels take the steps of the full width, others those of the low.
 
     `masks` is bool [sample, region row, region column], or [sample, channel, region row, region
@@ -73,7 +75,7 @@ def region_dynamic(accelerator: Accelerator, mapping: Mapping, layer: Layer, mas
     """
     region, window, product = layer.region, window_of(mapping.product), mapping.product
     assert region is not None
-    pace = paces_of(accelerator, mapping)
+    pace = cycles_per_wavefront(accelerator, mapping)
     by_channel = masks if masks.ndim == 4 else masks[:, None]
     rows, cols = np.arange(window.height) // region.height, np.arange(window.width) // region.width
     sensitive = by_channel[:, :, rows[:, None], cols]
@@ -81,12 +83,12 @@ def region_dynamic(accelerator: Accelerator, mapping: Mapping, layer: Layer, mas
     limited = np.where(sensitive, np.uint16(pace.full_limited), np.uint16(pace.low_limited))
     streams = step_streams(accelerator, mapping, steps, limited, (pace.low, pace.low_limited))
     full = _met(mapping, sensitive.astype(np.uint8))
-    return Dynamic(streams, full * pace.full + (product.macs - full) * pace.low, product.macs - full)
+    return DataDependentCounts(streams, full * pace.full + (product.macs - full) * pace.low, product.macs - full)
 
 
 def value_dynamic(
     accelerator: Accelerator, mapping: Mapping, layer: Layer, format: Format, codes: NDArray[np.integer]
-) -> Dynamic:
+) -> DataDependentCounts:
     """A layer on a PE whose cycles depend on the values that it multiplies.
 
     `codes` is the layer's input [sample, *shape] in `format`. Activations may take their own steps
@@ -95,22 +97,22 @@ def value_dynamic(
     """
     pe, product = accelerator.pe, mapping.product
     values = format.decode(_as_map(product, codes).astype(np.int64))
-    steps = pe.code_steps(product.a_bits, product.w_bits, values)
+    steps = pe.activation_cycles(product.a_bits, product.w_bits, values)
     none = np.zeros(len(codes), dtype=np.int64)
     if steps is None:
         streams, busy = _weight_streams(accelerator, mapping, layer), none + product.macs
     else:
-        (padding,) = pe.code_steps(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()  # type: ignore[union-attr]
+        (padding,) = pe.activation_cycles(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()  # type: ignore[union-attr]
         floor = mapping.ports.steps if mapping.ports.slow else 0
         paddings = padding, max(floor, padding)
-        streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, pe.rows_that_share)
+        streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, pe.rows_per_group)
         busy = _met(mapping, steps)
     every = format.decode(np.arange(format.qmin, format.qmax + 1))
     outliers = pe.outlier_codes(every)
     if outliers is None:
-        return Dynamic(streams, busy, none)
+        return DataDependentCounts(streams, busy, none)
     products = _met(mapping, np.isin(values, every[outliers]).astype(np.uint8))
-    return Dynamic(streams, busy, none, pe.outlier_cycles(products, accelerator.pes))
+    return DataDependentCounts(streams, busy, none, pe.outlier_cycles(products, accelerator.pes))
 
 
 def _as_map(product: Product, codes: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -127,7 +129,7 @@ def step_streams(
     limited: NDArray[np.integer],
     paddings: tuple[int, int],
     group: int = 1,
-) -> Streams:
+) -> StreamCycles:
     """Streams of inputs that take `steps` [sample, channel, row, column] each, `limited` as the ports allow.
 
     One channel of steps serves all. `paddings` are both for padding, and `group` neighbouring rows share the
@@ -152,7 +154,7 @@ def step_streams(
                 if (m, k) == last_tile:
                     last_wait[:, index] = wait[:, -1]
     compute, stall, port, wait = parts
-    return Streams(compute, stall, port, wait, last_wait)
+    return StreamCycles(compute, stall, port, wait, last_wait)
 
 
 def _period(mapping: Mapping) -> int:
@@ -181,7 +183,7 @@ def _maps_by_group(
         yield front, *(front.embed(one[:, mine], padding) for one, padding in zip(maps, paddings, strict=True))
 
 
-def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) -> Streams:
+def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) -> StreamCycles:
     """Streams of one row for all samples where each weight takes its own steps.
 
     Weight stationary, every wavefront of a fold takes the steps of its slowest weight; output
@@ -205,7 +207,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
             for k, channel in enumerate(k_tiles):
                 part = own[:, :, channel : channel + tiling.channels].reshape(product.filters, -1)
                 for low in range(first, last, array.cols):
-                    steps = pe.weight_steps(product.w_bits, part[low : min(low + array.cols, last)])
+                    steps = pe.weight_cycles(product.w_bits, part[low : min(low + array.cols, last)])
                     assert steps is not None
                     slowest = steps.max(axis=0).astype(np.int64)
                     if weights_stay:
@@ -217,7 +219,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
                     port[0, group, :, n, k] += (limited - stream).sum(axis=1)
                     wait[0, group, :, n, k] += waits.sum(axis=1)
                     last_wait[0, group] = waits[int(mapping.tiles["m"][-1]), -1]
-    return Streams(compute, np.zeros_like(compute), port, wait, last_wait)
+    return StreamCycles(compute, np.zeros_like(compute), port, wait, last_wait)
 
 
 def _fold_cycles(
@@ -226,7 +228,7 @@ def _fold_cycles(
     """(streaming cycles, cycles of the busiest row) of each fold of a tile: int64 [sample, fold] each."""
     weights_stay = accelerator.dataflow == "ws"
     along_i, along_r = (pixels, taps) if weights_stay else (taps, pixels)
-    rows, depth = accelerator.array.rows, accelerator.array.elastic_depth
+    rows, depth = accelerator.array.rows, accelerator.array.row_fifo_depth
     if depth is None:
         found = _lockstep(steps, along_i, along_r, rows, group)
         return found[:, :, 0], found[:, :, 1]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES, EVENTS
 from hwsim.machine.mapping.mapping import Mapping
-from hwsim.machine.timing.data_dependent import Dynamic
+from hwsim.machine.timing.data_dependent import DataDependentCounts
 from hwsim.machine.timing.layer_cycles import LayerTiming, time_layer
 from hwsim.machine.timing.traffic import Traffic, product_traffic, vector_traffic, vector_waits
 from hwsim.network.graph import Network
@@ -22,13 +22,13 @@ Entries = dict[str, "int | Ints"]
 
 
 def product_layer(
-    accelerator: Accelerator, mapping: Mapping, requantizes: bool = True, dynamic: Dynamic | None = None
+    accelerator: Accelerator, mapping: Mapping, requantizes: bool = True, dynamic: DataDependentCounts | None = None
 ) -> tuple[Entries, Entries]:
     """Cycles and counts of a convolution, linear or matmul layer; `dynamic` is what depends on the data."""
     product, batch = mapping.product, mapping.batch
     timing = time_layer(accelerator, mapping, dynamic.streams if dynamic else None)
     cycles: Entries = {name: timing.cycles[:, i] for i, name in enumerate(CAUSES)}
-    if dynamic and dynamic.beside is not None:
+    if dynamic and dynamic.outlier_unit_cycles is not None:
         cycles["stall_rows"] = timing.cause("stall_rows") + waits_beside(dynamic, timing)
     macs = product.macs * batch
     low: int | Ints = dynamic.macs_low if dynamic else 0
@@ -37,24 +37,24 @@ def product_layer(
         "macs_full": macs - low,
         "macs_low": low,
         "pe_cycles": timing.array_cycles * accelerator.pes,
-        "pe_busy_cycles": dynamic.busy if dynamic else _passes(mapping) * mapping.rate.steps,
+        "pe_busy_cycles": dynamic.busy if dynamic else _passes(mapping) * mapping.rate.interval,
         "requantizations": product.pixels * product.filters * product.groups * batch if requantizes else 0,
         "predictor_adds": (product.ifmap_elements + product.regions) * batch if product.regions else 0,
     }
     return cycles, counts
 
 
-def waits_beside(dynamic: Dynamic, timing: LayerTiming) -> Ints:
+def waits_beside(dynamic: DataDependentCounts, timing: LayerTiming) -> Ints:
     """Cycles by which multipliers beside the array take longer than the array itself: int64 [sample]."""
-    assert dynamic.beside is not None
-    late: Ints = np.maximum(0, dynamic.beside - timing.array_cycles)
+    assert dynamic.outlier_unit_cycles is not None
+    late: Ints = np.maximum(0, dynamic.outlier_unit_cycles - timing.array_cycles)
     return late
 
 
 def _passes(mapping: Mapping) -> int:
     """Times that a PE takes a set of operands, one for every lane."""
     product = mapping.product
-    terms = -(-product.reduction // mapping.rate.lanes)
+    terms = -(-product.reduction // mapping.rate.products)
     return product.groups * product.pixels * product.filters * terms * mapping.batch
 
 

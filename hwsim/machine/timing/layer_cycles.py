@@ -57,7 +57,7 @@ _COLUMN = {name: column for column, name in enumerate(CAUSES)}
 
 
 @dataclass(frozen=True, eq=False)
-class Streams:
+class StreamCycles:
     """Streaming cycles that depend on the data.
 
     int64 [sample, group, block of pixels, block of filters, block of channels] each; one block of
@@ -74,7 +74,7 @@ class Streams:
     last_wait: Ints
 
 
-def time_layer(accelerator: Accelerator, mapping: Mapping, streams: Streams | None = None) -> LayerTiming:
+def time_layer(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles | None = None) -> LayerTiming:
     """Cycles of a layer with multiplications, with those of its streams that depend on the data.
 
     >>> from hwsim.registry import build
@@ -105,8 +105,8 @@ def time_layer(accelerator: Accelerator, mapping: Mapping, streams: Streams | No
         by_cause["weight_load"] = folds * load
         slow = _load_port(accelerator)
         by_cause[slow] = by_cause[slow] + folds * fold.load * (ports.load - 1)
-        by_cause["stall_ofmap_port"] = by_cause["stall_ofmap_port"] + folds * mapping.late
-        of_fold = fold.fill_drain + fold.load * ports.load + ports.pass_load + mapping.late
+        by_cause["stall_ofmap_port"] = by_cause["stall_ofmap_port"] + folds * mapping.drain_stall_cycles
+        of_fold = fold.fill_drain + fold.load * ports.load + ports.pass_load + mapping.drain_stall_cycles
         over = mapping.tiles["folds"] * of_fold
         each = work.reshape(len(work), work.shape[1] // len(over), len(over))  # [sample, group, tile]
         work = (each + over).reshape(work.shape)
@@ -120,7 +120,7 @@ def time_layer(accelerator: Accelerator, mapping: Mapping, streams: Streams | No
 def _static(mapping: Mapping) -> tuple[dict[str, int | Ints], Ints]:
     """Causes and work of the streams when every operand pair takes the same steps."""
     table, total, ports = mapping.tiles, mapping.totals, mapping.ports
-    own = mapping.passes.own_steps if mapping.passes else mapping.rate.steps
+    own = mapping.row_stationary_pass.own_steps if mapping.row_stationary_pass else mapping.rate.interval
     causes: dict[str, int | Ints] = {f"stall_{pad}_port": 0 for pad in PORTS}
     causes["compute"] = total["stream"] // ports.steps * own
     causes["weight_load"] = total["wait"]
@@ -129,7 +129,7 @@ def _static(mapping: Mapping) -> tuple[dict[str, int | Ints], Ints]:
     return causes, (table["stream"] + table["wait"])[None, :]
 
 
-def _varying(mapping: Mapping, streams: Streams) -> tuple[dict[str, int | Ints], Ints]:
+def _varying(mapping: Mapping, streams: StreamCycles) -> tuple[dict[str, int | Ints], Ints]:
     """The same from streams by sample."""
     tiles = stream_causes(mapping, streams)
     causes: dict[str, int | Ints] = {f"stall_{pad}_port": 0 for pad in PORTS}
@@ -137,7 +137,7 @@ def _varying(mapping: Mapping, streams: Streams) -> tuple[dict[str, int | Ints],
     return causes, sum(tiles.values(), np.zeros_like(tiles["compute"]))
 
 
-def stream_causes(mapping: Mapping, streams: Streams) -> dict[str, Ints]:
+def stream_causes(mapping: Mapping, streams: StreamCycles) -> dict[str, Ints]:
     """Cycles of streams that depend on the data, by cause: int64 [sample, tile], group after group."""
     table = mapping.tiles
 
@@ -173,7 +173,7 @@ def _ideal(accelerator: Accelerator, mapping: Mapping) -> LayerTiming:
     """The profiles of other simulators: closed forms over the whole layer, memory for nothing."""
     product, rate, batch = mapping.product, mapping.rate, mapping.batch
     rows, cols, pixels = accelerator.array.rows, accelerator.array.cols, product.pixels * batch
-    depth, n_folds = -(-product.reduction // rate.lanes), -(-product.filters // cols)
+    depth, n_folds = -(-product.reduction // rate.products), -(-product.filters // cols)
     k_folds, fold = -(-depth // rows), mapping.fold
     folds, stream = {
         "ws": (k_folds * n_folds, pixels),
@@ -184,7 +184,7 @@ def _ideal(accelerator: Accelerator, mapping: Mapping) -> LayerTiming:
         _stonne_fill(rows, cols, pixels, product.filters) if accelerator.timing == "stonne" else folds * fold.fill_drain
     )
     causes: dict[str, int | Ints] = {
-        "compute": folds * stream * rate.steps * product.groups,
+        "compute": folds * stream * rate.interval * product.groups,
         "fill_drain": fill * product.groups,
         "weight_load": folds * fold.load * product.groups,
     }

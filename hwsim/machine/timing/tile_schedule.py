@@ -18,7 +18,7 @@ from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
 from hwsim.machine.timing.layer_counts import Entries, vector_layer
-from hwsim.machine.timing.layer_cycles import Streams, stream_causes
+from hwsim.machine.timing.layer_cycles import StreamCycles, stream_causes
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer
 from hwsim.network.product import Product, as_product
@@ -65,8 +65,8 @@ class Line:
     mapping: Mapping | None
     cycles: Entries
     counts: Entries
-    streams: Streams | None = None
-    beside: int = 0
+    streams: StreamCycles | None = None
+    outlier_unit_cycles: int = 0
 
 
 def lines(accelerator: Accelerator, workload: Network | Iterable[tuple[str, Product]], batch: int) -> list[Line]:
@@ -105,7 +105,7 @@ def step_count(mapping: Mapping) -> int:
 
 
 @lru_cache(maxsize=4)
-def tile_work(accelerator: Accelerator, mapping: Mapping, streams: Streams | None = None) -> NDArray[np.void]:
+def tile_work(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles | None = None) -> NDArray[np.void]:
     """Cycles of the array on each tile, by cause: CYCLES [tile], read-only; for `timing = "rtl"` only.
 
     Of one group where all are alike, and of all groups with `streams` of one sample. They are those of
@@ -114,7 +114,7 @@ def tile_work(accelerator: Accelerator, mapping: Mapping, streams: Streams | Non
     table, ports, fold = mapping.tiles, mapping.ports, mapping.fold
     work = np.zeros((1 if streams is None else streams.compute.shape[1], len(table)), dtype=CYCLES)
     if streams is None:
-        own = mapping.passes.own_steps if mapping.passes else mapping.rate.steps
+        own = mapping.row_stationary_pass.own_steps if mapping.row_stationary_pass else mapping.rate.interval
         work["compute"] = table["stream"] // ports.steps * own
         if ports.slow:
             work[f"stall_{ports.slow}_port"] = table["stream"] - work["compute"]
@@ -132,7 +132,7 @@ def tile_work(accelerator: Accelerator, mapping: Mapping, streams: Streams | Non
         loader = "stall_ifmap_port" if accelerator.dataflow == "is" else "stall_weight_port"
         work["weight_load"] = table["folds"] * (fold.load + ports.pass_load)
         work[loader] += table["folds"] * (fold.load * (ports.load - 1))
-        work["stall_ofmap_port"] += table["folds"] * mapping.late
+        work["stall_ofmap_port"] += table["folds"] * mapping.drain_stall_cycles
         work["fill_drain"] = table["folds"] * fold.fill_drain
     flat = work.reshape(-1)
     flat.setflags(write=False)
@@ -144,7 +144,7 @@ def tile_steps(
     mapping: Mapping,
     first: int = 0,
     last: int | None = None,
-    streams: Streams | None = None,
+    streams: StreamCycles | None = None,
 ) -> NDArray[np.void]:
     """Steps `first` to `last` (not included; the default is all) of a layer: STEP [step].
 

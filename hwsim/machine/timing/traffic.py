@@ -18,7 +18,7 @@ class Traffic:
     """Bits over every port.
 
     Scratchpad reads go towards the array or, for the ofmap, also back to it and out to DRAM; writes
-    of ifmap and weights are fills from DRAM. `local_words` are accesses to the memories inside the PEs
+    of ifmap and weights are fills from DRAM. `rf_accesses` are accesses to the memories inside the PEs
     of a row-stationary array.
     """
 
@@ -30,7 +30,7 @@ class Traffic:
     ofmap_write_bits: int
     dram_read_bits: int
     dram_write_bits: int
-    local_words: int = 0
+    rf_accesses: int = 0
 
 
 def product_traffic(accelerator: Accelerator, mapping: Mapping) -> Traffic:
@@ -53,7 +53,7 @@ def product_traffic(accelerator: Accelerator, mapping: Mapping) -> Traffic:
         ofmap_write_bits=psums + total["output_bits"] + returned,
         dram_read_bits=total["ifmap_fetch"] + total["weight_fetch"] + returned,
         dram_write_bits=total["output_bits"] + spilled + product.regions * mapping.batch,
-        local_words=4 * product.macs * mapping.batch if accelerator.dataflow == "rs" else 0,
+        rf_accesses=4 * product.macs * mapping.batch if accelerator.dataflow == "rs" else 0,
     )
 
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.layer_report import analyse
+from hwsim.machine.layer_report import layer_reports
 from hwsim.machine.mapping.mapping import Mapping, window_of
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.tile_schedule import WAITS, WORK, Line, lines, step_count, tile_steps
@@ -47,7 +47,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
-class Occupancy:
+class PEUtilization:
     """PE cycles by state over time: `pe_cycles` int64 [state, bin], between the cycles `edges` int64 [bin + 1].
 
     `layers` are the names of the layers, `starts` int64 [layer + 1] the cycle in which each begins and the end.
@@ -65,13 +65,13 @@ class Occupancy:
         return shares
 
 
-def occupancy(
+def pe_utilization(
     accelerator: Accelerator,
     workload: Network | Iterable[tuple[str, Product]],
     batch: int = 1,
     bins: int = 600,
     cycles: tuple[int, int] | None = None,
-) -> Occupancy:
+) -> PEUtilization:
     """What the PEs do over time, layer after layer, in at most `bins` parts of `cycles` (first, end; default all).
 
     All bins have the same number of cycles; the last one may be shorter. Raises Infeasible, naming the
@@ -87,7 +87,7 @@ def occupancy(
         raise BadInput("bins", bins, "1 or more")
     work = workload if isinstance(workload, Network) else list(workload)
     layers = lines(accelerator, work, batch)
-    starts = np.cumsum([0, *(report.total_cycles for report in analyse(accelerator, work, batch))])
+    starts = np.cumsum([0, *(report.total_cycles for report in layer_reports(accelerator, work, batch))])
     end = int(starts[-1])
     if end == 0:
         raise BadInput("workload", "no layer that takes time", "one or more")
@@ -101,7 +101,7 @@ def occupancy(
         local, where = np.unique(np.clip(edges - start, 0, behind - start), return_inverse=True)
         if len(local) > 1:
             spent += np.diff(_layer(accelerator, line)(local)[:, where], axis=1)
-    return Occupancy(edges, spent, tuple(line.name for line in layers), starts)
+    return PEUtilization(edges, spent, tuple(line.name for line in layers), starts)
 
 
 Until = Callable[[Ints], Ints]
@@ -184,7 +184,7 @@ class _Folds:
     def of(cls, accelerator: Accelerator, mapping: Mapping) -> _Folds:
         """The folds of a layer."""
         rows, cols, stream, busy = (
-            _passes(accelerator, mapping) if mapping.passes else _array_folds(accelerator, mapping)
+            _passes(accelerator, mapping) if mapping.row_stationary_pass else _array_folds(accelerator, mapping)
         )
         load, wait, drain = _overheads(accelerator, mapping, stream, rows, cols)
         length = load + stream + wait + drain
@@ -195,9 +195,9 @@ class _Folds:
             array=(array.rows, array.cols),
             groups=mapping.product.groups,
             length=int(length.sum()),
-            own=mapping.passes.own_steps if mapping.passes else mapping.rate.steps,
+            own=mapping.row_stationary_pass.own_steps if mapping.row_stationary_pass else mapping.rate.interval,
             steps=mapping.ports.steps,
-            even=mapping.passes is not None,
+            even=mapping.row_stationary_pass is not None,
             begin=begin,
             start=begin + load,
             stream=stream,
@@ -206,7 +206,7 @@ class _Folds:
             cols=cols,
             busy=busy,
             skew=rows + cols - 2 if accelerator.timing == "stonne" else full,
-            late=mapping.late,
+            late=mapping.drain_stall_cycles,
         )
 
     def until(self, clocked: Ints) -> Ints:
@@ -281,14 +281,14 @@ def _overheads(
     """(load before, wait behind, fill and drain) of each fold of a group: int64 [fold] each."""
     fold, ports = mapping.fold, mapping.ports
     load = np.full(len(stream), fold.load * ports.load + ports.pass_load)
-    wait, drain = np.zeros_like(load), np.full(len(stream), fold.fill_drain + mapping.late)
+    wait, drain = np.zeros_like(load), np.full(len(stream), fold.fill_drain + mapping.drain_stall_cycles)
     if accelerator.timing == "stonne":
         drain = rows + cols + np.where(np.minimum(rows, cols) == 1, 2, 3)
     elif fold.period and accelerator.timing == "rtl":
         load[1:] = drain[:-1] = 0
         wait = np.maximum(0, fold.period + fold.load * (ports.load - 1) - stream)
         wait[-1] = 0
-    if mapping.passes:  # the passes of a tile are taken together
+    if mapping.row_stationary_pass:  # the passes of a tile are taken together
         load, drain = load * mapping.tiles["folds"], drain * mapping.tiles["folds"]
     return load, wait, drain
 
@@ -297,14 +297,14 @@ def _passes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Int
     """(rows, cols, stream, busy PE cycles) of each tile of a row-stationary array, as if it were one fold."""
     pixels, filters, depth = _tile_sizes(accelerator, mapping)
     one = np.ones(len(pixels), dtype=np.int64)
-    return one, one, mapping.tiles["stream"].copy(), pixels * filters * depth * mapping.rate.steps
+    return one, one, mapping.tiles["stream"].copy(), pixels * filters * depth * mapping.rate.interval
 
 
 def _array_folds(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints, Ints]:
     """(used rows, used columns, stream, busy PE cycles) of each fold of a group: int64 [fold] each."""
     rows, cols = accelerator.array.rows, accelerator.array.cols
     pixels, filters, depth = _tile_sizes(accelerator, mapping)
-    lanes, steps = mapping.rate.lanes, mapping.ports.steps
+    lanes, steps = mapping.rate.products, mapping.ports.steps
     down, across, through = {
         "ws": (-(-depth // lanes), filters, pixels),
         "is": (-(-depth // lanes), pixels, filters),
@@ -318,7 +318,7 @@ def _array_folds(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints
     row, col = (i, o) if accelerator.dataflow != "os" else (o, i)
     used_rows, used_cols = np.minimum(rows, down[tile] - row * rows), np.minimum(cols, across[tile] - col * cols)
     stream = (through * steps)[tile]
-    return used_rows, used_cols, stream, used_rows * used_cols * (stream // steps * mapping.rate.steps)
+    return used_rows, used_cols, stream, used_rows * used_cols * (stream // steps * mapping.rate.interval)
 
 
 def _tile_sizes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints]:
@@ -330,8 +330,8 @@ def _tile_sizes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints,
     taps = window_of(product).taps
     filters = np.minimum(tiling.filters, product.filters - table["n"] * tiling.filters)
     channels = np.minimum(tiling.channels, product.reduction // taps - table["k"] * tiling.channels)
-    if mapping.passes:
-        passes = -(-channels // mapping.passes.channels)
+    if mapping.row_stationary_pass:
+        passes = -(-channels // mapping.row_stationary_pass.channels)
         return table["ofmap_writes"] // (filters * passes), filters, channels * taps
     times = 1 if accelerator.dataflow == "is" else -(-filters // accelerator.array.cols)
     pixels = table["ifmap_reads"] // (channels * taps * times)

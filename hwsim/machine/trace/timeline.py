@@ -193,7 +193,13 @@ def _tiles(accelerator: Accelerator, line: Line, mapping: LayerMapping, start: i
         parts = [(name, step[name], {kind: step[kind] for kind in moved[name]}) for name in MOVES]
         events += _in_line("dram", start, place, parts)
         start += sum(step[cause] for cause in (*WORK, *WAITS))
-    beside = [("wait for the multipliers beside the array", line.beside, {"stall_rows": line.beside})]
+    beside = [
+        (
+            "wait for the multipliers beside the array",
+            line.outlier_unit_cycles,
+            {"stall_rows": line.outlier_unit_cycles},
+        )
+    ]
     return events + _in_line("array", start, {"layer": line.name}, beside)
 
 

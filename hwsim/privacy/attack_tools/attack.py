@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
 from hwsim.kernels.membership.log_odds import label_log_odds
-from hwsim.registry import Choice
+from hwsim.registry import Configurable
 
 Observed = Mapping[str, NDArray[Any]]
 """Channel name -> array [model, sample, ...]."""
 
 
-class Attack(Choice):
+class Attack(Configurable):
     """Base of the attacks; a subclass names the channels that it needs and computes the scores.
 
     `least_models` is the smallest game in which it can be played.

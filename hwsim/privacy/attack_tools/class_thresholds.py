@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
-from hwsim.privacy.attack_tools.shadow_selection import equal_sides
+from hwsim.privacy.attack_tools.shadow_selection import balanced_shadows
 
 
 class ClassWise(Attack):
@@ -65,7 +65,7 @@ def threshold_scores(
     scores = np.empty((len(rows), values.shape[1]))
     for row, target in enumerate(rows.tolist()):
         # a sorted list stays sorted when the target and the surplus shadows leave it
-        chosen = equal_sides(keep, target).ravel()[order]
+        chosen = balanced_shadows(keep, target).ravel()[order]
         best = _best_of_sorted(value[chosen], member[chosen], group[chosen], len(names))
         best[np.isnan(best)] = _global(value[chosen], member[chosen])
         scores[row] = values[target] - best[groups]

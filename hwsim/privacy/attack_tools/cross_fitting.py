@@ -25,7 +25,7 @@ from pydantic import Field
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools.attack import Attack, Observed
-from hwsim.privacy.attack_tools.shadow_selection import first_of_each_side
+from hwsim.privacy.attack_tools.shadow_selection import first_per_set
 from hwsim.privacy.sample_keys import content_keys
 from hwsim.rng import derive_seed
 
@@ -37,7 +37,7 @@ _AT_ONCE = 2**24
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class AttackTrainingSet:
     """What one attack model is trained on: the shadows' rows of one half of the samples.
 
     `features` float64 [row, feature], `member` bool [row] with both values, `labels` int64 [row].
@@ -66,7 +66,7 @@ class LearnedAttack(Attack):
         """What the attack model sees, float64 [model, sample, feature]; each sample for itself."""
 
     @abstractmethod
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         """Learn every lesson for itself.
 
         `rows` is how many rows a lesson of this game has at most; every lesson of every target gets
@@ -119,8 +119,8 @@ class LearnedAttack(Attack):
     ) -> NDArray[np.float64]:
         halves = {(i, half.number): half for i, t in enumerate(targets) for half in _halves(known, keep, t)}
         lessons = {at: self._lesson(features, keep, labels, targets[at[0]], half) for at, half in halves.items()}
-        taught = {at: lesson for at, lesson in lessons.items() if lesson.member.any() and not lesson.member.all()}
-        predictors = dict(zip(taught, self.fit(list(taught.values()), rows), strict=True)) if taught else {}
+        trainable = {at: lesson for at, lesson in lessons.items() if lesson.member.any() and not lesson.member.all()}
+        predictors = dict(zip(trainable, self.fit(list(trainable.values()), rows), strict=True)) if trainable else {}
         scores = np.zeros((len(targets), keep.shape[1]))
         for (i, half), predictor in predictors.items():
             other = halves[i, 1 - half]
@@ -135,15 +135,15 @@ class LearnedAttack(Attack):
         labels: NDArray[np.int64],
         target: int,
         half: _Half,
-    ) -> Lesson:
+    ) -> AttackTrainingSet:
         models = len(keep)
         shadows = [(target + 1 + step) % models for step in range(self.shadows or models - 1)]
         samples = half.samples[: max(1, self.most_rows // len(shadows))]
         inside = keep[shadows][:, samples]
-        spoken = first_of_each_side(inside) if len(inside) > 1 else np.ones_like(inside)
-        column, row = np.nonzero(spoken.T)
+        selected = first_per_set(inside) if len(inside) > 1 else np.ones_like(inside)
+        column, row = np.nonzero(selected.T)
         picked = samples[column]
-        return Lesson(
+        return AttackTrainingSet(
             features[np.array(shadows)[row], picked],
             inside[row, column],
             labels[picked],

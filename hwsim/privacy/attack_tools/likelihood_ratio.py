@@ -24,7 +24,7 @@ _FLOOR = 1e-12
 """Smallest variance, as a share of the whole spread: a ratio of a channel without noise stays finite."""
 
 
-def log_ratio(
+def online_lira_score(
     values: NDArray[Any],
     keep: NDArray[np.bool_],
     variance: Variance = "shrinkage",
@@ -69,7 +69,7 @@ def log_ratio(
     return scores
 
 
-def out_evidence(
+def offline_lira_score(
     values: NDArray[Any],
     keep: NDArray[np.bool_],
     variance: Variance = "shrinkage",
@@ -79,7 +79,7 @@ def out_evidence(
 ) -> NDArray[np.float64]:
     """How little a value looks like those of the shadows that do not hold the sample, float64 [target, sample].
 
-    Arguments, variances and errors as in `log_ratio`, but only the out-shadows' values are read. One-sided,
+    Arguments, variances and errors as in `online_lira_score`, but only the out-shadows' values are read. One-sided,
     the score is log F - log(1 - F), where F is the chance of a smaller value: it orders as F does,
     never saturates, and is 0 in the middle, which is what a sample without shadows gets. Two-sided,
     it is the negated log density: large on either side. A sample without shadows gets the median.

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from hwsim.privacy.attack_tools.attack import Attack, Observed
 
 
-class Unmatched(Attack):
+class MismatchedShadows(Attack):
     """`attack` on a target that is seen as it is, among shadows that are seen as in `shadows`.
 
     `shadows` has the channels of all models in the other deployment, [model, sample, ...]; the target's

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwsim.privacy.attack_tools.cross_fitting import Lesson, Predictor
-from hwsim.registry import Choice
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, Predictor
+from hwsim.registry import Configurable
 from hwsim.rng import stream
 
 Weights = list[NDArray[np.float32]]
@@ -27,7 +27,7 @@ _LARGEST = 10.0
 """Standardised features are clipped here, so that one odd sample cannot steer a network (our own choice)."""
 
 
-class Recipe(Choice):
+class MLPConfig(Configurable):
     """How an attack model is trained, as parameters of the attack that uses it.
 
     The defaults are those of ML-Leaks: one hidden layer of 64, learning rate .01, batches of 10, 50
@@ -46,7 +46,7 @@ class Recipe(Choice):
     optimiser: ClassVar[Literal["adam", "momentum"]] = "adam"
 
 
-class Networks:
+class MLPStack:
     """A stack of trained networks of one shape; each standardises its features by its own training rows."""
 
     def __init__(
@@ -66,12 +66,12 @@ class Networks:
 
 
 def train(
-    recipe: Recipe,
+    recipe: MLPConfig,
     features: Sequence[NDArray[np.float64]],
     member: Sequence[NDArray[np.bool_]],
     seeds: Sequence[int],
     rows: int,
-) -> Networks:
+) -> MLPStack:
     """Train one network per entry of the lists: features float64 [row, feature] and member bool [row].
 
     Every batch draws, with replacement, one half of its rows from the members and one half from the
@@ -102,10 +102,10 @@ def train(
             chosen = np.stack([_batches(draw, pair, per_epoch, half) for draw, pair in zip(draws, sides, strict=True)])
             for b in range(per_epoch):
                 step(_gradients(weights, table[chosen[:, b]], truth, recipe))
-    return Networks(weights, recipe.activation, centre, scale)
+    return MLPStack(weights, recipe.activation, centre, scale)
 
 
-def one_network_each(recipe: Recipe, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+def one_network_each(recipe: MLPConfig, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
     """Train a network on each lesson, and predict its log-odds."""
     networks = train(
         recipe, [x.features for x in lessons], [x.member for x in lessons], [x.seed for x in lessons], rows
@@ -113,7 +113,7 @@ def one_network_each(recipe: Recipe, lessons: Sequence[Lesson], rows: int) -> Se
     return [_predictor(networks, i) for i in range(len(lessons))]
 
 
-def _predictor(networks: Networks, network: int) -> Predictor:
+def _predictor(networks: MLPStack, network: int) -> Predictor:
     return lambda features, labels: networks.log_odds(network, features)
 
 
@@ -128,7 +128,7 @@ def _batches(draw: np.random.Generator, sides: Sequence[NDArray[np.int64]], coun
     return np.concatenate([side[draw.integers(len(side), size=(count, half))] for side in sides], axis=1)
 
 
-def _initial(recipe: Recipe, inputs: int, seeds: Sequence[int]) -> Weights:
+def _initial(recipe: MLPConfig, inputs: int, seeds: Sequence[int]) -> Weights:
     """Uniform in +-sqrt(6 / (in + out)) with zero biases (Glorot and Bengio 2010)."""
     widths = [inputs, *recipe.hidden, 1]
     draws = [stream(seed, "weights") for seed in seeds]
@@ -151,7 +151,7 @@ def _forward(weights: Weights, x: NDArray[np.float32], activation: str) -> list[
     return layers
 
 
-def _gradients(weights: Weights, x: NDArray[np.float32], truth: NDArray[np.float32], recipe: Recipe) -> Weights:
+def _gradients(weights: Weights, x: NDArray[np.float32], truth: NDArray[np.float32], recipe: MLPConfig) -> Weights:
     """Gradients of the mean cross-entropy of a batch and of the penalty, by back-propagation."""
     layers = _forward(weights, x, recipe.activation)
     # tanh(z / 2) is the logistic function without an exponential that overflows
@@ -167,7 +167,7 @@ def _gradients(weights: Weights, x: NDArray[np.float32], truth: NDArray[np.float
     return gradients
 
 
-def _adam(weights: Weights, recipe: Recipe) -> Any:
+def _adam(weights: Weights, recipe: MLPConfig) -> Any:
     """A step of Adam (Kingma and Ba 2015) with the paper's decay rates .9 and .999."""
     mean, square = ([np.zeros_like(w) for w in weights] for _ in range(2))
     count = 0
@@ -184,7 +184,7 @@ def _adam(weights: Weights, recipe: Recipe) -> Any:
     return step
 
 
-def _momentum(weights: Weights, recipe: Recipe) -> Any:
+def _momentum(weights: Weights, recipe: MLPConfig) -> Any:
     """A step of gradient descent with momentum .9."""
     velocity = [np.zeros_like(w) for w in weights]
 

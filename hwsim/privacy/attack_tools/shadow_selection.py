@@ -133,26 +133,26 @@ def _without_a_tell(met: NDArray[np.int64], others: int) -> tuple[NDArray[np.int
     return inside, out
 
 
-def equal_sides(keep: NDArray[np.bool_], target: int) -> NDArray[np.bool_]:
+def balanced_shadows(keep: NDArray[np.bool_], target: int) -> NDArray[np.bool_]:
     """Which shadow models speak for which sample, bool [model, sample]: equally many in and out.
 
     `keep` is bool [model, sample]. As many per side as the smaller side has, the first ones met when
     walking on from the target. In a balanced game the target is missing on one side, so the
     numbers themselves would give its membership away. Never reads `keep[target]`.
 
-    >>> equal_sides(np.array([[True], [True], [False], [False]]), target=0).ravel().tolist()
+    >>> balanced_shadows(np.array([[True], [True], [False], [False]]), target=0).ravel().tolist()
     [False, True, True, False]
     """
     walk = (target + np.arange(1, len(keep))) % len(keep)
     chosen = np.zeros(keep.shape, dtype=np.bool_)
-    chosen[walk] = first_of_each_side(keep[walk])
+    chosen[walk] = first_per_set(keep[walk])
     return chosen
 
 
-def first_of_each_side(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def first_per_set(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Of shadows in this order, bool [shadow, sample], the first ones of each sample: equally many in and out.
 
-    >>> first_of_each_side(np.array([[True], [True], [False], [True]]))[:, 0].tolist()
+    >>> first_per_set(np.array([[True], [True], [False], [True]]))[:, 0].tolist()
     [True, False, True, False]
     """
     met_in, met_out = np.cumsum(inside, axis=0), np.cumsum(~inside, axis=0)

@@ -48,16 +48,16 @@ class Statistic:
     """One number of an attack: float64 [target], and its mean over the targets with two 95 % intervals.
 
     `draws` float64 [resample] are the means over the targets when the samples are drawn anew, the
-    same samples for all targets and attacks. `over_points` is their interval: another pool of
-    samples, the same trained models. `over_targets` draws the targets anew: other trainings. The
+    same samples for all targets and attacks. `ci_samples` is their interval: another pool of
+    samples, the same trained models. `ci_targets` draws the targets anew: other trainings. The
     targets share their samples and are each other's shadows, so it is the more hopeful of the two.
     Both are percentile intervals of the bootstrap.
     """
 
     per_target: NDArray[np.float64]
     draws: NDArray[np.float64]
-    over_points: Interval
-    over_targets: Interval
+    ci_samples: Interval
+    ci_targets: Interval
 
     @property
     def mean(self) -> float:
@@ -112,14 +112,14 @@ class Leakage:
     """
 
     results: tuple[AttackResult, ...]
-    blind: AttackResult
-    threat: str
+    blind_baseline: AttackResult
+    threat_model: str
     game: Game
     targets: tuple[int, ...]
     seed: int
     n_members: NDArray[np.int64]
     n_nonmembers: NDArray[np.int64]
-    flags: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     def __getitem__(self, label: str) -> AttackResult:
         """The result of the attack with this label; raises UnknownName."""
@@ -149,11 +149,11 @@ class Leakage:
             ):
                 column = f"{result.label}_{name}"
                 row[column] = statistic.mean
-                row[f"{column}_low"], row[f"{column}_high"] = statistic.over_points
-                row[f"{column}_target_low"], row[f"{column}_target_high"] = statistic.over_targets
+                row[f"{column}_low"], row[f"{column}_high"] = statistic.ci_samples
+                row[f"{column}_target_low"], row[f"{column}_target_high"] = statistic.ci_targets
         row["n_members"], row["n_nonmembers"] = int(self.n_members.min()), int(self.n_nonmembers.min())
         row["n_targets"] = len(self.n_members)
-        row["flags"] = "; ".join(self.flags)
+        row["flags"] = "; ".join(self.warnings)
         return row
 
 
@@ -374,7 +374,7 @@ def _shift(blind: AttackResult, game: Game, targets: tuple[int, ...]) -> tuple[s
     """Whether members and non-members are told apart without any model."""
     if not is_shift(blind.scores, game.keep, targets):
         return ()
-    low, high = blind.auc.over_points
+    low, high = blind.auc.ci_samples
     return (
         f"distribution shift: a classifier that sees no model tells members from non-members, AUC {blind.auc.mean:.3f} "
         f"[{low:.3f}, {high:.3f}], so the attacks may find the same",

@@ -74,7 +74,7 @@ def boundary_distance(
     for start in range(0, samples, together):
         block = slice(start, start + together)
         noise = [stream(seed, "boundary", int(key)) for key in keys[block]]
-        walk = _Walk(ask, flat[block], labels[block], noise, queries_per_sample, least_probe)
+        walk = _HopSkipJump(ask, flat[block], labels[block], noise, queries_per_sample, least_probe)
         distances[block] = walk.run()
     return distances
 
@@ -95,7 +95,7 @@ def _probes(t: int) -> int:
     return math.ceil(_PROBES * math.sqrt(t))
 
 
-class _Walk:
+class _HopSkipJump:
     """Samples that walk together: `point` is on the other side for those that are `found`, near the boundary."""
 
     def __init__(
@@ -116,11 +116,11 @@ class _Walk:
 
     def run(self) -> NDArray[np.float64]:
         """The distances, float64 [sample]."""
-        everyone = np.arange(len(self.x))
+        all_classes = np.arange(len(self.x))
         distance = np.full(len(self.x), math.sqrt(self.x.shape[1]))
-        wrong = self.crossed(everyone, self.x)
+        wrong = self.crossed(all_classes, self.x)
         distance[wrong] = 0.0
-        self.start(everyone[~wrong])
+        self.start(all_classes[~wrong])
         walking = np.flatnonzero(self.found)
         self.bisect(walking)
         distance[walking] = self.lengths(walking)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
-from hwsim.privacy.observation.channels.outputs import Channel, Chip, Cost, Deployed, Run
+from hwsim.privacy.observation.channels.outputs import Channel, Cost, DeployedModel, HardwareRun, Run
 from hwsim.registry import build
 
 _WHERE = "channels"
@@ -41,7 +41,7 @@ class Observation:
         return len(next(iter(self.channels.values())))
 
 
-def look(deployed: Deployed, channels: Sequence[Channel | str]) -> Observation:
+def observe_model(deployed: DeployedModel, channels: Sequence[Channel | str]) -> Observation:
     """Read channels of one deployed model; a name stands for the channel with its defaults.
 
     Raises UnknownName for a channel that does not exist, and HwsimError for one that the model does
@@ -63,7 +63,7 @@ def _told(channel: Channel) -> str:
 
 def observe(run: Run, cost: Cost, channels: Sequence[Channel | str]) -> Observation:
     """Read channels of one run and its cost, one query per sample; see `look` for what else there is to see."""
-    return look(Deployed(run.outputs, run.logit_scale, chip=Chip(run, cost)), channels)
+    return observe_model(DeployedModel(run.outputs, run.logit_scale, chip=HardwareRun(run, cost)), channels)
 
 
 def observe_floats(logits: NDArray[np.floating[Any]], channels: Sequence[Channel | str]) -> Observation:
@@ -74,7 +74,7 @@ def observe_floats(logits: NDArray[np.floating[Any]], channels: Sequence[Channel
     >>> observe_floats(np.array([[0.0, 2.0]]), ["label"]).channels["label"].tolist()
     [1]
     """
-    return look(Deployed(logits.astype(np.float64)), channels)
+    return observe_model(DeployedModel(logits.astype(np.float64)), channels)
 
 
 def stack(observations: Sequence[Observation]) -> Mapping[str, NDArray[Any]]:

@@ -59,9 +59,9 @@ class DRQ(Quantizer):
         regions = {}
         for node in graph.nodes:
             source = value_source(graph, node.inputs[0])
-            if node.op is not Op.CONV or source == INPUT or bool((plain.grids[source].zero != 0).any()):
+            if node.op is not Op.CONV or source == INPUT or bool((plain.grids[source].zero_point != 0).any()):
                 continue
-            step = plain.grids[source].step
+            step = plain.grids[source].scale
             x = values[node.inputs[0]]
             codes = torch.round(x / step.repeat_interleave(x.shape[1] // models)[:, None, None])
             regions[node.name] = self._calibrated(codes, models)

@@ -19,7 +19,7 @@ from hwsim.formats import Kind
 from hwsim.network.layer import FRACTION_BITS, INPUT
 from hwsim.quantizers.scheme import (
     KEEPS_FORMAT,
-    Grid,
+    QuantParams,
     RegionRule,
     Scheme,
     snap_to_power_of_two,
@@ -62,7 +62,7 @@ class FakeQuantArithmetic:
         return self._on_grid(torch.relu(y) if node.relu else y, node.name)
 
     def _step(self, name: str) -> Tensor:
-        step = self.scheme.grids[name].step.clamp_min(MIN_STEP)
+        step = self.scheme.grids[name].scale.clamp_min(MIN_STEP)
         return snap_to_power_of_two(step) if self.scheme.power_of_two else step
 
     def _on_grid(self, values: Tensor, name: str) -> Tensor:
@@ -71,7 +71,7 @@ class FakeQuantArithmetic:
         low, high = grid.code_range
         if step.requires_grad:
             step = scale_gradient(step, 1 / math.sqrt(values[0].numel() / len(step) * high))
-        wide, zero = (_per_channel(t, values) for t in (step, grid.zero.to(values.dtype)))
+        wide, zero = (_per_channel(t, values) for t in (step, grid.zero_point.to(values.dtype)))
         codes = torch.clamp(round_half_up(values / wide) + zero, low, high)
         return (codes - zero) * wide
 
@@ -89,7 +89,7 @@ class FakeQuantArithmetic:
         return (full + low * (1 << (x_drop + w_drop))) * unit.expand(-1, w_codes.shape[1]).reshape(1, -1, 1, 1)
 
 
-def weight_codes(weight: Tensor, grid: Grid, step: Tensor) -> Tensor:
+def weight_codes(weight: Tensor, grid: QuantParams, step: Tensor) -> Tensor:
     """Integer-valued codes as a PE multiplies them (binary: -1 and +1), with gradients for training."""
     if step.requires_grad:
         step = scale_gradient(step, 1 / math.sqrt(weight[0].numel() / step[0].numel() * max(grid.code_range[1], 1)))

@@ -15,7 +15,7 @@ from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Layer, Op, Region, Requantizer, Shape
 from hwsim.network.shapes import output_shape
 from hwsim.quantizers.lowering.fake_quant import MIN_STEP, low_weight_codes, weight_codes
-from hwsim.quantizers.scheme import KEEPS_FORMAT, Grid, Scheme, snap_to_power_of_two, value_source, weight_name
+from hwsim.quantizers.scheme import KEEPS_FORMAT, QuantParams, Scheme, snap_to_power_of_two, value_source, weight_name
 
 
 def build_network(graph: FloatGraph, weights: Weights, scheme: Scheme, model: int = 0) -> Network:
@@ -38,8 +38,8 @@ class _Builder:
         """Step of an activation grid as an exact float64."""
         return float(self._steps(self.scheme.grids[value_source(self.graph, name)]))
 
-    def _steps(self, grid: Grid) -> NDArray[np.float64]:
-        step = grid.step[self.model].detach().clamp_min(MIN_STEP)
+    def _steps(self, grid: QuantParams) -> NDArray[np.float64]:
+        step = grid.scale[self.model].detach().clamp_min(MIN_STEP)
         step = snap_to_power_of_two(step) if self.scheme.power_of_two else step
         return step.double().numpy()  # type: ignore[no-any-return]
 

@@ -15,33 +15,33 @@ from hwsim.formats import Kind
 from hwsim.quantizers.base import UniformBits
 from hwsim.quantizers.calibration import calibrate
 from hwsim.quantizers.lowering.fake_quant import MIN_STEP
-from hwsim.quantizers.scheme import Grid, Scheme
+from hwsim.quantizers.scheme import QuantParams, Scheme
 from hwsim.registry import register
 
 
 @dataclass(frozen=True)
-class LSQRule:
+class LSQEstimator:
     """Step sizes start at 2 mean|v| / sqrt(largest code); one step per tensor.
 
-    With `narrow` weights have as many codes below zero as above.
+    With `narrow_range` weights have as many codes below zero as above.
     """
 
-    narrow: bool = False
+    narrow_range: bool = False
 
-    def weights(self, weight: Tensor, bits: int, per_channel: bool) -> Grid:
+    def weights(self, weight: Tensor, bits: int, per_channel: bool) -> QuantParams:
         """Signed grid with one step per layer, as in the paper; at 1 bit -m and +m with m = mean |weight|."""
         mean, zero = weight.flatten(1).abs().mean(1), torch.zeros(len(weight))
         if bits == 1:
-            return Grid(1, False, mean.float().clamp_min(MIN_STEP), zero, kind=Kind.BINARY)
-        return Grid(bits, True, _start(mean, 2 ** (bits - 1) - 1), zero, narrow=self.narrow)
+            return QuantParams(1, False, mean.float().clamp_min(MIN_STEP), zero, kind=Kind.BINARY)
+        return QuantParams(bits, True, _start(mean, 2 ** (bits - 1) - 1), zero, narrow_range=self.narrow_range)
 
-    def activations(self, values: Tensor, bits: int, unsigned: bool) -> Grid:
+    def activations(self, values: Tensor, bits: int, unsigned: bool) -> QuantParams:
         """Unsigned grid where values cannot be negative, else signed (of 2 bits at least)."""
         mean, zero = values.abs().mean(1), torch.zeros(len(values))
         if unsigned:
-            return Grid(bits, False, _start(mean, 2**bits - 1), zero)
+            return QuantParams(bits, False, _start(mean, 2**bits - 1), zero)
         bits = max(bits, 2)
-        return Grid(bits, True, _start(mean, 2 ** (bits - 1) - 1), zero)
+        return QuantParams(bits, True, _start(mean, 2 ** (bits - 1) - 1), zero)
 
 
 @register("quantizer", "lsq", citation="Esser et al., Learned Step Size Quantization, ICLR 2020, arXiv 1902.08153")
@@ -58,13 +58,13 @@ class LSQ(UniformBits):
 
     epochs: int = Field(10, ge=1, le=1000, description="epochs of fine-tuning")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's rate at the start of a cosine decay")
-    narrow: bool = Field(
+    narrow_range: bool = Field(
         False, description="leave out the most negative weight code: 2 bits are then ternary (1.58 bits)"
     )
 
     def scheme(self, graph: FloatGraph, weights: Weights, calibration: Tensor) -> Scheme:
         """Grids to start the fine-tuning from."""
-        return calibrate(LSQRule(self.narrow), self, graph, weights, calibration)
+        return calibrate(LSQEstimator(self.narrow_range), self, graph, weights, calibration)
 
 
 def _start(mean: Tensor, top: int) -> Tensor:

@@ -28,9 +28,9 @@ from hwsim.machine.cost.estimate import COMPONENTS, Cost
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
 from hwsim.machine.layer_report import LayerReport
-from hwsim.machine.trace.pe_utilization import STATES, Occupancy
+from hwsim.machine.trace.pe_utilization import STATES, PEUtilization
 from hwsim.report.figures import study
-from hwsim.report.palette import CAUSE_LOOKS, COMPONENT_LOOKS, SPARE, STATE_LOOKS, Look
+from hwsim.report.palette import CAUSE_LOOKS, COMPONENT_LOOKS, SPARE, STATE_LOOKS, BarStyle
 
 UNITS = ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 """Units of energy, in pJ."""
@@ -154,7 +154,7 @@ def roofline(
     """
     shown = _some([r for r in reports if r.macs and r.dram_bytes], "reports", "layers with multiplications")
     rate = accelerator.pe.rate(*bits)
-    peak, bandwidth = accelerator.pes * rate.lanes / rate.steps, accelerator.dram.bandwidth_bytes_per_cycle
+    peak, bandwidth = accelerator.pes * rate.products / rate.interval, accelerator.dram.bandwidth_bytes_per_cycle
     x = np.array([report.macs / report.dram_bytes for report in shown])
     y = np.array([report.macs / report.total_cycles for report in shown])
     axes.set(xscale="log", yscale="log")
@@ -218,7 +218,7 @@ def region_masks(
     return _titled(axes, "Sensitive regions", about)
 
 
-def array_activity(axes: Axes, found: Occupancy, about: str) -> Axes:
+def array_activity(axes: Axes, found: PEUtilization, about: str) -> Axes:
     """What all PEs do over time, stacked to 100 %, from `hwsim.machine.trace.pe_utilization`: exact means over each bin.
 
     Draw few cycles of one layer to see the array fill and drain; draw a network to see what its layers wait for.
@@ -242,7 +242,7 @@ def array_activity(axes: Axes, found: Occupancy, about: str) -> Axes:
     return _titled(axes, "What the array does", about)
 
 
-def _layers_above(axes: Axes, found: Occupancy, first: int, last: int) -> None:
+def _layers_above(axes: Axes, found: PEUtilization, first: int, last: int) -> None:
     """Borders between layers, and above them the names of those that are wide enough."""
     spans = [
         (name, max(start, first), min(end, last))
@@ -266,7 +266,7 @@ def _closed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.append(values, values[-1:])
 
 
-def _stack(axes: Axes, names: Sequence[str], parts: Mapping[str, NDArray[Any]], looks: Mapping[str, Look]) -> None:
+def _stack(axes: Axes, names: Sequence[str], parts: Mapping[str, NDArray[Any]], looks: Mapping[str, BarStyle]) -> None:
     """One bar per name, stacked of the parts that are not all zero."""
     left = np.zeros(len(names))
     spare = iter(SPARE)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from hwsim.report.palette import CAUSE_LOOKS, COMPONENT_LOOKS, Look
+from hwsim.report.palette import CAUSE_LOOKS, COMPONENT_LOOKS, BarStyle
 from hwsim.study.results.table import Row
 from hwsim.study.search.study import RESULT_COLUMNS
 
@@ -172,7 +172,7 @@ def bars(table: Sequence[Row]) -> int:
     return min(MOST_BARS, sum(row["latency_cycles"] is not None for row in table))
 
 
-def _stack(axes: Axes, table: Sequence[Row], names: Sequence[str], looks: Mapping[str, Look], unit: float) -> None:
+def _stack(axes: Axes, table: Sequence[Row], names: Sequence[str], looks: Mapping[str, BarStyle], unit: float) -> None:
     """One bar per row, stacked of the columns that are not all zero."""
     shown = [(name, row) for name, row in zip(names, table, strict=True) if row["latency_cycles"] is not None]
     shown = shown[:MOST_BARS]

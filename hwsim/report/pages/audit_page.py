@@ -41,29 +41,29 @@ def _row(leakage: Leakage, result: AttackResult) -> Row:
     row: Row = {
         "attack": result.label,
         "auc": result.auc.mean,
-        "auc_low": result.auc.over_points.low,
-        "auc_high": result.auc.over_points.high,
+        "auc_low": result.auc.ci_samples.low,
+        "auc_high": result.auc.ci_samples.high,
         "balanced_accuracy": result.balanced_accuracy.mean,
         **{f"tpr_at_fpr_{rate}": result.tpr_at_fpr[rate].mean for rate in RATES},
         "n_members": int(leakage.n_members.min()),
         "n_nonmembers": int(leakage.n_nonmembers.min()),
-        "flags": list(leakage.flags),
+        "flags": list(leakage.warnings),
         "n_targets": len(leakage.targets),
-        "auc_target_low": result.auc.over_targets.low,
-        "auc_target_high": result.auc.over_targets.high,
+        "auc_target_low": result.auc.ci_targets.low,
+        "auc_target_high": result.auc.ci_targets.high,
     }
     for rate in RATES:
-        row[f"tpr_at_fpr_{rate}_low"], row[f"tpr_at_fpr_{rate}_high"] = result.tpr_at_fpr[rate].over_points
+        row[f"tpr_at_fpr_{rate}_low"], row[f"tpr_at_fpr_{rate}_high"] = result.tpr_at_fpr[rate].ci_samples
     row |= {f"tnr_at_fnr_{rate}": mean(lambda curve, rate=rate: curve.tnr_at_fnr(rate)) for rate in RATES}  # type: ignore[misc]
     row["advantage"] = result.advantage
     for name in ("accuracy", "precision", "recall", "f1", "precision_nonmembers", "recall_nonmembers", "f1_nonmembers"):
         row[name] = float(np.mean([getattr(one, name) for one in best]))
-    return row | {"blind_auc": leakage.blind.auc.mean}
+    return row | {"blind_auc": leakage.blind_baseline.auc.mean}
 
 
 def audit_text(leakage: Leakage) -> str:
     """The table of an audit for a person, and below it what its flags mean."""
-    numbers = " ".join(str(i) for i in range(1, len(leakage.flags) + 1))
+    numbers = " ".join(str(i) for i in range(1, len(leakage.warnings) + 1))
     table = [
         {
             "attack": row["attack"],
@@ -78,7 +78,7 @@ def audit_text(leakage: Leakage) -> str:
         for row in audit_rows(leakage)
     ]
     targets = f"means over {len(leakage.targets)} targets; intervals (95 %) over samples; 0.5 is guessing"
-    flags = [f"flag {number}: {text}" for number, text in enumerate(leakage.flags, start=1)]
+    flags = [f"flag {number}: {text}" for number, text in enumerate(leakage.warnings, start=1)]
     return "\n".join([aligned(table, list(table[0])), "", targets, *flags])
 
 
@@ -137,11 +137,11 @@ def _page(leakage: Leakage, rows: Sequence[Row], name: str, drawn: dict[str, tup
         ("Models", short(leakage.game.models), f"{len(leakage.targets)} of them attacked"),
         ("Samples", short(leakage.game.samples), f"at least {rows[0]['n_members']} members and "
          f"{rows[0]['n_nonmembers']} non-members of each target"),
-        ("Blind baseline", f"{leakage.blind.auc.mean:.3f}", "AUC of a classifier that sees no model"),
+        ("Blind baseline", f"{leakage.blind_baseline.auc.mean:.3f}", "AUC of a classifier that sees no model"),
     ]  # fmt: skip
     cells = "".join(f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in facts)
     shown = [{key: value for key, value in row.items() if key != "flags"} for row in rows]
-    flags = "".join(f"<li>{escape(flag)}</li>" for flag in leakage.flags) or "<li>none</li>"
+    flags = "".join(f"<li>{escape(flag)}</li>" for flag in leakage.warnings) or "<li>none</li>"
     points = (
         "AUC is the chance that an attack ranks a random member above a random non-member: 0.5 is guessing.",
         "TPR at FPR 0.01 is the share of members that an attack finds while accusing at most 1 % of the non-members; "

@@ -15,20 +15,20 @@ from hwsim.design import Design
 from hwsim.engine.execute import execute
 from hwsim.float_graph.graph import model_slice
 from hwsim.network.graph import Network
-from hwsim.privacy.observation.channels.outputs import Supplied
-from hwsim.study.evaluate.game_data import Arena
+from hwsim.privacy.observation.channels.outputs import MultiQueryChannel
+from hwsim.study.evaluate.game_data import GameData
 from hwsim.training.ensemble import Ensemble
 
 
 @dataclass(frozen=True, eq=False)
-class Stand:
+class DeployedModels:
     """All models of a game: the float ensemble, and the integer network of each where they were quantized.
 
     `design` is one of those that share these models: they differ in what does not change an output.
     """
 
     design: Design
-    arena: Arena
+    arena: GameData
     ensemble: Ensemble
     networks: Sequence[Network] = ()
     _supplied: dict[str, Sequence[NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
@@ -67,7 +67,9 @@ class Stand:
         """The largest raw output of each model on the calibration samples: what a narrow output port is set to."""
         return [float(np.abs(self.ask(m, self.arena.calibration).astype(np.float64)).max()) for m in range(self.models)]
 
-    def supply(self, channel: Supplied, make: Callable[[Stand, Any], Sequence[NDArray[Any]]]) -> Sequence[NDArray[Any]]:
+    def supply(
+        self, channel: MultiQueryChannel, make: Callable[[DeployedModels, Any], Sequence[NDArray[Any]]]
+    ) -> Sequence[NDArray[Any]]:
         """The arrays of a supplied channel, one per model [sample, ...], made once for all designs of these models."""
         key = json.dumps([channel.name, channel.model_dump(mode="json")])
         if key not in self._supplied:
@@ -79,5 +81,5 @@ def _takes_alike(one: Network, other: Network) -> bool:
     return (one.input, one.input_scale) == (other.input, other.input_scale)
 
 
-Supplies = Mapping[str, Callable[[Stand, Any], Sequence[NDArray[Any]]]]
+Supplies = Mapping[str, Callable[[DeployedModels, Any], Sequence[NDArray[Any]]]]
 """How each supplied channel is made."""

@@ -20,7 +20,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Arena:
+class GameData:
     """The audited pool, and beside it samples that no model trains on: for calibration, and an adversary's own.
 
     `pool` int64 are the audited samples of `data`; `calibration` float32 [sample, *shape] is what a
@@ -49,7 +49,7 @@ class Arena:
         return int(self.game.labels.max()) + 1
 
 
-def prepare(design: Design) -> Arena:
+def prepare(design: Design) -> GameData:
     """Load the data of a design, and draw pool, calibration samples and members from its seed.
 
     Without a split the pool is a random part of the data. With one, it is the members and non-members
@@ -65,7 +65,7 @@ def prepare(design: Design) -> Arena:
     calibration, auxiliary = np.split(spare, [design.game.calibration])
     keep = balanced_keep(design.game.models, len(pool), derive_seed(design.seed, "members"), first)
     game = Game(keep, data.labels[pool])
-    return Arena(data, pool, data.x[calibration], data.x[auxiliary], game)
+    return GameData(data, pool, data.x[calibration], data.x[auxiliary], game)
 
 
 def _random_pool(design: Design, total: int) -> tuple[Indices, Indices]:

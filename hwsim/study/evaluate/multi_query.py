@@ -18,17 +18,17 @@ from hwsim.privacy.observation.channels.outputs import (
     AugmentedLabels,
     BoundaryDistance,
     FloatLogits,
-    ForeignRecords,
     Inputs,
     LossTrajectory,
-    Supplied,
+    MultiQueryChannel,
+    TransferRecords,
     VerifiedLogits,
     softmax,
 )
 from hwsim.privacy.observation.hopskipjump import boundary_distance
 from hwsim.quantizers.quantize import quantize_ensemble
 from hwsim.rng import derive_seed, stream
-from hwsim.study.evaluate.deployed_models import Stand
+from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.training.adversarial import pgd
 from hwsim.training.distill import loss_trajectory
 from hwsim.training.ensemble import Members, train
@@ -43,26 +43,26 @@ FOREIGN_MODELS = 4
 FOREIGN_CALIBRATION = 64
 
 
-def supplied(stand: Stand, channels: Sequence[Any]) -> list[dict[str, NDArray[Any]]]:
+def supplied(stand: DeployedModels, channels: Sequence[Any]) -> list[dict[str, NDArray[Any]]]:
     """The channels among `channels` that more than one query makes: for each model name -> array [sample, ...]."""
     found: list[dict[str, NDArray[Any]]] = [{} for _ in range(stand.models)]
     for channel in channels:
-        if isinstance(channel, Supplied):
-            for own, array in zip(found, stand.supply(channel, SUPPLIERS[channel.name]), strict=True):
+        if isinstance(channel, MultiQueryChannel):
+            for own, array in zip(found, stand.supply(channel, COLLECTORS[channel.name]), strict=True):
                 own[channel.name] = array
     return found
 
 
-def _inputs(stand: Stand, channel: Inputs) -> Arrays:
+def _inputs(stand: DeployedModels, channel: Inputs) -> Arrays:
     x = stand.arena.x
     return [x.reshape(len(x), -1).astype(np.float64)] * stand.models
 
 
-def _float_logits(stand: Stand, channel: FloatLogits) -> Arrays:
+def _float_logits(stand: DeployedModels, channel: FloatLogits) -> Arrays:
     return list(stand.float_logits)
 
 
-def _augmented_labels(stand: Stand, channel: AugmentedLabels) -> Arrays:
+def _augmented_labels(stand: DeployedModels, channel: AugmentedLabels) -> Arrays:
     """Every model is asked for every moved copy."""
     copies = moved(stand.arena.x, channel, derive_seed(stand.design.seed, "moved copies"))
     return [np.stack([_labels(stand, m, copy) for copy in copies], axis=1) for m in range(stand.models)]
@@ -82,7 +82,7 @@ def moved(x: NDArray[np.float32], channel: AugmentedLabels, seed: int) -> NDArra
     return move(x, channel.flip, channel.copies, seed).astype(np.float32)
 
 
-def _boundary_distance(stand: Stand, channel: BoundaryDistance) -> Arrays:
+def _boundary_distance(stand: DeployedModels, channel: BoundaryDistance) -> Arrays:
     """Probes that are smaller than a step of the input's integers would show nothing."""
     arena, seed = stand.arena, derive_seed(stand.design.seed, "boundary")
 
@@ -98,7 +98,7 @@ def _boundary_distance(stand: Stand, channel: BoundaryDistance) -> Arrays:
     return [distances(model) for model in range(stand.models)]
 
 
-def _loss_trajectory(stand: Stand, channel: LossTrajectory) -> Arrays:
+def _loss_trajectory(stand: DeployedModels, channel: LossTrajectory) -> Arrays:
     """Students of the deployed model's own answers, on samples that are members of no model."""
     arena = stand.arena
     if not len(arena.auxiliary):
@@ -109,24 +109,24 @@ def _loss_trajectory(stand: Stand, channel: LossTrajectory) -> Arrays:
     return list(loss_trajectory(teachers, arena.auxiliary, arena.x, labels, model, channel.epochs, seed))
 
 
-def _adversarial_logits(stand: Stand, channel: AdversarialLogits) -> Arrays:
+def _adversarial_logits(stand: DeployedModels, channel: AdversarialLogits) -> Arrays:
     """The adversary climbs the gradient of the full-precision model, and asks the deployed one."""
     arena = stand.arena
     worst = pgd(stand.ensemble, arena.x, arena.game.labels, channel.eps, channel.steps)
     return [_logits(stand, model, inputs) for model, inputs in enumerate(worst)]
 
 
-def _verified_logits(stand: Stand, channel: VerifiedLogits) -> Arrays:
+def _verified_logits(stand: DeployedModels, channel: VerifiedLogits) -> Arrays:
     return list(verified_logits(stand.ensemble, stand.arena.x, stand.arena.game.labels, channel.eps))
 
 
-def _foreign_records(stand: Stand, channel: ForeignRecords) -> Arrays:
+def _foreign_records(stand: DeployedModels, channel: TransferRecords) -> Arrays:
     """Models of the same architecture and recipe on another data set, deployed the same way.
 
     Each game model meets one of FOREIGN_MODELS of them, and as many of its records as the game has samples.
     """
     design, seed = stand.design, derive_seed(stand.design.seed, "foreign")
-    data = registry.build("dataset", channel.dataset, where="channels.foreign_records.dataset").load(seed)
+    data = registry.build("dataset", channel.dataset, where="channels.transfer_records.dataset").load(seed)
     order = stream(seed, "pool").permutation(len(data.labels))
     calibration, pool = data.x[order[:FOREIGN_CALIBRATION]], order[FOREIGN_CALIBRATION:]
     keep = balanced_keep(FOREIGN_MODELS, len(pool), derive_seed(seed, "members"))
@@ -148,15 +148,15 @@ def _records(logits: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[
     return np.column_stack([padded, member])
 
 
-def _labels(stand: Stand, model: int, x: NDArray[np.float32]) -> NDArray[np.int64]:
+def _labels(stand: DeployedModels, model: int, x: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.asarray(stand.ask(model, x).argmax(axis=1), dtype=np.int64)
 
 
-def _logits(stand: Stand, model: int, x: NDArray[np.float32]) -> NDArray[np.float64]:
+def _logits(stand: DeployedModels, model: int, x: NDArray[np.float32]) -> NDArray[np.float64]:
     return stand.ask(model, x).astype(np.float64) * stand.scale(model)
 
 
-SUPPLIERS: Mapping[str, Callable[[Stand, Any], Arrays]] = {
+COLLECTORS: Mapping[str, Callable[[DeployedModels, Any], Arrays]] = {
     "inputs": _inputs,
     "float_logits": _float_logits,
     "augmented_labels": _augmented_labels,
@@ -164,6 +164,6 @@ SUPPLIERS: Mapping[str, Callable[[Stand, Any], Arrays]] = {
     "loss_trajectory": _loss_trajectory,
     "adversarial_logits": _adversarial_logits,
     "verified_logits": _verified_logits,
-    "foreign_records": _foreign_records,
+    "transfer_records": _foreign_records,
 }
 """How each channel is made that more than one query makes."""

@@ -16,12 +16,12 @@ from hwsim.machine.cost.estimate import estimate
 from hwsim.network.graph import Network
 from hwsim.privacy import Leakage, Observation, audit
 from hwsim.privacy.attack_tools.attack import Attack
-from hwsim.privacy.attack_tools.mismatched_shadows import Unmatched
-from hwsim.privacy.observation.channels.outputs import Chip, ChipChannel, Deployed
-from hwsim.privacy.observation.observe import look, stack
+from hwsim.privacy.attack_tools.mismatched_shadows import MismatchedShadows
+from hwsim.privacy.observation.channels.outputs import DeployedModel, HardwareChannel, HardwareRun
+from hwsim.privacy.observation.observe import observe_model, stack
 from hwsim.rng import derive_seed
-from hwsim.study.evaluate.deployed_models import Stand
-from hwsim.study.evaluate.game_data import Arena
+from hwsim.study.evaluate.deployed_models import DeployedModels
+from hwsim.study.evaluate.game_data import GameData
 from hwsim.study.evaluate.multi_query import supplied
 
 OUTPUTS_ALONE = "lira"
@@ -39,7 +39,7 @@ class Baseline:
     codes: NDArray[np.integer]
 
 
-def hardware_result(design: Design, stand: Stand, baseline: Baseline) -> dict[str, Any]:
+def hardware_result(design: Design, stand: DeployedModels, baseline: Baseline) -> dict[str, Any]:
     """The row of a quantized ensemble on the design's accelerator; raises Infeasible where it cannot run."""
     runs = [simulate(n, design.accelerator, codes) for n, codes in zip(stand.networks, stand.codes, strict=True)]
     costs = [estimate(run, design.technology) for run in runs]
@@ -47,7 +47,7 @@ def hardware_result(design: Design, stand: Stand, baseline: Baseline) -> dict[st
     energy_pj = float(np.mean([cost.total_energy_pj.mean() for cost in costs]))
     row = _accuracy(outputs.argmax(axis=2), stand.arena) | _machine(runs, costs)
     row["energy_relative"] = energy_pj / _baseline_energy_pj(baseline, design, costs[0].mode)
-    chips = [Chip(run, cost) for run, cost in zip(runs, costs, strict=True)]
+    chips = [HardwareRun(run, cost) for run, cost in zip(runs, costs, strict=True)]
     observations = _observe(design, stand, outputs, design.channels, chips)
     attacks = list(design.attacks)
     if design.shadows == "both":
@@ -55,9 +55,9 @@ def hardware_result(design: Design, stand: Stand, baseline: Baseline) -> dict[st
     return row | _leakage(design, attacks, observations, stand)
 
 
-def float_result(design: Design, stand: Stand) -> dict[str, Any]:
+def float_result(design: Design, stand: DeployedModels) -> dict[str, Any]:
     """The row of the unquantized ensemble: accuracy and leakage, no cost and no side channel."""
-    channels = [channel for channel in design.channels if not isinstance(channel, ChipChannel)]
+    channels = [channel for channel in design.channels if not isinstance(channel, HardwareChannel)]
     names = {channel.name for channel in channels}
     attacks = [attack for attack in design.attacks if set(attack.needs) <= names]
     observations = _observe(design, stand, stand.float_logits, channels) if attacks else []
@@ -66,17 +66,17 @@ def float_result(design: Design, stand: Stand) -> dict[str, Any]:
 
 def _observe(
     design: Design,
-    stand: Stand,
+    stand: DeployedModels,
     outputs: NDArray[Any],
     channels: Sequence[Any],
-    chips: Sequence[Chip] | None = None,
+    chips: Sequence[HardwareRun] | None = None,
 ) -> list[Observation]:
     """What the adversary sees of every model; `outputs` are raw, [model, sample, class]."""
     further = supplied(stand, channels)
     narrow = any(getattr(channel, "bits", 64) < 32 for channel in channels)
     return [
-        look(
-            Deployed(
+        observe_model(
+            DeployedModel(
                 outputs[model],
                 stand.scale(model),
                 full_scale=stand.full_scales[model] if narrow else None,
@@ -90,26 +90,26 @@ def _observe(
     ]
 
 
-def _with_float_shadows(design: Design, stand: Stand) -> list[Attack]:
+def _with_float_shadows(design: Design, stand: DeployedModels) -> list[Attack]:
     """The attacks once more, with shadow models in full precision; those that read a chip have none."""
-    floats = Stand(design, stand.arena, stand.ensemble)
-    channels = [channel for channel in design.channels if not isinstance(channel, ChipChannel)]
+    floats = DeployedModels(design, stand.arena, stand.ensemble)
+    channels = [channel for channel in design.channels if not isinstance(channel, HardwareChannel)]
     names = {channel.name for channel in channels}
     attacks = [a for a in design.attacks if isinstance(a, Attack) and set(a.needs) <= names]
     if not attacks:
         return []
     shadows = stack(_observe(design, floats, stand.float_logits, channels))
-    return [Unmatched(attack=attack, shadows=shadows, word="float_shadows") for attack in attacks]
+    return [MismatchedShadows(attack=attack, shadows=shadows, word="float_shadows") for attack in attacks]
 
 
-def _accuracy(predicted: NDArray[np.int64], arena: Arena) -> dict[str, Any]:
+def _accuracy(predicted: NDArray[np.int64], arena: GameData) -> dict[str, Any]:
     """Accuracy on each model's non-members, against clean labels; and the gap that members' labels show."""
     game, clean_labels = arena.game, arena.clean_labels
     members = (predicted == game.labels)[game.keep].mean()
     others = (predicted == game.labels)[~game.keep].mean()
     return {
         "accuracy": float((predicted == clean_labels)[~game.keep].mean()),
-        "test_gap": float(members - others),
+        "generalization_gap": float(members - others),
         "data_note": f"{arena.data.note}; calibrated on {len(arena.calibration)} samples that no model trained on",
     }
 
@@ -142,7 +142,7 @@ def _baseline_energy_pj(baseline: Baseline, design: Design, mode: str) -> float:
 
 
 def _leakage(
-    design: Design, attacks: Sequence[Any], observations: Sequence[Observation], stand: Stand
+    design: Design, attacks: Sequence[Any], observations: Sequence[Observation], stand: DeployedModels
 ) -> dict[str, Any]:
     if not attacks:
         return {}

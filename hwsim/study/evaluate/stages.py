@@ -24,8 +24,8 @@ from hwsim.interop.torch.reader import import_module
 from hwsim.network.graph import Network
 from hwsim.quantizers.quantize import build_networks, quantize_ensemble
 from hwsim.rng import derive_seed
-from hwsim.study.evaluate.deployed_models import Stand
-from hwsim.study.evaluate.game_data import Arena, prepare
+from hwsim.study.evaluate.deployed_models import DeployedModels
+from hwsim.study.evaluate.game_data import GameData, prepare
 from hwsim.study.evaluate.point_result import Baseline, float_result, hardware_result
 from hwsim.training.checkpoint import write_arrays
 from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
@@ -103,21 +103,21 @@ def evaluate(designs: Sequence[Design], models: Path, tick: Tick) -> Iterator[tu
         tick(number / len(designs))
 
 
-def stand_of(design: Design, models: Path) -> Stand:
+def stand_of(design: Design, models: Path) -> DeployedModels:
     """The trained models of a design, quantized where it says so, with the arena that they were trained in."""
     arena = prepare(design)
     ensemble = Ensemble(_graph(design, arena), _trained(design, models, tuned=False))
-    return Stand(design, arena, ensemble, _networks(design, arena, ensemble, models))
+    return DeployedModels(design, arena, ensemble, _networks(design, arena, ensemble, models))
 
 
-def _one(design: Design, stand: Stand, baseline: Baseline) -> dict[str, Any]:
+def _one(design: Design, stand: DeployedModels, baseline: Baseline) -> dict[str, Any]:
     try:
         return hardware_result(design, stand, baseline)
     except Infeasible as error:
         return {"status": "infeasible", "reason": str(error)}
 
 
-def _networks(design: Design, arena: Arena, ensemble: Ensemble, models: Path) -> list[Network]:
+def _networks(design: Design, arena: GameData, ensemble: Ensemble, models: Path) -> list[Network]:
     """The integer network of every model, none in full precision; trained steps where the quantizer trains."""
     if not design.quantizer.integer:
         return []
@@ -129,7 +129,7 @@ def _networks(design: Design, arena: Arena, ensemble: Ensemble, models: Path) ->
     return build_networks(ensemble, scheme)
 
 
-def _baseline(stand: Stand) -> Baseline:
+def _baseline(stand: DeployedModels) -> Baseline:
     """The 8-bit network that energies are relative to, and the audited inputs that it is priced on."""
     one = Ensemble(stand.ensemble.graph, model_slice(stand.ensemble.weights, 0, 1))
     network = quantize_ensemble(one, registry.build("quantizer", "minmax"), stand.arena.calibration)[0]
@@ -147,7 +147,7 @@ def _training_key(design: Design, first: int, tuned: bool = False) -> str:
     return content_key({"model_version": MODEL_VERSION, "first": first, "chunk": CHUNK, **content})
 
 
-def _graph(design: Design, arena: Arena) -> FloatGraph:
+def _graph(design: Design, arena: GameData) -> FloatGraph:
     return import_module(design.model.module(arena.data.shape, arena.classes), arena.data.shape)[0]
 
 

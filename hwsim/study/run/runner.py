@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from hwsim.design import Design
 from hwsim.errors import HwsimError, Infeasible
-from hwsim.privacy.observation.channels.outputs import FloatLogits, Inputs, Supplied
+from hwsim.privacy.observation.channels.outputs import FloatLogits, Inputs, MultiQueryChannel
 from hwsim.study.results.store import Store, Stored, write_store
 from hwsim.study.results.table import rows, to_csv
 from hwsim.study.run.progress import Reporter, Silent
@@ -23,7 +23,7 @@ def point_weight(design: Design) -> float:
 
     Channels that take many queries or train students cost most.
     """
-    asked = sum(isinstance(c, Supplied) and not isinstance(c, Inputs | FloatLogits) for c in design.channels)
+    asked = sum(isinstance(c, MultiQueryChannel) and not isinstance(c, Inputs | FloatLogits) for c in design.channels)
     return 5.0 + len(design.attacks) + 30.0 * asked
 
 

@@ -14,7 +14,7 @@ from hwsim.errors import BadInput, HwsimError, UnknownName
 
 RESULT_COLUMNS = (
     "accuracy",
-    "test_gap",
+    "generalization_gap",
     "macs",
     "latency_cycles",
     "latency_us",
@@ -34,7 +34,7 @@ RESULT_COLUMNS = (
     "cycles_writeback",
     "cycles_vector",
     "energy_pe_pj",
-    "energy_local_pj",
+    "energy_register_file_pj",
     "energy_scratchpad_pj",
     "energy_dram_pj",
     "energy_vector_pj",

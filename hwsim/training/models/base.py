@@ -10,13 +10,13 @@ from torch import nn
 
 from hwsim.errors import HwsimError
 from hwsim.network.layer import Shape
-from hwsim.registry import Choice
+from hwsim.registry import Configurable
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Filters = Annotated[int, Field(ge=1, le=4096)]
 
 
-class Model(Choice):
+class Model(Configurable):
     """Base of all models: an architecture and its training recipe (Adam, cosine decay to zero).
 
     With `adversarial_eps` above 0 every batch is replaced by what PGD makes of it on the model as it is (adversarial

@@ -18,7 +18,7 @@ from hwsim.machine.activity.toggles import coefficients
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import DETAILS, estimate
 from hwsim.machine.cost.pe_energy import uniform_switching_fj
-from hwsim.machine.description.accelerator import PADS, Accelerator
+from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
 from hwsim.machine.events import EVENTS
 from hwsim.machine.pe.fixed import Fixed
 from hwsim.machine.run import Activity, Precision
@@ -43,7 +43,7 @@ def technology(**changes: Any) -> Any:
 def row_stationary() -> Accelerator:
     words = {"ifmap_words": 12, "weight_words": 224, "psum_words": 24}
     speed = {"ifmap_words_per_cycle": 4, "weight_words_per_cycle": 4, "psum_words_per_cycle": 4}
-    return build("accelerator", "tiny", dataflow="rs", local=words | speed)
+    return build("accelerator", "tiny", dataflow="rs", register_file=words | speed)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_shapes_and_latency(run: Run) -> None:
 def test_one_layer_by_hand() -> None:
     counts = {
         "macs_full": 4608, "pe_cycles": 7200, "dram_read_bits": 1088, "dram_write_bits": 4096,
-        "requantizations": 512, "vector_ops": 10, "predictor_adds": 5, "local_words": 3,
+        "requantizations": 512, "vector_ops": 10, "predictor_adds": 5, "rf_accesses": 3,
         "ifmap_read_bits": 100, "ifmap_write_bits": 200, "weight_read_bits": 300, "weight_write_bits": 400,
         "ofmap_read_bits": 500, "ofmap_write_bits": 600,
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_one_layer_by_hand() -> None:
     # CACTI, 45 nm LSTP, 2 KiB: words of 8 bytes for ifmap and weights, of 32 bytes for the ofmap
     narrow, wide = (100 + 300) * 1.97448 + (200 + 400) * 5.70601, 500 * 9.46053 + 600 * 12.9292
     assert cost.component_pj("scratchpad")[0, 0] == pytest.approx(narrow / 64 + wide / 256)
-    assert cost.component_pj("local")[0, 0] == pytest.approx(3 * 16 * 1.66966 / 64)  # 1 KiB
+    assert cost.component_pj("register_file")[0, 0] == pytest.approx(3 * 16 * 1.66966 / 64)  # 1 KiB
     leakage_uw = 16 * 15.704 + (4 * (6807.2 + 182.7) + 4 * 182.7) * 0.021 + 2 * 0.366036 + 0.408939
     assert cost.component_pj("leakage")[0, 0] == pytest.approx(leakage_uw * 455 * 0.01)
 
@@ -151,13 +151,13 @@ def test_presets_scale_the_logic_only(run: Run, preset: str, factor: float) -> N
 def test_scratchpad_presets(run: Run) -> None:
     base = estimate(run, NANGATE).detail_pj
     reads, large = (estimate(run, technology(**c)).detail_pj for c in ({"sram_write": "as_read"}, {"sram_scale": 3}))
-    for pad in PADS:
+    for pad in SCRATCHPADS:
         per_bit = base[f"{pad}_read"][0, 0] / run.event(f"{pad}_read_bits")[0, 0]
         np.testing.assert_allclose(reads[f"{pad}_write"], run.event(f"{pad}_write_bits") * per_bit)
         np.testing.assert_array_equal(reads[f"{pad}_read"], base[f"{pad}_read"])
         for way in ("read", "write"):
             np.testing.assert_allclose(large[f"{pad}_{way}"], 3 * base[f"{pad}_{way}"])
-    np.testing.assert_allclose(large["local"], 3 * base["local"])
+    np.testing.assert_allclose(large["register_file"], 3 * base["register_file"])
     np.testing.assert_array_equal(large["scratchpad_leakage"], base["scratchpad_leakage"])
 
 
@@ -201,7 +201,7 @@ def test_own_prices_replace_the_tables(run: Run, tmp_path: Path) -> None:
     bits = run.event("dram_read_bits") + run.event("dram_write_bits")
     np.testing.assert_allclose(cost.component_pj("dram"), 5 * bits)
     np.testing.assert_allclose(cost.detail_pj["ifmap_read"], 0.25 * run.event("ifmap_read_bits"))
-    np.testing.assert_allclose(cost.component_pj("local"), 0.5 * 16 * run.event("local_words"))
+    np.testing.assert_allclose(cost.component_pj("register_file"), 0.5 * 16 * run.event("rf_accesses"))
     np.testing.assert_array_equal(cost.detail_pj["ifmap_write"], base.detail_pj["ifmap_write"])
     assert "dram: own price, our board" in cost.notes
 
@@ -211,13 +211,13 @@ def test_area_by_hand() -> None:
     assert area["pe"] == pytest.approx(16 * 737.88)
     assert area["scratchpad"] == pytest.approx((2 * 0.00673568 + 0.0134821) * 1e6)
     assert area["vector"] == pytest.approx(4 * (6807.2 + 182.7) + 4 * 182.7)
-    assert area["local"] == 0
+    assert area["register_file"] == 0
     bits = 16 * 16 * (12 + 224 + 24)
-    inside = area_um2(row_stationary())["local"]
+    inside = area_um2(row_stationary())["register_file"]
     assert inside == pytest.approx(bits * 0.0035993e6 / 8192)  # as in 1 KiB
     cost = estimate(made_run(row_stationary(), [{}], [EIGHT], [100]), NANGATE)
     assert cost.total_area_um2 == pytest.approx(sum(area.values()) + inside)
-    assert cost.detail_pj["local_leakage"][0, 0] == pytest.approx(bits * 0.186597 / 8192 * 100 * 0.01)
+    assert cost.detail_pj["register_file_leakage"][0, 0] == pytest.approx(bits * 0.186597 / 8192 * 100 * 0.01)
     assert cost.notes == ("assumed: memories inside the PEs cost per bit what the smallest scratchpad does",)
 
 
@@ -338,15 +338,15 @@ def test_toggles_with_region_precision_scale_both_widths() -> None:
 def test_products_of_both_widths_cost_what_the_pe_says() -> None:
     run = replace(watched({"name": "drq"}, {"macs_full": 60, "macs_low": 40}, Precision(8, 8, 4)), activity=None)
     pe = build("pe", "drq")
-    by_hand = (60 * pe.mac_fj(8, 8) + 40 * pe.mac_fj(4, 4)) / 1000
+    by_hand = (60 * pe.mac_energy_fj(8, 8) + 40 * pe.mac_energy_fj(4, 4)) / 1000
     assert estimate(run, NANGATE).component_pj("pe")[0] == pytest.approx(by_hand)
 
 
 class Thrifty(Fixed):
     """A plain PE with static figures of its own."""
 
-    def mac_fj(self, a_bits: int, w_bits: int) -> float:
-        return super().mac_fj(a_bits, w_bits) / 2
+    def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
+        return super().mac_energy_fj(a_bits, w_bits) / 2
 
 
 def test_static_figures_do_not_touch_a_plain_pe_that_was_watched() -> None:

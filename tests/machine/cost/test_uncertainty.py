@@ -16,7 +16,7 @@ from hwsim.machine import COMPONENTS, Run
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.cost.iso_area import MOST, area_of, size_to_area
-from hwsim.machine.cost.uncertainty import Band, Place, compare, estimate_band, presets, rank
+from hwsim.machine.cost.uncertainty import EnergyRange, Place, compare, estimate_range, calibrations, rank
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.run import Precision
 from hwsim.registry import build
@@ -38,7 +38,7 @@ BOTH = run_of(macs=10_000, dram_bits=500)
 
 
 def test_presets_span_logic_and_scratchpads() -> None:
-    made = presets()
+    made = calibrations()
     assert [p.label for p in made[:3]] == ["nangate45", "nangate45, sram_write as_read", "nangate45, sram_scale 3.0"]
     assert len(made) == len(set(made)) == 9
     assert {(p.pe_scale, p.voltage_v) for p in made} == {(1.0, 1.1), (0.15, 1.1), (0.29, 0.9)}
@@ -47,19 +47,19 @@ def test_presets_span_logic_and_scratchpads() -> None:
 
 def test_presets_keep_what_else_a_technology_sets() -> None:
     given_one = build("technology", "bitfusion45", sram_cell="hp", clock_tree=1.3)
-    made = presets(given_one)
+    made = calibrations(given_one)
     assert made[0] == given_one and len(made) == 9
     assert all((p.sram_cell, p.clock_tree) == ("hp", 1.3) for p in made)
-    small = presets(build("technology", "scaled32"))
+    small = calibrations(build("technology", "scaled32"))
     assert all((p.node_nm, p.voltage_v, p.preset) == (32, 0.97, "scaled32") for p in small) and len(small) == 9
     odd = build("technology", "nangate45", pe_scale=0.5)
-    assert presets(odd)[0] == odd and len(presets(odd)) == 10
+    assert calibrations(odd)[0] == odd and len(calibrations(odd)) == 10
 
 
 def test_a_band_is_the_cost_by_each_preset() -> None:
-    band = estimate_band(BOTH)
+    band = estimate_range(BOTH)
     assert band.energy_pj.shape == (9, len(COMPONENTS))
-    costs = [estimate(BOTH, technology) for technology in presets()]
+    costs = [estimate(BOTH, technology) for technology in calibrations()]
     np.testing.assert_allclose(band.totals_pj, [cost.total_energy_pj.mean() for cost in costs])
     assert band.total.nominal == pytest.approx(costs[0].total_energy_pj[0])
     assert (band.total.low, band.total.high) == (band.totals_pj.min(), band.totals_pj.max())
@@ -69,7 +69,7 @@ def test_a_band_is_the_cost_by_each_preset() -> None:
 
 
 def test_two_designs_whose_order_flips_are_undecided() -> None:
-    arithmetic, traffic, both = (estimate_band(run) for run in (ARITHMETIC, TRAFFIC, BOTH))
+    arithmetic, traffic, both = (estimate_range(run) for run in (ARITHMETIC, TRAFFIC, BOTH))
     assert arithmetic.total.nominal > traffic.total.nominal  # by the nominal preset alone, traffic wins
     assert compare(arithmetic, traffic) == compare(traffic, arithmetic) == "undecided"
     assert (compare(arithmetic, both), compare(both, traffic)) == ("a", "b")
@@ -77,43 +77,43 @@ def test_two_designs_whose_order_flips_are_undecided() -> None:
 
 def test_an_order_that_flips_with_the_price_of_writes_is_undecided() -> None:
     # a bit written to the 2 KiB ofmap takes 12.9292 / 256 pJ, or 9.46053 / 256 as a read: 5050 or 3695 pJ against 4000
-    writes = estimate_band(run_of(ofmap_writes=100_000))
-    assert compare(writes, estimate_band(TRAFFIC)) == "undecided"
-    nominal = [technology for technology in presets() if technology.sram_write == "table"]
-    assert compare(estimate_band(run_of(ofmap_writes=100_000), nominal), estimate_band(TRAFFIC, nominal)) == "b"
+    writes = estimate_range(run_of(ofmap_writes=100_000))
+    assert compare(writes, estimate_range(TRAFFIC)) == "undecided"
+    nominal = [technology for technology in calibrations() if technology.sram_write == "table"]
+    assert compare(estimate_range(run_of(ofmap_writes=100_000), nominal), estimate_range(TRAFFIC, nominal)) == "b"
 
 
 def test_equal_designs_are_undecided() -> None:
-    assert compare(estimate_band(BOTH), estimate_band(BOTH)) == "undecided"
+    assert compare(estimate_range(BOTH), estimate_range(BOTH)) == "undecided"
 
 
 def test_a_tie_in_some_presets_does_not_undo_the_others() -> None:
-    made = presets()[:2]
-    a, b = (Band(made, np.array([[1.0], [high]])) for high in (2.0, 3.0))
+    made = calibrations()[:2]
+    a, b = (EnergyRange(made, np.array([[1.0], [high]])) for high in (2.0, 3.0))
     assert (compare(a, b), compare(b, a)) == ("a", "b")
 
 
 def test_relative_energy_is_taken_preset_by_preset() -> None:
-    double, base = estimate_band(run_of(macs=20_000, dram_bits=1000)), estimate_band(BOTH)
+    double, base = estimate_range(run_of(macs=20_000, dram_bits=1000)), estimate_range(BOTH)
     ratio = double.relative_to(base)
     assert ratio.low == ratio.high == pytest.approx(2)  # although either band spans a factor of two and more
-    spread = estimate_band(ARITHMETIC).relative_to(estimate_band(TRAFFIC))
+    spread = estimate_range(ARITHMETIC).relative_to(estimate_range(TRAFFIC))
     assert spread.low < 1 < spread.nominal == spread.high
 
 
 def test_bands_of_different_presets_are_not_compared() -> None:
-    all_presets, one = estimate_band(BOTH), estimate_band(BOTH, presets()[:1])
+    all_presets, one = estimate_range(BOTH), estimate_range(BOTH, calibrations()[:1])
     for call in (lambda: compare(all_presets, one), lambda: all_presets.relative_to(one)):
         with pytest.raises(HwsimError, match=r"band: priced by nangate45; .* but the other by nangate45"):
             call()
     with pytest.raises(HwsimError, match="band: priced by"):
         rank({"a": all_presets, "b": one})
     with pytest.raises(BadInput, match="technologies: got none"):
-        estimate_band(BOTH, [])
+        estimate_range(BOTH, [])
 
 
 def test_rank_gives_the_span_of_places() -> None:
-    places = rank({name: estimate_band(run) for name, run in
+    places = rank({name: estimate_range(run) for name, run in
                    {"both": BOTH, "arithmetic": ARITHMETIC, "traffic": TRAFFIC}.items()})  # fmt: skip
     assert list(places) == ["traffic", "arithmetic", "both"]
     assert places == {"traffic": Place(1, 1, 2), "arithmetic": Place(2, 1, 2), "both": Place(3, 3, 3)}
@@ -123,7 +123,7 @@ def test_rank_gives_the_span_of_places() -> None:
 
 @given(st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=3), min_size=2, max_size=5))
 def test_rank_agrees_with_compare(totals: list[list[int]]) -> None:
-    bands = {str(i): Band(presets()[:3], np.array(row, float)[:, None]) for i, row in enumerate(totals)}
+    bands = {str(i): EnergyRange(calibrations()[:3], np.array(row, float)[:, None]) for i, row in enumerate(totals)}
     places = rank(bands)
     for a, b in pairwise(bands):
         if compare(bands[a], bands[b]) == "a":
@@ -190,7 +190,7 @@ def test_a_smaller_node_gives_a_larger_array() -> None:
 def test_memories_in_pes_belong_to_the_array() -> None:
     words = {"ifmap_words": 12, "weight_words": 224, "psum_words": 24}
     speed = {"ifmap_words_per_cycle": 4, "weight_words_per_cycle": 4, "psum_words_per_cycle": 4}
-    eyeriss: Accelerator = build("accelerator", "tiny", dataflow="rs", local=words | speed)
+    eyeriss: Accelerator = build("accelerator", "tiny", dataflow="rs", register_file=words | speed)
     assert area_of(eyeriss) == pytest.approx(16 * (737.88 + 260 * 16 * 0.0035993e6 / 8192))
     assert size_to_area(eyeriss, area_of(eyeriss)) == eyeriss
 

@@ -68,7 +68,7 @@ def test_time_and_buffer_traffic_are_near_the_chip(layer: str) -> None:
 
 def passes_by_hand(accelerator: Accelerator, product: Product) -> Iterator[tuple[int, tuple[int, int, int, int, int]]]:
     """Cycles of one image of one group, and (rows, t, p, r, q), for everything that fits."""
-    local, pads, window = accelerator.local, accelerator.scratchpads, window_of(product)
+    local, pads, window = accelerator.register_file, accelerator.scratchpads, window_of(product)
     assert local is not None
     (kernel_h, kernel_w), (out_rows, out_cols) = window.geometry.kernel, window.output
     channels = product.reduction // window.taps
@@ -89,12 +89,12 @@ def passes_by_hand(accelerator: Accelerator, product: Product) -> Iterator[tuple
 
 
 def cycles_by_hand(accelerator: Accelerator, product: Product, rows: int, t: int, p: int, r: int, q: int) -> int:
-    local, window = accelerator.local, window_of(product)
+    local, window = accelerator.register_file, window_of(product)
     assert local is not None
     (kernel_h, kernel_w), (out_rows, out_cols) = window.geometry.kernel, window.output
     inputs = window.input_rows(rows) * window.geometry.stride[1] * q * r  # for one output column, in p q turns
     turn = max(
-        kernel_w * accelerator.pe.rate(product.a_bits, product.w_bits).steps,
+        kernel_w * accelerator.pe.rate(product.a_bits, product.w_bits).interval,
         -(-inputs // (local.ifmap_words_per_cycle * p * q)),
         -(-rows * p * t // (local.psum_words_per_cycle * p * q)),
     )
@@ -119,7 +119,7 @@ def small_arrays(draw: st.DrawFn) -> dict[str, Any]:
     }
     pads = {pad: {"kib": draw(st.sampled_from([1, 1, 8]))} for pad in ("ifmap", "weight", "ofmap")}
     rows, cols = draw(st.integers(1, 6)), draw(st.integers(1, 5))
-    return {"dataflow": "rs", "array": {"rows": rows, "cols": cols}, "local": local, "scratchpads": pads}
+    return {"dataflow": "rs", "array": {"rows": rows, "cols": cols}, "register_file": local, "scratchpads": pads}
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -152,7 +152,7 @@ def test_a_layer_takes_the_cycles_of_its_passes(parameters: dict[str, Any], prod
         mapping = derive_mapping(accelerator, product, batch)
     except Infeasible:
         return
-    one, timing = mapping.passes, time_layer(accelerator, mapping)
+    one, timing = mapping.row_stationary_pass, time_layer(accelerator, mapping)
     assert one is not None
     tiling, window = mapping.tiling, window_of(product)
     assert tiling.rows % one.rows == 0 or tiling.rows == window.output[0]  # whole passes
@@ -185,13 +185,13 @@ def test_every_product_is_made_once_by_an_active_pe(parameters: dict[str, Any], 
         mapping = derive_mapping(accelerator, product, batch)
     except Infeasible:
         return
-    assert mapping.passes is not None
+    assert mapping.row_stationary_pass is not None
     cycles, counts = product_layer(accelerator, mapping)
     assert counts["macs_full"] == counts["pe_busy_cycles"] == product.macs * batch
-    assert counts["local_words"] == 4 * product.macs * batch
+    assert counts["rf_accesses"] == 4 * product.macs * batch
     compute = int(np.asarray(cycles["compute"]).item())
-    assert 1 <= mapping.passes.active <= accelerator.pes
-    assert compute * mapping.passes.active >= product.macs * batch
+    assert 1 <= mapping.row_stationary_pass.active <= accelerator.pes
+    assert compute * mapping.row_stationary_pass.active >= product.macs * batch
 
 
 def test_a_batch_shares_the_weights_of_a_pass() -> None:
@@ -203,7 +203,7 @@ def test_a_batch_shares_the_weights_of_a_pass() -> None:
 
 WRONG = [
     ({"array": {"rows": 4}}, 5, r"^a kernel of 5 rows on an array of 4 rows$"),
-    ({"local": {"ifmap_words": 4}}, 5, r"^a kernel of 5 columns in PEs that hold 4 words$"),
+    ({"register_file": {"ifmap_words": 4}}, 5, r"^a kernel of 5 columns in PEs that hold 4 words$"),
     ({"pe": {"name": "fused"}}, 3, r"^dataflow rs needs a PE with one product at a time, not 16$"),
     (
         {"scratchpads": {"ifmap": {"kib": 1}}},

@@ -141,7 +141,7 @@ def test_the_profiles_with_ideal_memory_have_one_tile() -> None:
 @given(machines(), products(), st.integers(1, 3))
 def test_each_mapping_is_best_at_what_it_is_for(parameters: dict[str, Any], product: Product, batch: int) -> None:
     try:
-        least, fastest = (make(parameters, mapping=aim) for aim in ("traffic", "latency"))
+        least, fastest = (make(parameters, optimize=aim) for aim in ("dram_traffic", "latency"))
         few, quick = derive_mapping(least, product, batch), derive_mapping(fastest, product, batch)
     except Infeasible:
         return
@@ -153,12 +153,12 @@ def test_latency_has_a_price_in_traffic() -> None:
     product = Product(pixels=1, reduction=416, filters=11, a_bits=3, w_bits=6, out_bits=32)
     parameters = {"array": {"rows": 4, "cols": 5}, "dram": {"bandwidth_bytes_per_cycle": 16, "latency_cycles": 49}}
     totals = {}
-    for aim in ("traffic", "latency"):
-        accelerator = make(parameters, mapping=aim)
+    for aim in ("dram_traffic", "latency"):
+        accelerator = make(parameters, optimize=aim)
         mapping = derive_mapping(accelerator, product)
         totals[aim] = int(time_layer(accelerator, mapping).total[0]), dram_bits(accelerator, mapping)
-    assert totals["latency"][0] < totals["traffic"][0]
-    assert totals["latency"][1] >= totals["traffic"][1]
+    assert totals["latency"][0] < totals["dram_traffic"][0]
+    assert totals["latency"][1] >= totals["dram_traffic"][1]
 
 
 def test_a_layer_that_does_not_fit_is_told_the_sizes() -> None:

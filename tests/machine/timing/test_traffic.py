@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.errors import Infeasible
-from hwsim.machine.description.accelerator import PADS, Accelerator
+from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.traffic import Traffic, product_traffic, vector_traffic, vector_waits
@@ -63,13 +63,15 @@ def dram_bits(traffic: Traffic) -> int:
 
 
 @settings(max_examples=150, **RUN)
-@given(machines(("ws", "os", "is")), products(), st.sampled_from(PADS), st.integers(1, 4), st.integers(0, 3))
+@given(machines(("ws", "os", "is")), products(), st.sampled_from(SCRATCHPADS), st.integers(1, 4), st.integers(0, 3))
 def test_larger_scratchpads_never_move_more_over_dram(
     parameters: dict[str, Any], product: Product, pad: str, times: int, more: int
 ) -> None:
     """With row stationary the pass depends on the scratchpads, too, and is chosen for its cycles."""
-    small = make(parameters, mapping="traffic")
-    large = make(parameters, mapping="traffic", scratchpads={pad: {"kib": small.scratchpads[pad].kib * times + more}})
+    small = make(parameters, optimize="dram_traffic")
+    large = make(
+        parameters, optimize="dram_traffic", scratchpads={pad: {"kib": small.scratchpads[pad].kib * times + more}}
+    )
     before, after = (product_traffic(one, derive_mapping(one, product)) for one in (small, large))
     assert dram_bits(after) <= dram_bits(before)
 
@@ -77,7 +79,7 @@ def test_larger_scratchpads_never_move_more_over_dram(
 @settings(max_examples=100, **RUN)
 @given(machines(("ws", "os", "is")), products(), st.integers(2, 5))
 def test_a_batch_never_moves_more_than_its_samples(parameters: dict[str, Any], product: Product, batch: int) -> None:
-    accelerator = make(parameters, mapping="traffic")
+    accelerator = make(parameters, optimize="dram_traffic")
     one, all_of_them = (product_traffic(accelerator, derive_mapping(accelerator, product, b)) for b in (1, batch))
     assert dram_bits(all_of_them) <= batch * dram_bits(one)
 
@@ -98,7 +100,7 @@ def test_everything_moves_at_least_once(parameters: dict[str, Any], product: Pro
         traffic.ifmap_write_bits + traffic.weight_write_bits + (traffic.dram_write_bits - outputs * product.out_bits)
     )  # every psum that leaves comes back
     assert traffic.ofmap_read_bits == traffic.ofmap_write_bits
-    assert traffic.local_words == (4 * product.macs * batch if accelerator.dataflow == "rs" else 0)
+    assert traffic.rf_accesses == (4 * product.macs * batch if accelerator.dataflow == "rs" else 0)
 
 
 # Words agree with cycles.
@@ -116,7 +118,7 @@ def array_side(accelerator: Accelerator, mapping: Mapping) -> dict[str, int]:
     }
 
 
-def assert_ports_keep_up(accelerator: Accelerator, mapping: Mapping, pads: tuple[str, ...] = PADS) -> None:
+def assert_ports_keep_up(accelerator: Accelerator, mapping: Mapping, pads: tuple[str, ...] = SCRATCHPADS) -> None:
     timing, moved = time_layer(accelerator, mapping), array_side(accelerator, mapping)
     for pad in pads:
         assert moved[pad] <= accelerator.scratchpads[pad].bits_per_cycle * timing.array_cycles[0], pad
@@ -138,7 +140,7 @@ def test_no_port_moves_more_than_its_width(
 def test_no_port_of_a_large_array_moves_more_than_its_width(
     parameters: dict[str, Any], product: Product, rows: int, cols: int
 ) -> None:
-    roomy = {pad: {"kib": 64} for pad in PADS}
+    roomy = {pad: {"kib": 64} for pad in SCRATCHPADS}
     accelerator = make(parameters, array={"rows": rows, "cols": cols}, scratchpads=roomy)
     assert_ports_keep_up(accelerator, derive_mapping(accelerator, product))
 
@@ -146,7 +148,7 @@ def test_no_port_of_a_large_array_moves_more_than_its_width(
 @pytest.mark.parametrize("name", sorted(family("accelerator")))
 def test_no_port_of_a_built_in_accelerator_moves_more_than_its_width(name: str) -> None:
     accelerator = build("accelerator", name)
-    pads = ("weight",) if accelerator.dataflow == "rs" else PADS
+    pads = ("weight",) if accelerator.dataflow == "rs" else SCRATCHPADS
     for product in (
         conv_product(3, 32, 32, 32, Geometry((3, 3), padding=(1, 1))),
         conv_product(32, 32, 16, 16, Geometry((3, 3), padding=(1, 1), groups=32)),
@@ -167,7 +169,7 @@ def test_no_port_of_a_row_stationary_array_moves_more_than_its_width() -> None:
             "array": {"rows": 6, "cols": 4},
             "scratchpads": {"ofmap": {"kib": 8, "banks": 1, "word_bytes": 8}},
         },
-        local={
+        register_file={
             "ifmap_words": 12,
             "weight_words": 224,
             "psum_words": 24,

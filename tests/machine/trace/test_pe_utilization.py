@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from hwsim.errors import BadInput
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.layer_report import analyse
+from hwsim.machine.layer_report import layer_reports
 from hwsim.machine.mapping.mapping import derive_mapping
 from hwsim.machine.trace import pe_utilization as module
-from hwsim.machine.trace.pe_utilization import STATES, occupancy
+from hwsim.machine.trace.pe_utilization import STATES, pe_utilization
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, conv_product
 from hwsim.registry import build
@@ -25,8 +25,8 @@ def of_state(found, name: str) -> int:
 
 
 def check(accelerator: Accelerator, workload, batch: int, bins: int = 100) -> None:
-    found = occupancy(accelerator, workload, batch, bins)
-    reports = analyse(accelerator, workload, batch)
+    found = pe_utilization(accelerator, workload, batch, bins)
+    reports = layer_reports(accelerator, workload, batch)
     assert found.layers == tuple(report.layer for report in reports)
     assert np.diff(found.starts).tolist() == [report.total_cycles for report in reports]
     assert (found.pe_cycles >= 0).all()
@@ -35,7 +35,7 @@ def check(accelerator: Accelerator, workload, batch: int, bins: int = 100) -> No
     for start, end, report in zip(found.starts[:-1], found.starts[1:], reports, strict=True):
         if start == end:
             continue
-        one = occupancy(accelerator, workload, batch, 7, (int(start), int(end)))
+        one = pe_utilization(accelerator, workload, batch, 7, (int(start), int(end)))
         spent = {cause: cycles * accelerator.pes for cause, cycles in report.cycles.items()}
         assert of_state(one, "busy") + of_state(one, "unused") == spent["compute"]
         assert of_state(one, "fill_drain") == spent["fill_drain"]
@@ -59,11 +59,11 @@ def test_a_network_with_layers_of_the_vector_unit(accelerator: Accelerator) -> N
 
 @pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: a.describe().split(",")[0] + "-" + a.dataflow)
 def test_busy_is_the_busy_of_the_counts(accelerator: Accelerator) -> None:
-    reports = analyse(accelerator, LAYERS)
+    reports = layer_reports(accelerator, LAYERS)
     for layer, report in zip(LAYERS, reports, strict=True):
-        busy = of_state(occupancy(accelerator, [layer]), "busy")
+        busy = of_state(pe_utilization(accelerator, [layer]), "busy")
         counted = round(report.utilization * report.total_cycles * accelerator.pes)
-        if derive_mapping(accelerator, layer[1]).rate.lanes == 1:
+        if derive_mapping(accelerator, layer[1]).rate.products == 1:
             assert busy == counted
         else:
             assert busy >= counted  # a tile's last step may fill some of the lanes only
@@ -74,8 +74,8 @@ def walk(accelerator: Accelerator, product: Product) -> np.ndarray:
     rows, cols = accelerator.array.rows, accelerator.array.cols
     mapping = derive_mapping(accelerator, product)
     assert len(mapping.tiles) == 1
-    assert mapping.rate.lanes == 1
-    (report,) = analyse(accelerator, [("one", product)])
+    assert mapping.rate.products == 1
+    (report,) = layer_reports(accelerator, [("one", product)])
     busy = np.zeros(report.total_cycles, dtype=np.int64)
     now = report.cycles["prefetch"]
     down, across, through = {
@@ -93,12 +93,12 @@ def walk(accelerator: Accelerator, product: Product) -> np.ndarray:
         for i in range(min(rows, down - first_row)):
             for j in range(min(cols, across - first_col)):
                 begin = now + i + j
-                busy[begin : begin + through * mapping.rate.steps] += 1
-        now += through * mapping.rate.steps
+                busy[begin : begin + through * mapping.rate.interval] += 1
+        now += through * mapping.rate.interval
         if not hidden:
             now += mapping.fold.fill_drain
         elif number < len(blocks) - 1:
-            now += max(0, mapping.fold.period - through * mapping.rate.steps)
+            now += max(0, mapping.fold.period - through * mapping.rate.interval)
     return busy
 
 
@@ -124,14 +124,14 @@ def test_every_cycle_equals_the_walk_of_every_pe(pixels, reduction, filters, row
     product = Product(pixels, reduction, filters, a_bits=3, w_bits=3)
     assume(len(derive_mapping(accelerator, product).tiles) == 1)  # the walk would need the order of several
     wanted = walk(accelerator, product)
-    found = occupancy(accelerator, [("one", product)], bins=1 << 20)
+    found = pe_utilization(accelerator, [("one", product)], bins=1 << 20)
     assert found.pe_cycles[0].tolist() == wanted.tolist()
 
 
 def test_ramp_by_hand() -> None:
     """2 vectors through a 4x4 array: it fills along the diagonals, and empties the same way."""
     os = build("accelerator", "tiny", dataflow="os")
-    found = occupancy(os, [("one", Product(pixels=4, reduction=2, filters=4))], bins=1000)
+    found = pe_utilization(os, [("one", Product(pixels=4, reduction=2, filters=4))], bins=1000)
     busy = found.pe_cycles[0]
     ramp = busy[np.flatnonzero(busy)[0] :][:8].tolist()
     assert ramp == [1, 3, 5, 7, 7, 5, 3, 1]
@@ -143,14 +143,14 @@ def test_groups_repeat() -> None:
     three = conv_product(12, 12, 6, 6, Geometry((3, 3), (1, 1), (1, 1), groups=3))
     tiny = build("accelerator", "tiny")
     for state in ("busy", "unused", "fill_drain", "load"):
-        single = of_state(occupancy(tiny, [("one", one)]), state)
-        assert of_state(occupancy(tiny, [("one", three)]), state) == 3 * single, state
+        single = of_state(pe_utilization(tiny, [("one", one)]), state)
+        assert of_state(pe_utilization(tiny, [("one", three)]), state) == 3 * single, state
 
 
 def test_bins_and_windows_do_not_change_what_is_counted() -> None:
     tiny = build("accelerator", "tiny")
-    fine = occupancy(tiny, LAYERS[:1], bins=1 << 30, cycles=(5000, 9000))
-    coarse = occupancy(tiny, LAYERS[:1], bins=40, cycles=(5000, 9000))
+    fine = pe_utilization(tiny, LAYERS[:1], bins=1 << 30, cycles=(5000, 9000))
+    coarse = pe_utilization(tiny, LAYERS[:1], bins=40, cycles=(5000, 9000))
     assert len(fine.edges) == 4001
     assert (fine.pe_cycles.reshape(len(STATES), 40, 100).sum(axis=2) == coarse.pe_cycles).all()
 
@@ -158,17 +158,17 @@ def test_bins_and_windows_do_not_change_what_is_counted() -> None:
 def test_bad_input_is_named() -> None:
     tiny = build("accelerator", "tiny")
     with pytest.raises(BadInput, match="workload: got no layer"):
-        occupancy(tiny, [])
+        pe_utilization(tiny, [])
     with pytest.raises(BadInput, match="bins: got 0"):
-        occupancy(tiny, LAYERS, bins=0)
+        pe_utilization(tiny, LAYERS, bins=0)
     with pytest.raises(BadInput, match="batch: got 0"):
-        occupancy(tiny, LAYERS, batch=0)
+        pe_utilization(tiny, LAYERS, batch=0)
     for window in ((5, 5), (-1, 3), (0, 1 << 40)):
         with pytest.raises(BadInput, match="cycles: got"):
-            occupancy(tiny, LAYERS, cycles=window)
+            pe_utilization(tiny, LAYERS, cycles=window)
 
 
 def test_too_many_folds_are_refused_by_name(monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST_FOLDS", 10)
     with pytest.raises(BadInput, match=r"layer 'conv1': got .* folds; allowed: at most 10"):
-        occupancy(build("accelerator", "tiny"), LAYERS)
+        pe_utilization(build("accelerator", "tiny"), LAYERS)

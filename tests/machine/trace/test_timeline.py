@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.cli.accelerator_options import choose
+from hwsim.cli.accelerator_options import accelerator_from_options
 from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
-from hwsim.machine.layer_report import analyse
+from hwsim.machine.layer_report import layer_reports
 from hwsim.machine.simulate import sample_lines, simulate
 from hwsim.machine.trace.timeline import SPLIT_TILES, TRACKS, Event, timeline, timeline_of, write_trace
 from hwsim.network.layer import Geometry, Region
@@ -28,7 +28,7 @@ from tests.support.small_network import small_network
 
 def check(accelerator: Accelerator, workload, batch: int, events: list[Event]) -> None:
     """Everything that must hold between a timeline and the analysis of the same workload."""
-    reports = analyse(accelerator, workload, batch)
+    reports = layer_reports(accelerator, workload, batch)
     tracks: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         tracks[event.track].append(event)
@@ -221,7 +221,7 @@ def test_the_trace_file_has_the_fields_of_the_format(tmp_path) -> None:
         exact = Fraction(event.start_cycle * 10, 7)  # 700 MHz, nanoseconds
         assert abs(round(row["ts"] * 1000) - exact) <= Fraction(1, 2)
     assert set(threads) <= set(names)
-    assert content["otherData"]["total_cycles"] == sum(r.total_cycles for r in analyse(accelerator, LAYERS))
+    assert content["otherData"]["total_cycles"] == sum(r.total_cycles for r in layer_reports(accelerator, LAYERS))
     assert content["otherData"]["joined_events"] == 0
 
 
@@ -236,7 +236,7 @@ def test_no_two_events_of_a_thread_overlap_after_rounding(tmp_path, clock: str) 
 
 
 def test_joined_tiles_are_told_and_bytes_are_stable(tmp_path) -> None:
-    accelerator, _ = choose("tiny")
+    accelerator, _ = accelerator_from_options("tiny")
     for name in ("a.json", "b.json"):
         write_trace(timeline(accelerator, LAYERS, most_events=100), accelerator, tmp_path / name)
     about = json.loads((tmp_path / "a.json").read_text())["otherData"]
@@ -254,7 +254,7 @@ def test_no_events_no_file(tmp_path) -> None:
 DATA_DEPENDENT = {
     "regions in lock-step": build("accelerator", "drq_like"),
     "regions on a small array": build("accelerator", "drq_like", array={"rows": 4, "cols": 4}),
-    "elastic regions": build("accelerator", "drq_like", array={"rows": 4, "cols": 4, "elastic_depth": 2}),
+    "elastic regions": build("accelerator", "drq_like", array={"rows": 4, "cols": 4, "row_fifo_depth": 2}),
     "zero skipping": build("accelerator", "tiny", pe={"name": "fixed", "skip_zeros": True}),
     "loads hidden": build("accelerator", "tiny", pe={"name": "fixed", "skip_zeros": True}, array={"weight_buffers": 2}),
     "outliers": build("accelerator", "olaccel"),

@@ -12,8 +12,8 @@ from scipy import stats
 
 from hwsim.errors import HwsimError
 from hwsim.privacy.attack_tools.attack import Attack, log_odds
-from hwsim.privacy.attack_tools.cross_fitting import Lesson
-from hwsim.privacy.attack_tools.likelihood_ratio import log_ratio
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet
+from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
 from hwsim.privacy.attack_tools.mlp import one_network_each
 from hwsim.privacy.attacks.classifier.ml_leaks_1 import MlLeaks1
 from hwsim.privacy.attacks.classifier.ml_leaks_2 import MlLeaks2
@@ -80,7 +80,7 @@ def game(models: int, samples: int, seed: int, leak: float = 2.0) -> tuple[Chann
         "sensitive_regions": counts.sum(axis=2),
         "precision_map": (rng.random((models, samples, 9)) < 0.3 + 0.2 * member[..., None]).astype(np.uint8),
         "loss_trajectory": np.exp(0.3 * hard[:, 1:2] - 0.3 * (rng.normal(size=(*keep.shape, 4)) + member[..., None])),
-        "foreign_records": np.concatenate([-np.sort(-foreign, axis=2)[..., :3], foreign_member[..., None]], axis=2),
+        "transfer_records": np.concatenate([-np.sort(-foreign, axis=2)[..., :3], foreign_member[..., None]], axis=2),
     }
     return channels, keep, labels
 
@@ -162,7 +162,7 @@ def test_shokri_scores_rare_classes_by_a_model_over_all() -> None:
     scores = attack.scores(observed, keep, labels)
     assert (scores[:, rare[:2]] != 0).all()
     x = np.random.default_rng(0).normal(size=(60, 4))
-    lesson = Lesson(x, x[:, 0] > 0, np.repeat([0, 1], [55, 5]), seed=0)
+    lesson = AttackTrainingSet(x, x[:, 0] > 0, np.repeat([0, 1], [55, 5]), seed=0)
     predict = attack.fit([lesson], 60)[0]
     expected = one_network_each(attack, [lesson], 60)[0](x, lesson.labels)
     np.testing.assert_array_equal(predict(x[55:], lesson.labels[55:]), expected[55:])
@@ -181,19 +181,19 @@ def test_data_transfer_reads_neither_membership_nor_the_records_of_the_target() 
     observed, keep, labels = game(6, 80, seed=3)
     scores = MlLeaks2().scores(observed, keep, labels)
     np.testing.assert_array_equal(MlLeaks2().scores(observed, ~keep, labels), scores)
-    foreign = observed["foreign_records"].copy()
+    foreign = observed["transfer_records"].copy()
     foreign[2] = np.random.default_rng(0).permutation(foreign[2])
-    np.testing.assert_array_equal(MlLeaks2().scores(observed | {"foreign_records": foreign}, keep, labels), scores)
+    np.testing.assert_array_equal(MlLeaks2().scores(observed | {"transfer_records": foreign}, keep, labels), scores)
     foreign[2, :, :3] = np.random.default_rng(0).permutation(foreign[2, :, :3])
-    changed = MlLeaks2().scores(observed | {"foreign_records": foreign}, keep, labels)
+    changed = MlLeaks2().scores(observed | {"transfer_records": foreign}, keep, labels)
     assert [bool((a != b).any()) for a, b in zip(changed, scores, strict=True)] == [m == 1 for m in range(6)]
 
 
 def test_data_transfer_without_members_says_nothing() -> None:
     observed, keep, labels = game(6, 80, seed=3)
-    foreign = observed["foreign_records"].copy()
+    foreign = observed["transfer_records"].copy()
     foreign[..., 3] = 0
-    assert (MlLeaks2().scores(observed | {"foreign_records": foreign}, keep, labels) == 0).all()
+    assert (MlLeaks2().scores(observed | {"transfer_records": foreign}, keep, labels) == 0).all()
 
 
 def test_data_transfer_to_a_binary_task_takes_two_posteriors() -> None:
@@ -232,13 +232,13 @@ def test_the_trajectory_alone_gives_members_away() -> None:
 def test_pair_is_lira_when_both_versions_are_one() -> None:
     observed, keep, labels = game(8, 60, seed=7)
     same = {"logits": observed["logits"], "float_logits": observed["logits"]}
-    expected = log_ratio(log_odds(observed["logits"], labels), keep)
+    expected = online_lira_score(log_odds(observed["logits"], labels), keep)
     np.testing.assert_array_equal(Pair().scores(same, keep, labels), expected)
 
 
 def test_pair_beats_either_version_where_their_noise_differs() -> None:
     observed, keep, labels = game(16, 300, seed=8, leak=1.0)
-    alone = [mean_auc(log_ratio(log_odds(observed[n], labels), keep), keep) for n in Pair().needs]
+    alone = [mean_auc(online_lira_score(log_odds(observed[n], labels), keep), keep) for n in Pair().needs]
     assert mean_auc(Pair().scores(observed, keep, labels), keep) > max(alone) + 0.03
 
 
@@ -295,10 +295,10 @@ def test_side_channels_add_up() -> None:
     phi = log_odds(observed["logits"], labels)
     expected = np.stack([phi - phi.mean(axis=0), observed["energy_pj"] - observed["energy_pj"].mean(axis=0)], axis=2)
     np.testing.assert_array_equal(features, expected)
-    lesson = Lesson(features[0], keep[0], labels, seed=0)
+    lesson = AttackTrainingSet(features[0], keep[0], labels, seed=0)
     sum_of_parts = np.zeros(100)
     for column in (0, 1):
-        part = Lesson(features[0][:, [column]], keep[0], labels, seed=0)
+        part = AttackTrainingSet(features[0][:, [column]], keep[0], labels, seed=0)
         sum_of_parts += both.fit([part], 100)[0](features[1][:, [column]], labels)
     np.testing.assert_array_equal(both.fit([lesson], 100)[0](features[1], labels), sum_of_parts)
 

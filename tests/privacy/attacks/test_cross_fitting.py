@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools import cross_fitting
 from hwsim.privacy.attack_tools.attack import Observed
-from hwsim.privacy.attack_tools.cross_fitting import LearnedAttack, Lesson, Predictor
-from hwsim.privacy.attack_tools.mlp import Recipe, train
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, LearnedAttack, Predictor
+from hwsim.privacy.attack_tools.mlp import MLPConfig, train
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.statistics.roc import roc
 
@@ -36,10 +36,10 @@ class Inputs(LearnedAttack):
 class Memory(Inputs):
     """Recalls how often the nearest sample that it was trained on was a member."""
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         return [self._recall(lesson) for lesson in lessons]
 
-    def _recall(self, lesson: Lesson) -> Predictor:
+    def _recall(self, lesson: AttackTrainingSet) -> Predictor:
         known, which = np.unique(lesson.features[:, 0], return_inverse=True)
         share = np.bincount(which, weights=lesson.member) / np.bincount(which)
         return lambda features, labels: share[np.abs(features[:, :1] - known).argmin(axis=1)]
@@ -48,7 +48,7 @@ class Memory(Inputs):
 class Counter(Inputs):
     """Scores every sample by the share of members that it was trained on."""
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         return [self._share(lesson.member.mean()) for lesson in lessons]
 
     def _share(self, share: float) -> Predictor:
@@ -58,10 +58,10 @@ class Counter(Inputs):
 class Recorder(Inputs):
     """Keeps its lessons and what it was asked."""
 
-    lessons: ClassVar[list[Lesson]] = []
+    lessons: ClassVar[list[AttackTrainingSet]] = []
     asked: ClassVar[list[NDArray[np.float64]]] = []
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         self.lessons.extend(lessons)
         return [self._answer for _ in lessons]
 
@@ -70,10 +70,10 @@ class Recorder(Inputs):
         return features[:, 0]
 
 
-class Net(Recipe, Inputs):
+class Net(MLPConfig, Inputs):
     """One network per lesson."""
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         networks = train(
             self, [x.features for x in lessons], [x.member for x in lessons], [x.seed for x in lessons], rows
         )
@@ -191,12 +191,12 @@ def test_more_shadows_than_there_are_models_are_refused() -> None:
 def test_the_rarer_side_counts_as_much_as_the_other() -> None:
     rng = np.random.default_rng(1)
     x, member = rng.normal(size=(2000, 2)), rng.random(2000) < 0.05
-    assert abs(np.mean(train(Recipe(hidden=()), [x], [member], [0], 2000).log_odds(0, x))) < 0.5
+    assert abs(np.mean(train(MLPConfig(hidden=()), [x], [member], [0], 2000).log_odds(0, x))) < 0.5
 
 
 def test_constant_and_far_features_stay_finite() -> None:
     x = np.array([[7.0, 0.0], [7.0, 1e300], [7.0, 1.0], [7.0, -1e300]]) / 1e160
-    networks = train(Recipe(), [x], [np.array([True, False, True, False])], [0], 4)
+    networks = train(MLPConfig(), [x], [np.array([True, False, True, False])], [0], 4)
     assert np.isfinite(networks.log_odds(0, np.array([[1e300, -1e300], [0.0, 0.0]]))).all()
 
 
@@ -204,16 +204,16 @@ def test_networks_of_a_stack_do_not_see_each_other() -> None:
     rng = np.random.default_rng(2)
     x = [rng.normal(size=(n, 3)) for n in (40, 60, 25)]
     member = [rng.random(len(a)) < 0.5 for a in x]
-    stack = train(Recipe(epochs=4), x, member, [5, 6, 7], rows=40)
+    stack = train(MLPConfig(epochs=4), x, member, [5, 6, 7], rows=40)
     for i in range(3):
-        alone = train(Recipe(epochs=4), [x[i]], [member[i]], [5 + i], rows=40)
+        alone = train(MLPConfig(epochs=4), [x[i]], [member[i]], [5 + i], rows=40)
         np.testing.assert_array_equal(alone.log_odds(0, x[0]), stack.log_odds(i, x[0]))
 
 
 def test_threads_change_no_bit() -> None:
     rng = np.random.default_rng(3)
     x, member = rng.normal(size=(700, 11)), rng.random(700) < 0.5
-    recipe = Recipe(hidden=(512, 128), batch=256, epochs=2)
+    recipe = MLPConfig(hidden=(512, 128), batch=256, epochs=2)
     seen = []
     for threads in (1, 2):
         with threadpool_limits(threads):
@@ -223,7 +223,7 @@ def test_threads_change_no_bit() -> None:
 
 def test_seeds_make_different_networks() -> None:
     x = np.random.default_rng(4).normal(size=(50, 3))
-    networks = train(Recipe(epochs=2), [x, x, x], [x[:, 0] > 0] * 3, [0, 0, 1], 50)
+    networks = train(MLPConfig(epochs=2), [x, x, x], [x[:, 0] > 0] * 3, [0, 0, 1], 50)
     a, b, c = (networks.log_odds(i, x) for i in range(3))
     np.testing.assert_array_equal(a, b)
     assert (a != c).any()

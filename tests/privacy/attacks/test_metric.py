@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from hwsim.errors import BadInput, HwsimError
 from hwsim.privacy.attack_tools.attack import log_odds
-from hwsim.privacy.attack_tools.likelihood_ratio import Variance, log_ratio
+from hwsim.privacy.attack_tools.likelihood_ratio import Variance, online_lira_score
 from hwsim.privacy.attacks.hardware.joint import Joint
 from hwsim.privacy.attacks.hardware.latency import Latency
 from hwsim.privacy.attacks.metric.entropy import Entropy
@@ -111,14 +111,14 @@ def test_likelihood_ratio_against_a_plain_loop(variance: Variance, models: int) 
     keep = balanced_keep(models, 12, seed=0)
     x = rng.normal(size=keep.shape) * rng.uniform(0.2, 3, size=12) + keep
     np.testing.assert_allclose(
-        log_ratio(x, keep, variance, 3.0), plain_log_ratio(x, keep, variance, 3.0), rtol=1e-7, atol=1e-7
+        online_lira_score(x, keep, variance, 3.0), plain_log_ratio(x, keep, variance, 3.0), rtol=1e-7, atol=1e-7
     )
 
 
 def test_the_sizes_of_the_sides_do_not_give_the_membership_away() -> None:
     """Noise alone, 6 models: with sides of unequal size the mean score of members would differ."""
     keep = balanced_keep(6, 20_000, seed=1)
-    scores = log_ratio(np.random.default_rng(3).normal(size=keep.shape), keep)
+    scores = online_lira_score(np.random.default_rng(3).normal(size=keep.shape), keep)
     gap = scores[keep].mean() - scores[~keep].mean()
     assert abs(gap) < 4 * scores.std() * np.sqrt(2 / keep.sum())
 
@@ -128,26 +128,28 @@ def test_a_channel_without_difference_scores_exactly_zero(value: float) -> None:
     keep = balanced_keep(8, 30, seed=0)
     per_sample = value * np.arange(1, 31)
     for variance in ("shrinkage", "pooled", "per_point"):
-        assert (log_ratio(np.tile(per_sample, (8, 1)), keep, variance) == 0).all()
+        assert (online_lira_score(np.tile(per_sample, (8, 1)), keep, variance) == 0).all()
 
 
 def test_a_channel_that_is_the_membership_itself_stays_finite() -> None:
     keep = balanced_keep(8, 30, seed=0)
-    scores = log_ratio(keep.astype(np.int64), keep)
+    scores = online_lira_score(keep.astype(np.int64), keep)
     assert np.isfinite(scores).all()
     assert scores[keep].min() > scores[~keep].max()
 
 
 def test_shadow_attacks_need_three_models() -> None:
     with pytest.raises(BadInput, match=r"game\.models: got 2; allowed: 3 or more for an attack with shadow models"):
-        log_ratio(np.zeros((2, 9)), np.zeros((2, 9), dtype=bool))
+        online_lira_score(np.zeros((2, 9)), np.zeros((2, 9), dtype=bool))
 
 
 def test_scaling_the_logits_of_all_models_changes_nothing_much() -> None:
     """Matched shadows see the same transformation as the target."""
     game, observations = planted(16, 200, seed=6, leak=2.0)
     phi = log_odds(stack(observations)["logits"], game.labels)
-    np.testing.assert_allclose(log_ratio(0.25 * phi, game.keep), log_ratio(phi, game.keep), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        online_lira_score(0.25 * phi, game.keep), online_lira_score(phi, game.keep), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_joint_is_the_sum_of_its_channels() -> None:

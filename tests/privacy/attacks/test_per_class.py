@@ -11,7 +11,7 @@ import pytest
 from hwsim.errors import BadInput, HwsimError
 from hwsim.privacy.attack_tools.attack import log_odds
 from hwsim.privacy.attack_tools.class_thresholds import class_thresholds, threshold_scores
-from hwsim.privacy.attack_tools.shadow_selection import equal_sides
+from hwsim.privacy.attack_tools.shadow_selection import balanced_shadows
 from hwsim.privacy.attacks.metric.yeom_bounded import YeomBounded
 from hwsim.privacy.attacks.per_class.risk_score import privacy_risk
 from hwsim.privacy.attacks.per_class.song_mittal_confidence import SongMittalConfidence
@@ -74,7 +74,7 @@ def test_thresholds_against_trying_every_value(levels: int) -> None:
 def test_equal_sides_against_a_plain_walk() -> None:
     for keep in (balanced_keep(8, 30, seed=0), np.random.default_rng(0).random((7, 30)) < 0.3):
         for target in range(len(keep)):
-            chosen = equal_sides(keep, target)
+            chosen = balanced_shadows(keep, target)
             for s in range(30):
                 assert np.flatnonzero(chosen[:, s]).tolist() == sorted(plain_sides(keep, target, s))
 
@@ -109,7 +109,7 @@ def test_a_class_that_the_shadows_show_on_one_side_only_gets_the_global_threshol
     keep = np.array([[True, True, False], [True, False, True], [False, True, True], [False, False, True]])
     values = np.array([[0.0, 0.0, 7.0], [5.0, 1.0, 9.0], [2.0, 6.0, 9.0], [1.0, 2.0, 9.0]])
     scores = threshold_scores(values, keep, np.array([0, 0, 1]), targets=[0])
-    assert not equal_sides(keep, 0)[:, 2].any()
+    assert not balanced_shadows(keep, 0)[:, 2].any()
     assert scores.tolist() == [[-5.0, -5.0, 2.0]]
     with pytest.raises(BadInput, match=r"game\.keep: got no sample with shadow models on both sides"):
         threshold_scores(values[:2], keep[:2], np.array([0, 0, 1]))

@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools.attack import Attack, log_odds, target_rows
-from hwsim.privacy.attack_tools.likelihood_ratio import log_ratio, out_evidence
+from hwsim.privacy.attack_tools.likelihood_ratio import offline_lira_score, online_lira_score
 from hwsim.privacy.attack_tools.shadow_selection import ShadowAttack, choose_shadows
 from hwsim.privacy.attack_tools.tail_odds import log_tail_odds
 from hwsim.privacy.attacks.metric.attack_p import AttackP
@@ -176,13 +176,13 @@ def test_one_shadow_a_side_orders_as_a_common_variance_does() -> None:
     """Four models: nothing can be pooled within a side, and the order of the pooled scores does not need it."""
     keep = balanced_keep(4, 40, seed=0)
     x = np.random.default_rng(0).normal(size=keep.shape) + keep
-    scores = log_ratio(x, keep, "pooled", targets=[1])[0]
+    scores = online_lira_score(x, keep, "pooled", targets=[1])[0]
     plain = []
     for s in range(40):
         (out,), (inside,) = shadow_sets(keep, 1, s, "both")
         plain.append((x[1, s] - x[out, s]) ** 2 - (x[1, s] - x[inside, s]) ** 2)
     np.testing.assert_array_equal(np.argsort(scores), np.argsort(plain))
-    offline = out_evidence(x, keep, "pooled", targets=[1])[0]
+    offline = offline_lira_score(x, keep, "pooled", targets=[1])[0]
     gaps = [x[1, s] - x[shadow_sets(keep, 1, s, "out")[0][0], s] for s in range(40)]
     np.testing.assert_array_equal(np.argsort(offline), np.argsort(gaps))
 
@@ -452,15 +452,15 @@ def test_offline_takes_all_shadows_where_none_ever_holds_a_sample(mode: str) -> 
     keep[0, ::2] = True
     assert (choose_shadows(keep, [0], "out").taken(0) == [[5] * 30, [0] * 30]).all()
     x = np.random.default_rng(3).normal(size=keep.shape)
-    assert np.isfinite(out_evidence(x, keep, targets=[0], two_sided=mode == "offline_two_sided")).all()
+    assert np.isfinite(offline_lira_score(x, keep, targets=[0], two_sided=mode == "offline_two_sided")).all()
 
 
 def test_a_channel_without_noise_stays_finite_offline() -> None:
     keep = balanced_keep(8, 30, seed=0)
     for two_sided in (False, True):
         same = np.tile(np.arange(30.0), (8, 1))
-        assert len(np.unique(out_evidence(same, keep, two_sided=two_sided))) == 1
-        scores = out_evidence(keep.astype(np.int64), keep, two_sided=two_sided)
+        assert len(np.unique(offline_lira_score(same, keep, two_sided=two_sided))) == 1
+        scores = offline_lira_score(keep.astype(np.int64), keep, two_sided=two_sided)
         assert np.isfinite(scores).all()
         assert scores[keep].min() > scores[~keep].max()
 

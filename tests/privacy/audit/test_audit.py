@@ -57,8 +57,8 @@ def test_the_interval_covers_a_known_auc() -> None:
         game, _ = direct_game(np.zeros((8, 300)), trial)
         game, observations = direct_game(rng.normal(size=(8, 300)) + 0.5 * game.keep, trial)
         auc = audit(observations, game, [Direct()], seed=trial, resamples=300).results[0].auc
-        covered["points"] += auc.over_points.low <= truth <= auc.over_points.high
-        covered["targets"] += auc.over_targets.low <= truth <= auc.over_targets.high
+        covered["points"] += auc.ci_samples.low <= truth <= auc.ci_samples.high
+        covered["targets"] += auc.ci_targets.low <= truth <= auc.ci_targets.high
     assert covered["points"] >= 51  # 95 % of 60 is 57, less 3.5 standard deviations
     assert covered["targets"] >= 45  # eight targets are few for a percentile interval
 
@@ -87,8 +87,8 @@ def test_the_null_game_of_a_real_leak_is_blind() -> None:
     game, observations = planted(12, 300, seed=2, leak=2.0)
     real = audit(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
     null = audit_null(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
-    assert real.over_points.low > 0.7
-    assert null.over_points.low <= 0.5 <= null.over_points.high < real.over_points.low
+    assert real.ci_samples.low > 0.7
+    assert null.ci_samples.low <= 0.5 <= null.ci_samples.high < real.ci_samples.low
 
 
 def test_a_constant_side_channel_has_an_auc_of_exactly_one_half() -> None:
@@ -98,7 +98,7 @@ def test_a_constant_side_channel_has_an_auc_of_exactly_one_half() -> None:
     leakage = audit(observations, game, [Latency(), Energy(), Lira(), Joint()], seed=0, resamples=50)
     for name in ("latency", "energy"):
         assert (leakage[name].auc.per_target == 0.5).all()
-        assert leakage[name].auc.over_points == (0.5, 0.5)
+        assert leakage[name].auc.ci_samples == (0.5, 0.5)
     assert leakage.auc_gain("joint", over="lira") == (0.0, 0.0)
 
 
@@ -124,13 +124,13 @@ def test_the_row_is_flat_and_complete() -> None:
 
 def test_a_rate_that_the_samples_cannot_support_is_flagged() -> None:
     game, observations = direct_game(np.zeros((4, 100)), 0)
-    few = audit(observations, game, [Direct()], seed=0, resamples=5).flags
+    few = audit(observations, game, [Direct()], seed=0, resamples=5).warnings
     assert [flag.split(" rests on")[0] for flag in few] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
     game, observations = direct_game(np.zeros((4, 2400)), 0)
-    some = audit(observations, game, [Direct()], seed=0, resamples=5).flags
+    some = audit(observations, game, [Direct()], seed=0, resamples=5).warnings
     assert [flag.split(" rests on")[0] for flag in some] == ["tpr_at_fpr_0.001"]
     game, observations = direct_game(np.zeros((4, 24_000)), 0)
-    assert audit(observations, game, [Direct()], seed=0, resamples=5).flags == ()
+    assert audit(observations, game, [Direct()], seed=0, resamples=5).warnings == ()
 
 
 def test_members_that_look_different_are_called_a_distribution_shift() -> None:
@@ -138,13 +138,13 @@ def test_members_that_look_different_are_called_a_distribution_shift() -> None:
     rng = np.random.default_rng(0)
     game, observations = direct_game(rng.normal(size=(4, 400)), 0)
     honest = rng.normal(size=(400, 3))
-    assert not _shifts(audit(observations, game, [Direct()], seed=0, resamples=200, inputs=honest).flags)
+    assert not _shifts(audit(observations, game, [Direct()], seed=0, resamples=200, inputs=honest).warnings)
     shifted = honest + 1.0 * game.keep.T[:, :3]
     leakage = audit(observations, game, [Direct()], seed=0, resamples=200, inputs=shifted)
-    assert _shifts(leakage.flags)
-    assert leakage.blind.auc.mean > 0.6
+    assert _shifts(leakage.warnings)
+    assert leakage.blind_baseline.auc.mean > 0.6
     seen = [Observation({**o.channels, "inputs": shifted}, "") for o in observations]
-    assert audit(seen, game, [Direct()], seed=0, resamples=200).flags == leakage.flags
+    assert audit(seen, game, [Direct()], seed=0, resamples=200).warnings == leakage.warnings
 
 
 def test_labels_that_tell_members_apart_are_a_distribution_shift_even_without_inputs() -> None:
@@ -155,7 +155,7 @@ def test_labels_that_tell_members_apart_are_a_distribution_shift_even_without_in
     keep[0, keep.all(axis=0)] = False
     game = Game(keep, np.arange(400) % 2)
     observations = [Observation({"energy_pj": row}, "") for row in np.random.default_rng(2).normal(size=(4, 400))]
-    assert _shifts(audit(observations, game, [Direct()], seed=0, resamples=200).flags)
+    assert _shifts(audit(observations, game, [Direct()], seed=0, resamples=200).warnings)
 
 
 def _shifts(flags: tuple[str, ...]) -> list[str]:
@@ -166,9 +166,9 @@ def test_a_few_targets_have_the_numbers_that_they_have_among_all() -> None:
     rng = np.random.default_rng(3)
     game, _ = direct_game(np.zeros((6, 200)), 1)
     _, observations = direct_game(rng.normal(size=(6, 200)) + game.keep, 1)
-    everyone = audit(observations, game, [Direct()], seed=0, resamples=20)["direct"]
+    all_classes = audit(observations, game, [Direct()], seed=0, resamples=20)["direct"]
     some = audit(observations, game, [Direct()], seed=0, resamples=20, targets=[4, 1])
-    assert some["direct"].auc.per_target.tolist() == everyone.auc.per_target[[4, 1]].tolist()
+    assert some["direct"].auc.per_target.tolist() == all_classes.auc.per_target[[4, 1]].tolist()
     assert some.targets == (4, 1)
     assert some.n_members.tolist() == game.keep[[4, 1]].sum(axis=1).tolist()
 
@@ -185,7 +185,7 @@ def test_two_designs_on_the_same_samples_are_compared_in_pairs() -> None:
     assert paired_difference(better, better, "direct") == (0.0, 0.0)
     low, high = paired_difference(better, worse, "direct")
     assert 0 < low < better["direct"].auc.mean - worse["direct"].auc.mean < high
-    a, b = better["direct"].auc.over_points, worse["direct"].auc.over_points
+    a, b = better["direct"].auc.ci_samples, worse["direct"].auc.ci_samples
     assert high - low < (a.high - a.low + b.high - b.low) / 5
     other = audit(direct_game(noise, 2)[1], game, [Direct()], seed=1, resamples=300)
     with pytest.raises(BadInput, match="two audits that differ in seed"):
@@ -262,7 +262,7 @@ def test_samples_without_shadows_are_counted_in_a_flag() -> None:
         keep[:, sample] = np.arange(8) % 2 == 0
     observed = {"logits": rng.normal(size=(8, 400, 3))}
     game = Game(keep, rng.integers(3, size=400))
-    flags = audit_arrays(observed, game, [Lira(), Loss()], seed=0, resamples=10).flags
+    flags = audit_arrays(observed, game, [Lira(), Loss()], seed=0, resamples=10).warnings
     assert [flag for flag in flags if "no shadow" in flag] == [
         "lira: up to 1 samples of a target have no shadow model on a side, and a score in the middle"
     ]

@@ -7,16 +7,16 @@ import pytest
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.privacy.observation.channels.outputs import (
-    Chip,
-    Deployed,
+    DeployedModel,
     EnergyPj,
+    HardwareRun,
     LatencyCycles,
     Logits,
     Probabilities,
     TopK,
     softmax,
 )
-from hwsim.privacy.observation.observe import Observation, look, observe, observe_floats, stack
+from hwsim.privacy.observation.observe import Observation, observe, observe_floats, observe_model, stack
 
 
 @dataclass
@@ -112,8 +112,8 @@ def test_inputs_that_all_models_share_are_not_copied() -> None:
     assert np.shares_memory(stacked, inputs)
 
 
-def port(outputs: list[list[int]], full_scale: float = 127.0) -> Deployed:
-    return Deployed(np.array(outputs, dtype=np.int32), 0.5, full_scale, chip=Chip(RUN, COST))
+def port(outputs: list[list[int]], full_scale: float = 127.0) -> DeployedModel:
+    return DeployedModel(np.array(outputs, dtype=np.int32), 0.5, full_scale, chip=HardwareRun(RUN, COST))
 
 
 def test_a_narrow_port_rounds_half_up_and_saturates() -> None:
@@ -126,15 +126,15 @@ def test_a_narrow_port_rounds_half_up_and_saturates() -> None:
 
 def test_a_wide_enough_port_hides_nothing() -> None:
     outputs = np.arange(-100, 101, dtype=np.int32)[None]
-    seen = look(Deployed(outputs, 0.5, full_scale=127.0), [Logits(bits=8)]).channels["logits"]
+    seen = observe_model(DeployedModel(outputs, 0.5, full_scale=127.0), [Logits(bits=8)]).channels["logits"]
     np.testing.assert_array_equal(seen, outputs * 0.5)
 
 
 def test_integers_and_reals_pass_the_port_alike() -> None:
     rng = np.random.default_rng(0)
     outputs = rng.integers(-3000, 3000, (50, 10)).astype(np.int32)
-    integers, step = Deployed(outputs, 1.0, full_scale=2777.0).port(8)
-    reals, same = Deployed(outputs.astype(np.float64), 1.0, full_scale=2777.0).port(8)
+    integers, step = DeployedModel(outputs, 1.0, full_scale=2777.0).port(8)
+    reals, same = DeployedModel(outputs.astype(np.float64), 1.0, full_scale=2777.0).port(8)
     assert step == same
     assert np.abs(integers - reals).max() <= 1
     assert (integers == reals).mean() > 0.99  # the multiplier has 31 bits, so ties may fall apart
@@ -142,7 +142,7 @@ def test_integers_and_reals_pass_the_port_alike() -> None:
 
 def test_a_port_that_was_set_by_zeros_still_works() -> None:
     for outputs in (np.array([[0, 1, -3]], dtype=np.int32), np.array([[0.0, 1.0, -3.0]])):
-        codes, _ = Deployed(outputs, 0.5, full_scale=0.0).port(8)
+        codes, _ = DeployedModel(outputs, 0.5, full_scale=0.0).port(8)
         assert codes.tolist() == [[0, 127, -128]]
 
 
@@ -152,7 +152,9 @@ def test_a_narrow_port_needs_a_full_scale() -> None:
 
 
 def test_the_integer_softmax_speaks_in_steps_of_one_part_in_256() -> None:
-    seen = look(port([[254, 0], [0, 0], [3, 0]], full_scale=254.0), [Probabilities(bits=8)]).channels["probabilities"]
+    seen = observe_model(port([[254, 0], [0, 0], [3, 0]], full_scale=254.0), [Probabilities(bits=8)]).channels[
+        "probabilities"
+    ]
     assert seen.tolist() == [[255 / 256, 0.0], [0.5, 0.5], [225 / 256, 31 / 256]]  # softmax of (2, 0): .881, .119
 
 
@@ -173,8 +175,8 @@ def test_a_meter_has_noise_of_its_own_for_each_model_and_channel() -> None:
     cost = FakeCost(np.full(4000, 1000.0))
 
     def readings(seed: int) -> dict[str, np.ndarray]:
-        deployed = Deployed(run.outputs, chip=Chip(run, cost), seed=seed)
-        return dict(look(deployed, [LatencyCycles(noise=20), EnergyPj(noise=20)]).channels)
+        deployed = DeployedModel(run.outputs, chip=HardwareRun(run, cost), seed=seed)
+        return dict(observe_model(deployed, [LatencyCycles(noise=20), EnergyPj(noise=20)]).channels)
 
     first, again, other = readings(0), readings(0), readings(1)
     np.testing.assert_array_equal(first["latency_cycles"], again["latency_cycles"])
@@ -192,5 +194,5 @@ def test_what_takes_more_queries_must_be_supplied() -> None:
     with pytest.raises(BadInput, match="loss_trajectory, and supplied is nothing"):
         observe(RUN, COST, ["loss_trajectory"])
     supplied = {"loss_trajectory": np.ones((2, 5))}
-    seen = look(Deployed(RUN.outputs, supplied=supplied), ["loss_trajectory"]).channels["loss_trajectory"]
+    seen = observe_model(DeployedModel(RUN.outputs, supplied=supplied), ["loss_trajectory"]).channels["loss_trajectory"]
     assert seen is supplied["loss_trajectory"]

@@ -10,10 +10,10 @@ import pytest
 
 from hwsim.design import Design
 from hwsim.errors import BadInput
-from hwsim.privacy.observation.channels.outputs import AugmentedLabels, Supplied
+from hwsim.privacy.observation.channels.outputs import AugmentedLabels, MultiQueryChannel
 from hwsim.registry import build, family
-from hwsim.study.evaluate.deployed_models import Stand
-from hwsim.study.evaluate.multi_query import SUPPLIERS, moved, supplied
+from hwsim.study.evaluate.deployed_models import DeployedModels
+from hwsim.study.evaluate.multi_query import COLLECTORS, moved, supplied
 from hwsim.study.evaluate.stages import evaluate, stand_of, training_tasks
 
 CHEAP = {
@@ -21,9 +21,9 @@ CHEAP = {
     "loss_trajectory": {"epochs": 3},
     "adversarial_logits": {"eps": 0.1, "steps": 3},
     "verified_logits": {"eps": 0.01},
-    "foreign_records": {"dataset": "breast_cancer"},
+    "transfer_records": {"dataset": "breast_cancer"},
 }
-NAMES = sorted(name for name, record in family("channel").items() if issubclass(record.make, Supplied))
+NAMES = sorted(name for name, record in family("channel").items() if issubclass(record.factory, MultiQueryChannel))
 BASE: dict[str, Any] = {
     "dataset": {"name": "digits", "label_noise": 0.2},
     "model": {"name": "mlp", "hidden": [32], "epochs": 15},
@@ -42,12 +42,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stand(folder: Path) -> Stand:
+def stand(folder: Path) -> DeployedModels:
     return stand_of(Design.resolve(BASE), folder)
 
 
 @pytest.fixture(scope="module")
-def floats(folder: Path) -> Stand:
+def floats(folder: Path) -> DeployedModels:
     return stand_of(Design.resolve(BASE | {"quantizer": "float32"}), folder)
 
 
@@ -56,7 +56,7 @@ def channel(name: str) -> Any:
 
 
 def test_every_supplied_channel_has_a_supplier() -> None:
-    assert sorted(SUPPLIERS) == NAMES
+    assert sorted(COLLECTORS) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -70,26 +70,26 @@ def test_it_has_one_finite_row_per_sample(name: str, deployed: str, request: pyt
         assert np.isfinite(own[name]).all()
 
 
-def test_it_is_made_once_for_all_designs_that_share_the_models(stand: Stand) -> None:
+def test_it_is_made_once_for_all_designs_that_share_the_models(stand: DeployedModels) -> None:
     first, again = (supplied(stand, [channel("augmented_labels")]) for _ in range(2))
     assert first[0]["augmented_labels"] is again[0]["augmented_labels"]
     other = supplied(stand, [build("channel", "augmented_labels", shift=2)])
     assert other[0]["augmented_labels"].shape != first[0]["augmented_labels"].shape
 
 
-def test_the_first_copy_is_the_sample_as_it_is(stand: Stand) -> None:
+def test_the_first_copy_is_the_sample_as_it_is(stand: DeployedModels) -> None:
     for model, own in enumerate(supplied(stand, [channel("augmented_labels")])):
         labels = stand.ask(model, stand.arena.x).argmax(axis=1)
         np.testing.assert_array_equal(own["augmented_labels"][:, 0], labels)
 
 
-def test_what_is_wrong_already_is_on_the_boundary(stand: Stand) -> None:
+def test_what_is_wrong_already_is_on_the_boundary(stand: DeployedModels) -> None:
     for model, own in enumerate(supplied(stand, [channel("boundary_distance")])):
         wrong = stand.ask(model, stand.arena.x).argmax(axis=1) != stand.arena.game.labels
         np.testing.assert_array_equal(own["boundary_distance"] == 0, wrong)
 
 
-def test_the_hardware_answers_where_the_model_is_deployed_on_it(stand: Stand, floats: Stand) -> None:
+def test_the_hardware_answers_where_the_model_is_deployed_on_it(stand: DeployedModels, floats: DeployedModels) -> None:
     on_chip, in_float = (supplied(s, [channel("adversarial_logits")])[0]["adversarial_logits"] for s in (stand, floats))
     steps = on_chip / stand.scale(0)
     np.testing.assert_allclose(steps, np.round(steps), atol=1e-6)
@@ -123,7 +123,7 @@ def test_a_column_for_full_precision_shadows_stands_beside_the_matched_one(folde
     assert row["loss_float_shadows_auc"] == row["loss_auc"]  # it has no shadow models
 
 
-def test_a_narrow_port_is_set_by_the_calibration_samples(stand: Stand) -> None:
+def test_a_narrow_port_is_set_by_the_calibration_samples(stand: DeployedModels) -> None:
     largest = np.abs(stand.ask(2, stand.arena.calibration)).max()
     assert stand.full_scales[2] == largest
 

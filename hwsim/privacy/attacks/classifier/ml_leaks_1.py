@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.privacy.attack_tools.attack import Observed
-from hwsim.privacy.attack_tools.cross_fitting import LearnedAttack, Lesson, Predictor
-from hwsim.privacy.attack_tools.mlp import Recipe, one_network_each
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, LearnedAttack, Predictor
+from hwsim.privacy.attack_tools.mlp import MLPConfig, one_network_each
 from hwsim.registry import register
 
 TOP = 3
@@ -22,7 +22,7 @@ TOP = 3
     "ml_leaks_1",
     citation="A. Salem et al., ML-Leaks: Model and Data Independent Membership Inference Attacks, NDSS 2019",
 )
-class MlLeaks1(Recipe, LearnedAttack):
+class MlLeaks1(MLPConfig, LearnedAttack):
     """One network for all classes on the three largest posteriors, trained on one shadow model of the same kind.
 
     The posteriors are sorted, so neither label nor predicted class is seen; a binary task has two.
@@ -44,7 +44,7 @@ class MlLeaks1(Recipe, LearnedAttack):
         """The largest posteriors, descending, float64 [model, sample, 3]."""
         return top_posteriors(observed["probabilities"])
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         """One network per lesson."""
         return one_network_each(self, lessons, rows)
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.privacy.attack_tools.attack import Attack, Observed
-from hwsim.privacy.attack_tools.cross_fitting import Lesson
-from hwsim.privacy.attack_tools.mlp import Recipe, one_network_each
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet
+from hwsim.privacy.attack_tools.mlp import MLPConfig, one_network_each
 from hwsim.privacy.attacks.classifier.ml_leaks_1 import TOP, top_posteriors
 from hwsim.registry import register
 from hwsim.rng import derive_seed
@@ -20,7 +20,7 @@ from hwsim.rng import derive_seed
     "ml_leaks_2",
     citation="A. Salem et al., ML-Leaks: Model and Data Independent Membership Inference Attacks, NDSS 2019",
 )
-class MlLeaks2(Recipe, Attack):
+class MlLeaks2(MLPConfig, Attack):
     """Data transfer: the network of `ml_leaks_1`, trained on records of another data set and its model.
 
     It learns from the foreign records that come with the next model, never from the target's, and
@@ -33,7 +33,7 @@ class MlLeaks2(Recipe, Attack):
     @property
     def needs(self) -> tuple[str, ...]:
         """The target's posteriors, and the records of the foreign model."""
-        return ("probabilities", "foreign_records")
+        return ("probabilities", "transfer_records")
 
     def scores(
         self,
@@ -47,21 +47,21 @@ class MlLeaks2(Recipe, Attack):
         chosen = list(range(models)) if targets is None else list(targets)
         seen = top_posteriors(observed["probabilities"][chosen])
         scores = np.zeros(seen.shape[:2])
-        lessons = [_lesson(observed["foreign_records"][(t + 1) % models], seen.shape[2], t) for t in chosen]
-        taught = [i for i, lesson in enumerate(lessons) if lesson.member.any() and not lesson.member.all()]
-        if taught:
-            predictors = one_network_each(self, [lessons[i] for i in taught], rows=keep.shape[1])
-            for i, predict in zip(taught, predictors, strict=True):
+        lessons = [_lesson(observed["transfer_records"][(t + 1) % models], seen.shape[2], t) for t in chosen]
+        trainable = [i for i, lesson in enumerate(lessons) if lesson.member.any() and not lesson.member.all()]
+        if trainable:
+            predictors = one_network_each(self, [lessons[i] for i in trainable], rows=keep.shape[1])
+            for i, predict in zip(trainable, predictors, strict=True):
                 # each distinct input once and in a fixed order, so that equal inputs get equal scores
                 distinct, which = np.unique(seen[i], axis=0, return_inverse=True)
                 scores[i] = predict(distinct, labels)[which.reshape(-1)]
         return scores
 
 
-def _lesson(records: NDArray[np.float64], top: int, target: int) -> Lesson:
+def _lesson(records: NDArray[np.float64], top: int, target: int) -> AttackTrainingSet:
     """Foreign records [record, 4] in an order that does not depend on the one they came in."""
     ordered = records[np.lexsort(records.T[::-1])]
-    return Lesson(
+    return AttackTrainingSet(
         ordered[:, :top],
         ordered[:, TOP] > 0.5,
         np.zeros(len(records), dtype=np.int64),

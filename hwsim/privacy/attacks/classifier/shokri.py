@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.privacy.attack_tools.attack import Observed
-from hwsim.privacy.attack_tools.cross_fitting import LearnedAttack, Lesson, Predictor
-from hwsim.privacy.attack_tools.mlp import Networks, Recipe, one_network_each, train
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, LearnedAttack, Predictor
+from hwsim.privacy.attack_tools.mlp import MLPConfig, MLPStack, one_network_each, train
 from hwsim.registry import register
 from hwsim.rng import derive_seed
 
@@ -24,7 +24,7 @@ LEAST_ROWS = 10
     "shokri",
     citation="R. Shokri et al., Membership Inference Attacks Against Machine Learning Models, IEEE S&P 2017",
 )
-class Shokri(Recipe, LearnedAttack):
+class Shokri(MLPConfig, LearnedAttack):
     """One attack model per class of the label, on the whole vector of posteriors of all shadow models.
 
     A class with fewer than 10 rows of members or of non-members among the shadows of one half is
@@ -49,7 +49,7 @@ class Shokri(Recipe, LearnedAttack):
         """The posteriors, float64 [model, sample, class]."""
         return observed["probabilities"]
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         """One network per lesson and class, as many steps as an average class has epochs."""
         groups = [(i, c) for i, lesson in enumerate(lessons) for c in _classes(lesson)]
         own: Mapping[tuple[int, int], int] = {group: n for n, group in enumerate(groups)}
@@ -66,22 +66,22 @@ class Shokri(Recipe, LearnedAttack):
         return [self._predictor(networks, own, i, lesson, rows) for i, lesson in enumerate(lessons)]
 
     def _predictor(
-        self, networks: Networks, own: Mapping[tuple[int, int], int], i: int, lesson: Lesson, rows: int
+        self, networks: MLPStack, own: Mapping[tuple[int, int], int], i: int, lesson: AttackTrainingSet, rows: int
     ) -> Predictor:
         def predict(features: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
             scores = np.zeros(len(labels))
-            strangers = np.array([(i, int(c)) not in own for c in labels], dtype=np.bool_)
-            for c in np.unique(labels[~strangers]):
+            unseen_class = np.array([(i, int(c)) not in own for c in labels], dtype=np.bool_)
+            for c in np.unique(labels[~unseen_class]):
                 scores[labels == c] = networks.log_odds(own[i, int(c)], features[labels == c])
-            if strangers.any():
-                everyone = one_network_each(self, [lesson], rows)[0]
-                scores[strangers] = everyone(features[strangers], labels[strangers])
+            if unseen_class.any():
+                all_classes = one_network_each(self, [lesson], rows)[0]
+                scores[unseen_class] = all_classes(features[unseen_class], labels[unseen_class])
             return scores
 
         return predict
 
 
-def _classes(lesson: Lesson) -> list[int]:
+def _classes(lesson: AttackTrainingSet) -> list[int]:
     """Classes with enough rows on both sides."""
     labels = np.unique(lesson.labels)
     sides = [[np.sum(lesson.labels[lesson.member == side] == c) for side in (True, False)] for c in labels]

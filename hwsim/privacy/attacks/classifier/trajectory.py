@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.privacy.attack_tools.attack import Observed, log_odds
-from hwsim.privacy.attack_tools.cross_fitting import LearnedAttack, Lesson, Predictor
-from hwsim.privacy.attack_tools.mlp import Recipe, one_network_each
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, LearnedAttack, Predictor
+from hwsim.privacy.attack_tools.mlp import MLPConfig, one_network_each
 from hwsim.registry import register
 
 
@@ -20,7 +20,7 @@ from hwsim.registry import register
     "trajectory",
     citation="Y. Liu et al., Membership Inference Attacks by Exploiting Loss Trajectory, CCS 2022",
 )
-class Trajectory(Recipe, LearnedAttack):
+class Trajectory(MLPConfig, LearnedAttack):
     """A network on the losses of a distilled student after each epoch, and on that of the deployed model.
 
     Only the last loss comes from the hardware; students run in full precision. One shadow model and
@@ -52,6 +52,6 @@ class Trajectory(Recipe, LearnedAttack):
         loss = np.logaddexp(0, -log_odds(np.asarray(observed["logits"], dtype=np.float64), labels))
         return np.concatenate([observed["loss_trajectory"], loss[..., None]], axis=-1)
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         """One network per lesson."""
         return one_network_each(self, lessons, rows)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.privacy.attack_tools.attack import Observed
-from hwsim.privacy.attack_tools.likelihood_ratio import log_ratio
+from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
 from hwsim.privacy.attack_tools.shadow_selection import ShadowAttack
 from hwsim.registry import register
 
@@ -35,4 +35,4 @@ class Energy(ShadowAttack):
         targets: Sequence[int] | None = None,
     ) -> NDArray[np.float64]:
         """See Attack."""
-        return log_ratio(observed["energy_pj"], keep, targets=targets)
+        return online_lira_score(observed["energy_pj"], keep, targets=targets)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.privacy.attack_tools.attack import Attack, Observed, log_odds
-from hwsim.privacy.attack_tools.likelihood_ratio import log_ratio
+from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
 from hwsim.registry import register
 
 
@@ -45,7 +45,9 @@ class Pair(Attack):
         """See Attack."""
         hardware, exact = (np.asarray(observed[name], dtype=np.float64) for name in self.needs)
         both = log_odds(hardware, labels), log_odds(exact, labels)
-        return log_ratio(both[1], keep, targets=targets) + log_ratio(residual(*both), keep, targets=targets)
+        return online_lira_score(both[1], keep, targets=targets) + online_lira_score(
+            residual(*both), keep, targets=targets
+        )
 
 
 def residual(values: NDArray[np.float64], on: NDArray[np.float64]) -> NDArray[np.float64]:

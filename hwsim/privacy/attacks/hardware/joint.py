@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from hwsim.privacy.attack_tools.attack import Observed, log_odds, target_rows
-from hwsim.privacy.attack_tools.likelihood_ratio import log_ratio
+from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
 from hwsim.privacy.attack_tools.shadow_selection import ShadowAttack
 from hwsim.registry import register
 
@@ -52,5 +52,5 @@ class Joint(ShadowAttack):
         total = np.zeros((len(target_rows(len(keep), targets)), keep.shape[1]))
         for name in self.channels:
             values = log_odds(observed[name], labels) if name == "logits" else observed[name]
-            total += log_ratio(values, keep, targets=targets)
+            total += online_lira_score(values, keep, targets=targets)
         return total

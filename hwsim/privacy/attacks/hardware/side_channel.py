@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from hwsim.privacy.attack_tools.attack import Observed, log_odds
-from hwsim.privacy.attack_tools.cross_fitting import LearnedAttack, Lesson, Predictor
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, LearnedAttack, Predictor
 from hwsim.registry import register
 
 SideChannelName = Literal[
@@ -73,19 +73,19 @@ class SideChannel(LearnedAttack):
         side_by_side = np.concatenate(columns, axis=2)
         return side_by_side - side_by_side.mean(axis=0) if self.relative else side_by_side
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         """The densities of every lesson."""
         return [self._fit_one(lesson) for lesson in lessons]
 
-    def _fit_one(self, lesson: Lesson) -> Predictor:
-        everyone = _curves(lesson, np.ones(len(lesson.member), dtype=np.bool_))
+    def _fit_one(self, lesson: AttackTrainingSet) -> Predictor:
+        all_classes = _curves(lesson, np.ones(len(lesson.member), dtype=np.bool_))
         own: dict[int, list[Curve]] = {}
         for c in np.unique(lesson.labels) if self.per_class else ():
             rows = lesson.labels == c
             members = int(lesson.member[rows].sum())
             if min(members, int(rows.sum()) - members) >= LEAST_ROWS:
                 own[int(c)] = _curves(lesson, rows)
-        return lambda features, labels: _read(own, everyone, features, labels)
+        return lambda features, labels: _read(own, all_classes, features, labels)
 
 
 class Curve(NamedTuple):
@@ -133,19 +133,19 @@ def _log_density(
     return np.asarray(np.log((smooth + 1 / _GRID) / (len(values) + 1)))
 
 
-def _curves(lesson: Lesson, rows: NDArray[np.bool_]) -> list[Curve]:
+def _curves(lesson: AttackTrainingSet, rows: NDArray[np.bool_]) -> list[Curve]:
     """One curve per column."""
     inside, outside = (lesson.features[rows & (lesson.member == side)] for side in (True, False))
     return [density_ratio(inside[:, i], outside[:, i]) for i in range(lesson.features.shape[1])]
 
 
 def _read(
-    own: Mapping[int, list[Curve]], everyone: list[Curve], features: NDArray[np.float64], labels: NDArray[np.int64]
+    own: Mapping[int, list[Curve]], all_classes: list[Curve], features: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Sum over the columns of the log ratios at the values of each sample, float64 [sample]."""
     scores = np.zeros(len(labels))
     for c in np.unique(labels):
         rows = labels == c
-        for column, curve in enumerate(own.get(int(c), everyone)):
+        for column, curve in enumerate(own.get(int(c), all_classes)):
             scores[rows] += np.interp(features[rows, column], curve.points, curve.ratio)
     return scores

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.privacy.attack_tools.attack import Observed
-from hwsim.privacy.attack_tools.cross_fitting import LearnedAttack, Lesson, Predictor
-from hwsim.privacy.attack_tools.mlp import Recipe, one_network_each
+from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, LearnedAttack, Predictor
+from hwsim.privacy.attack_tools.mlp import MLPConfig, one_network_each
 from hwsim.registry import register
 
 
@@ -18,7 +18,7 @@ from hwsim.registry import register
     "label_only_augmentation_learned",
     citation="C. Choquette-Choo et al., Label-Only Membership Inference Attacks, ICML 2021",
 )
-class LabelOnlyAugmentationLearned(Recipe, LearnedAttack):
+class LabelOnlyAugmentationLearned(MLPConfig, LearnedAttack):
     """A small network on one bit per moved copy, whether its label is right, trained on the shadow models.
 
     Unlike `label_only_augmentation` it can weigh the copies. Size and training of the network are those
@@ -36,6 +36,6 @@ class LabelOnlyAugmentationLearned(Recipe, LearnedAttack):
         """Which copies are right, float64 [model, sample, copy]."""
         return np.asarray(observed["augmented_labels"] == labels[:, None], dtype=np.float64)
 
-    def fit(self, lessons: Sequence[Lesson], rows: int) -> Sequence[Predictor]:
+    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
         """One network per lesson."""
         return one_network_each(self, lessons, rows)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
-from hwsim.privacy.attack_tools.shadow_selection import equal_sides
+from hwsim.privacy.attack_tools.shadow_selection import balanced_shadows
 from hwsim.privacy.attacks.metric.modified_entropy import ModifiedEntropy
 from hwsim.registry import register
 
@@ -56,7 +56,7 @@ def _risk_of(
     values: NDArray[np.float64], keep: NDArray[np.bool_], labels: NDArray[np.int64], target: int, bins: int
 ) -> NDArray[np.float64]:
     """The risk scores of one target, whose shadows speak equally often for either side."""
-    chosen = equal_sides(keep, target)
+    chosen = balanced_shadows(keep, target)
     shadow_labels = np.broadcast_to(labels, keep.shape)[chosen]
     return privacy_risk(values[target], labels, values[chosen], keep[chosen], shadow_labels, bins)
 

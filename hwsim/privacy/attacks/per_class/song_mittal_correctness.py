@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
-from hwsim.privacy.attack_tools.shadow_selection import equal_sides
+from hwsim.privacy.attack_tools.shadow_selection import balanced_shadows
 from hwsim.registry import register
 
 
@@ -51,7 +51,7 @@ def _evidence(
     right: NDArray[np.bool_], keep: NDArray[np.bool_], classes: NDArray[np.int64], target: int
 ) -> NDArray[np.float64]:
     """P(member | answer, class) - 1/2 of one target's samples, one pseudo-count on either side."""
-    chosen = equal_sides(keep, target)
+    chosen = balanced_shadows(keep, target)
     cells = 2 * classes + right  # [model, sample]: one cell for each class and answer
     inside, out = (np.bincount(cells[chosen & (keep == side)], minlength=cells.max() + 1) for side in (True, False))
     # every class has equally many entries on both sides, so counts compare as shares do

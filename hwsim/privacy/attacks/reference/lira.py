@@ -14,8 +14,8 @@ from hwsim.privacy.attack_tools.likelihood_ratio import (
     PRIOR_STRENGTH,
     Variance,
     least_per_side,
-    log_ratio,
-    out_evidence,
+    offline_lira_score,
+    online_lira_score,
 )
 from hwsim.privacy.attack_tools.shadow_selection import ShadowAttack, Sides
 from hwsim.registry import register
@@ -81,6 +81,6 @@ class Lira(ShadowAttack):
         """See Attack."""
         odds = log_odds(observed["logits"], labels)
         if self.mode == "online":
-            return log_ratio(odds, keep, self.variance, self.prior_strength, targets)
+            return online_lira_score(odds, keep, self.variance, self.prior_strength, targets)
         two_sided = self.mode == "offline_two_sided"
-        return out_evidence(odds, keep, self.variance, self.prior_strength, targets, two_sided)
+        return offline_lira_score(odds, keep, self.variance, self.prior_strength, targets, two_sided)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from hwsim.errors import BadInput, HwsimError
 from hwsim.network.fixed_point import fixed_point
-from hwsim.registry import Choice, register
+from hwsim.registry import Configurable, register
 from hwsim.rng import stream
 
 _CARLINI = "N. Carlini et al., Membership Inference Attacks From First Principles, 2022"
@@ -48,7 +48,7 @@ class Cost(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Chip:
+class HardwareRun:
     """A run on an accelerator and its price."""
 
     run: Run
@@ -56,7 +56,7 @@ class Chip:
 
 
 @dataclass(frozen=True, eq=False)
-class Deployed:
+class DeployedModel:
     """One model as it is queried, once per sample: outputs, chip, and what further queries gave.
 
     `outputs` [sample, class] are raw integers of a chip or real logits of a full-precision model, in units
@@ -69,7 +69,7 @@ class Deployed:
     outputs: NDArray[Any]
     scale: float = 1.0
     full_scale: float | None = None
-    chip: Chip | None = None
+    chip: HardwareRun | None = None
     supplied: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     seed: int = 0
 
@@ -99,12 +99,12 @@ class Deployed:
         return np.clip(codes, -most - 1, most), step * float(self.scale)
 
 
-class Channel(Choice):
+class Channel(Configurable):
     """Base of the channels: `read` takes one array [sample, ...] of a deployed model."""
 
     name: ClassVar[str]
 
-    def read(self, deployed: Deployed) -> NDArray[Any]:
+    def read(self, deployed: DeployedModel) -> NDArray[Any]:
         """The channel's values, [sample, ...]; raises HwsimError where the model does not show it."""
         raise NotImplementedError
 
@@ -121,7 +121,7 @@ class Logits(Channel):
 
     bits: Literal[32, 16, 8, 4] = Field(32, description="width of the output port")
 
-    def read(self, deployed: Deployed) -> NDArray[np.float64]:
+    def read(self, deployed: DeployedModel) -> NDArray[np.float64]:
         """The logits that pass the port."""
         if self.bits == 32:
             return deployed.logits
@@ -142,7 +142,7 @@ class Probabilities(Channel):
 
     bits: Literal[64, 8] = Field(64, description="64: softmax of a host in float64; 8: the chip's integer softmax")
 
-    def read(self, deployed: Deployed) -> NDArray[np.float64]:
+    def read(self, deployed: DeployedModel) -> NDArray[np.float64]:
         """The probabilities that are shown."""
         return softmax(deployed.logits) if self.bits == 64 else _integer_softmax(*deployed.port(8))
 
@@ -158,7 +158,7 @@ class TopK(Channel):
 
     k: int = Field(3, ge=1, le=1000, description="how many classes are shown")
 
-    def read(self, deployed: Deployed) -> NDArray[np.float64]:
+    def read(self, deployed: DeployedModel) -> NDArray[np.float64]:
         """Classes and probabilities."""
         shown = softmax(deployed.logits)
         order = np.argsort(-shown, axis=1, kind="stable")[:, : self.k]
@@ -171,32 +171,32 @@ class Label(Channel):
 
     name = "label"
 
-    def read(self, deployed: Deployed) -> NDArray[np.int64]:
+    def read(self, deployed: DeployedModel) -> NDArray[np.int64]:
         """The class with the largest logit."""
         return np.asarray(deployed.outputs.argmax(axis=1), dtype=np.int64)
 
 
-class ChipChannel(Channel):
+class HardwareChannel(Channel):
     """Base of the side channels, which only a chip has."""
 
-    def of(self, chip: Chip) -> NDArray[Any]:
+    def of(self, chip: HardwareRun) -> NDArray[Any]:
         """The channel's exact values, [sample, ...]."""
         raise NotImplementedError
 
-    def read(self, deployed: Deployed) -> NDArray[Any]:
+    def read(self, deployed: DeployedModel) -> NDArray[Any]:
         """What the adversary reads of them."""
         if deployed.chip is None:
             raise HwsimError(f"channels: a full-precision model runs on no accelerator, so it has no {self.name!r}")
         return self.of(deployed.chip)
 
 
-class Metered(ChipChannel):
+class Metered(HardwareChannel):
     """Base of the channels that a meter reads: noise is added, then the reading rounded to the resolution."""
 
     noise: float = Field(0.0, ge=0, description="standard deviation of Gaussian noise, in the unit of the channel")
     resolution: float = Field(0.0, ge=0, description="smallest step of the meter in the unit of the channel; 0 = exact")
 
-    def read(self, deployed: Deployed) -> NDArray[Any]:
+    def read(self, deployed: DeployedModel) -> NDArray[Any]:
         """The readings, one per sample; each model and channel has its own noise."""
         exact = super().read(deployed)
         if not self.noise and not self.resolution:
@@ -213,7 +213,7 @@ class LatencyCycles(Metered):
 
     name = "latency_cycles"
 
-    def of(self, chip: Chip) -> NDArray[np.int64]:
+    def of(self, chip: HardwareRun) -> NDArray[np.int64]:
         """Cycles per sample."""
         return np.asarray(chip.run.latency_cycles, dtype=np.int64)
 
@@ -224,7 +224,7 @@ class EnergyPj(Metered):
 
     name = "energy_pj"
 
-    def of(self, chip: Chip) -> NDArray[np.float64]:
+    def of(self, chip: HardwareRun) -> NDArray[np.float64]:
         """Energy per sample."""
         return np.asarray(chip.cost.total_energy_pj, dtype=np.float64)
 
@@ -233,30 +233,30 @@ _DRQ = "Own definition, after Z. Song et al., DRQ, ISCA 2020"
 
 
 @register("channel", "sensitive_regions", citation=_DRQ)
-class SensitiveRegions(ChipChannel):
+class SensitiveRegions(HardwareChannel):
     """How many regions ran at high precision, over all layers, int64 [sample]; zero where none is dynamic."""
 
     name = "sensitive_regions"
 
-    def of(self, chip: Chip) -> NDArray[np.int64]:
+    def of(self, chip: HardwareRun) -> NDArray[np.int64]:
         """Regions per sample."""
         total: NDArray[np.int64] = _regions_by_layer(chip.run).sum(axis=1)
         return total
 
 
 @register("channel", "region_counts", citation=_DRQ)
-class RegionCounts(ChipChannel):
+class RegionCounts(HardwareChannel):
     """How many regions of each dynamic layer ran at high precision, int64 [sample, layer]; one zero where none is."""
 
     name = "region_counts"
 
-    def of(self, chip: Chip) -> NDArray[np.int64]:
+    def of(self, chip: HardwareRun) -> NDArray[np.int64]:
         """Regions per sample and layer."""
         return _regions_by_layer(chip.run)
 
 
 @register("channel", "precision_map", citation=_DRQ)
-class PrecisionMap(ChipChannel):
+class PrecisionMap(HardwareChannel):
     """Which regions ran at high precision, uint8 [sample, region] over all layers: a trace of the mask bus.
 
     One zero per sample where no layer is dynamic.
@@ -264,7 +264,7 @@ class PrecisionMap(ChipChannel):
 
     name = "precision_map"
 
-    def of(self, chip: Chip) -> NDArray[np.uint8]:
+    def of(self, chip: HardwareRun) -> NDArray[np.uint8]:
         """One bit per region."""
         rows = len(chip.run.outputs)
         parts = [mask.reshape(rows, -1) for mask in chip.run.masks.values()] or [np.zeros((rows, 1), dtype=np.bool_)]
@@ -277,10 +277,10 @@ def _regions_by_layer(run: Run) -> NDArray[np.int64]:
     return np.stack(counts or [np.zeros(rows, dtype=np.int64)], axis=1)
 
 
-class Supplied(Channel):
+class MultiQueryChannel(Channel):
     """Base of the channels that take more than one query, or a second model: whoever plays the game supplies them."""
 
-    def read(self, deployed: Deployed) -> NDArray[Any]:
+    def read(self, deployed: DeployedModel) -> NDArray[Any]:
         """The array that was supplied."""
         if self.name not in deployed.supplied:
             given = ", ".join(deployed.supplied) or "nothing"
@@ -289,21 +289,21 @@ class Supplied(Channel):
 
 
 @register("channel", "float_logits", citation="CompLeak, arXiv 2507.16872: an adversary who holds two versions")
-class FloatLogits(Supplied):
+class FloatLogits(MultiQueryChannel):
     """The logits of the full-precision model from which the network was quantized, float64 [sample, class]."""
 
     name = "float_logits"
 
 
 @register("channel", "inputs", citation="The blind baseline: D. Das et al., arXiv 2406.16201")
-class Inputs(Supplied):
+class Inputs(MultiQueryChannel):
     """The samples themselves, float64 [sample, feature], as the adversary holds them to send them."""
 
     name = "inputs"
 
 
 @register("channel", "augmented_labels", citation="C. Choquette-Choo et al., Label-Only MIA, ICML 2021")
-class AugmentedLabels(Supplied):
+class AugmentedLabels(MultiQueryChannel):
     """The labels of moved copies of each sample, int64 [sample, copy]; copy 0 is the sample as it is.
 
     Images are shifted by `shift` pixels in all, down and across, and turned by +-`degrees`; of feature vectors a share
@@ -319,7 +319,7 @@ class AugmentedLabels(Supplied):
 
 
 @register("channel", "boundary_distance", citation="C. Choquette-Choo et al. 2021; J. Chen et al., HopSkipJump, 2020")
-class BoundaryDistance(Supplied):
+class BoundaryDistance(MultiQueryChannel):
     """How far (L2) a sample must move until its label changes, float64 [sample], found from labels alone."""
 
     name = "boundary_distance"
@@ -328,7 +328,7 @@ class BoundaryDistance(Supplied):
 
 
 @register("channel", "loss_trajectory", citation="Y. Liu et al., Membership Inference by Loss Trajectory, CCS 2022")
-class LossTrajectory(Supplied):
+class LossTrajectory(MultiQueryChannel):
     """Losses of a student that is distilled from the model, after each epoch: float64 [sample, epoch]."""
 
     name = "loss_trajectory"
@@ -337,7 +337,7 @@ class LossTrajectory(Supplied):
 
 
 @register("channel", "adversarial_logits", citation="L. Song, R. Shokri and P. Mittal, CCS 2019")
-class AdversarialLogits(Supplied):
+class AdversarialLogits(MultiQueryChannel):
     """The deployed model's logits on inputs that PGD moved within the eps ball, float64 [sample, class]."""
 
     name = "adversarial_logits"
@@ -347,7 +347,7 @@ class AdversarialLogits(Supplied):
 
 
 @register("channel", "verified_logits", citation="L. Song, R. Shokri and P. Mittal, CCS 2019")
-class VerifiedLogits(Supplied):
+class VerifiedLogits(MultiQueryChannel):
     """Logits that are the worst in the eps ball, float64 [sample, class], by interval bounds.
 
     A lower bound for the sample's label and upper bounds for the other classes, of the
@@ -359,15 +359,15 @@ class VerifiedLogits(Supplied):
     eps: float = Field(0.03, gt=0, le=1, description="radius of the L-infinity ball; inputs lie in 0..1")
 
 
-@register("channel", "foreign_records", citation="A. Salem et al., ML-Leaks, NDSS 2019, adversary 2")
-class ForeignRecords(Supplied):
+@register("channel", "transfer_records", citation="A. Salem et al., ML-Leaks, NDSS 2019, adversary 2")
+class TransferRecords(MultiQueryChannel):
     """What an adversary learns from models of another data set, float64 [row, 4]; row s is not sample s.
 
     The three largest probabilities of such a model on a record of that set, and 1 where the record was
     a member of it, else 0.
     """
 
-    name = "foreign_records"
+    name = "transfer_records"
 
     dataset: str = Field("digits", description="the other data set, a name from `hwsim list dataset`")
 
