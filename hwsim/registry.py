@@ -24,6 +24,7 @@ FAMILIES: Mapping[str, str] = {
     "model": "hwsim.training.models",
     "quantizer": "hwsim.quantizers",
     "pe": "hwsim.machine.pe",
+    "dataflow": "hwsim.machine.dataflow",
     "accelerator": "hwsim.machine.description.accelerator",
     "technology": "hwsim.machine.technology.technology",
     "channel": "hwsim.privacy.observation.channels",

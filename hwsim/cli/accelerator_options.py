@@ -8,8 +8,9 @@ from typing import Any
 
 from hwsim import registry
 from hwsim.errors import BadInput
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.cost.iso_area import area_of, size_to_area
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator, read_record, smallest_kib
+from hwsim.machine.description.accelerator import Accelerator, read_record, smallest_kib
 from hwsim.machine.description.units import square_micrometres
 
 

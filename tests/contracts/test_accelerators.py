@@ -39,7 +39,7 @@ def test_it_runs_a_network_and_can_be_priced(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_says_what_its_cycles_are(name: str) -> None:
     accelerator = build("accelerator", name)
-    for fact in (accelerator.pe.name, accelerator.dataflow, f"timing {accelerator.timing}"):
+    for fact in (accelerator.pe.name, accelerator.dataflow.name, f"timing {accelerator.timing}"):
         assert fact in accelerator.describe()
     assert accelerator.notes() == []  # no number in the file is without effect
 
@@ -75,7 +75,7 @@ def test_bitfusion_sizes(name: str) -> None:
 def test_eyeriss_sizes() -> None:
     # JSSC 52(1), 2017: 168 PEs, 200 MHz, 16 bits, 12 / 224 / 24 words in each, 1 / 4 / 4 words per cycle, 108 KB
     a = build("accelerator", "eyeriss")
-    assert (a.pes, a.clock, a.pe.widest, a.psum_bits, a.dataflow) == (168, "200 MHz", 16, 16, "rs")
+    assert (a.pes, a.clock, a.pe.widest, a.psum_bits, a.dataflow.name) == (168, "200 MHz", 16, 16, "rs")
     assert list(a.register_file.model_dump().values()) == [12, 224, 24, 1, 4, 4]
     assert sum(a.scratchpads[pad].kib for pad in ("weight", "ifmap", "ofmap")) == 108
 
@@ -116,7 +116,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"array": {"weight_buffers": 3}}, "accelerator.array.weight_buffers: got 3; allowed: 1 or 2"),
     (
         {"dataflow": "is", "array": {"row_fifo_depth": 2}},
-        "accelerator.array.row_fifo_depth: got 2; allowed: none, unless dataflow ws or os",
+        "accelerator.array.row_fifo_depth: got 2; allowed: none, unless dataflow os or ws",
     ),
     (
         {"dram": {"bandwidth_bytes_per_cycle": 0}},
@@ -124,7 +124,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"dram": {"latency_cycles": -1}}, "accelerator.dram.latency_cycles: got -1; allowed: greater than or equal to 0"),
     ({"dram": {"kind": "lpdr4"}}, "accelerator.dram.kind: got lpdr4; allowed: ddr3, ddr4, gddr5"),
-    ({"dataflow": "xs"}, "accelerator.dataflow: got xs; allowed: 'ws', 'os', 'is' or 'rs'"),
+    ({"dataflow": "xs"}, "accelerator.dataflow: got xs; allowed: is, os, rs, ws. Did you mean 'ws'?"),
     ({"optimize": "speed"}, "accelerator.optimize: got speed; allowed: 'dram_traffic' or 'latency'"),
     ({"psum_bits": 20}, "accelerator.psum_bits: got 20; allowed: 16, 24, 32 or 48"),
     ({"timing": "stonne"}, "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow ws"),

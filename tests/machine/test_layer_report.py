@@ -45,13 +45,13 @@ def test_the_causes_of_every_layer_add_up(name: str) -> None:
         assert report.total_cycles == sum(report.cycles.values()) == report.row()["total_cycles"]
         assert report.stall_cycles == sum(report.cycles[cause] for cause in STALLS)
         row = report.row()
-        parts = ("compute_cycles", "fill_drain_cycles", "weight_load_cycles", "stall_cycles")
+        parts = ("compute_cycles", "vector_cycles", "fill_drain_cycles", "weight_load_cycles", "stall_cycles")
         assert row["total_cycles"] == sum(row[part] for part in parts)  # type: ignore[misc]
-        assert report.all_causes() == {"layer": layer, **report.cycles, "total_cycles": report.total_cycles}
+        assert report.breakdown() == {"layer": layer, **report.cycles, "total_cycles": report.total_cycles}
         timing = time_layer(ACCELERATORS[name], derive_mapping(ACCELERATORS[name], product, 2))
         assert timing.total.tolist() == [report.total_cycles]
     for causes in (False, True):
-        rows, total = [r.all_causes() if causes else r.row() for r in reports], total_row(reports, causes)
+        rows, total = [r.breakdown() if causes else r.row() for r in reports], total_row(reports, causes)
         assert list(total) == list(rows[0])
         for column in total:
             if column not in ("layer", "utilization"):

@@ -5,8 +5,9 @@ Interconnect, control and pads are not modelled, nor is the empty space between 
 
 from __future__ import annotations
 
+from hwsim.machine.components import SCRATCHPADS, RegisterFile
 from hwsim.machine.cost.memory_energy import bank, local_share
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator, RegisterFile
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.technology.tables import LOGIC_LEAKAGE_UW_PER_UM2, operator
 from hwsim.machine.technology.technology import Technology
 from hwsim.registry import build

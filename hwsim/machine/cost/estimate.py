@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.cost import memory_energy
 from hwsim.machine.cost.area import LOCAL_WORD_BITS, area_um2, leakage_uw
 from hwsim.machine.cost.pe_energy import Mode, pe_energy
-from hwsim.machine.description.accelerator import SCRATCHPADS
 from hwsim.machine.run import Run
 from hwsim.machine.technology.tables import operator
 from hwsim.machine.technology.technology import Technology

@@ -7,8 +7,9 @@ from typing import Literal
 
 from hwsim import registry
 from hwsim.errors import BadInput, Infeasible
+from hwsim.machine.components import Array
 from hwsim.machine.cost.area import area_um2
-from hwsim.machine.description.accelerator import Accelerator, Array
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.technology.technology import Technology
 
 What = Literal["pe", "total"]

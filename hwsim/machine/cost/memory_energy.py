@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
+from hwsim.machine.components import SCRATCHPADS
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.technology import tables
 from hwsim.machine.technology.sram import NARROWEST_WORD, SMALLEST_BYTES, SramColumn, inside, sram
 from hwsim.machine.technology.tables import KIB

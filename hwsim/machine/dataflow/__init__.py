@@ -1,1 +1,1 @@
-"""Dataflows, one file each: extents of a fold, cycles of a fold, and demands on the scratchpad ports."""
+"""Dataflows of the registry family `dataflow`, one file each: what stays in the PEs, what streams, what a fold costs."""

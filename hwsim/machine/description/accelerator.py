@@ -7,104 +7,25 @@ registry family `accelerator`.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, PlainSerializer, SerializeAsAny, field_validator, model_validator
 
 from hwsim import registry
+from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.machine.components import Array, Dram, RegisterFile, Scratchpads, Vector
+from hwsim.machine.dataflow.base import Dataflow
+from hwsim.machine.dataflow.hardware import RTL
 from hwsim.machine.description.units import hertz
 from hwsim.machine.pe.base import PE
-from hwsim.machine.technology.tables import KIB, dram_pj_per_bit
+from hwsim.machine.technology.tables import KIB
 from hwsim.registry import Configurable, Record
-
-SCRATCHPADS = ("ifmap", "weight", "ofmap")
-"""The scratchpads, in the order in which a stall is laid to them when several are to blame."""
-
-
-class Array(Configurable):
-    """The grid of PEs."""
-
-    rows: int = Field(
-        ge=1, le=4096, description="PEs along the reduction (ws, is), output pixels (os), kernel rows (rs)"
-    )
-    cols: int = Field(ge=1, le=4096, description="PEs along the filters (ws, os), output pixels (is) or rows (rs)")
-    weight_buffers: Literal[1, 2] = Field(
-        1, description="2: PEs take the stationary operand of the next fold while this one streams (ws, is)"
-    )
-    row_fifo_depth: int | None = Field(
-        None,
-        ge=0,
-        le=1024,
-        description="psums that wait between two rows, so that rows of variable speed need not move in lock-step",
-    )
-
-
-class Scratchpad(Configurable):
-    """One on-chip buffer; it is double buffered, so half of it is usable for one tile."""
-
-    kib: int = Field(ge=1, le=1 << 20, description="size, KiB")
-    banks: int = Field(ge=1, le=4096, description="memories that it is made of, which work at the same time")
-    word_bytes: Literal[8, 32, 64] = Field(description="bytes that one bank gives or takes per cycle")
-
-    @property
-    def usable_bits(self) -> int:
-        """Bits of one half."""
-        return self.kib * KIB * 8 // 2
-
-    @property
-    def bits_per_cycle(self) -> int:
-        """Bits that all banks together give or take per cycle."""
-        return self.banks * self.word_bytes * 8
-
-
-class Scratchpads(Configurable):
-    """The three on-chip buffers."""
-
-    ifmap: Scratchpad = Field(description="input activations")
-    weight: Scratchpad = Field(description="weights")
-    ofmap: Scratchpad = Field(description="partial sums and outputs")
-
-    def __getitem__(self, name: str) -> Scratchpad:
-        pad: Scratchpad = getattr(self, name)
-        return pad
-
-
-class Dram(Configurable):
-    """The port to the off-chip memory."""
-
-    kind: str = Field(description="kind of memory: sets the energy per bit")
-    bandwidth_bytes_per_cycle: int = Field(ge=1, description="bytes per clock cycle, reads and writes together")
-    latency_cycles: int = Field(ge=0, description="cycles from a request to its first byte")
-
-    @field_validator("kind")
-    @classmethod
-    def _known(cls, kind: str) -> str:
-        if kind not in dram_pj_per_bit():
-            raise UnknownName("accelerator.dram.kind", kind, dram_pj_per_bit())
-        return kind
-
-
-class Vector(Configurable):
-    """The unit that pools, adds and normalizes."""
-
-    lanes: int = Field(ge=1, description="operands taken per cycle")
-
-
-class RegisterFile(Configurable):
-    """What each PE of a row-stationary array keeps, and what the network to the PEs carries per cycle."""
-
-    ifmap_words: int = Field(ge=1, description="input activations in one PE")
-    weight_words: int = Field(ge=1, description="weights in one PE")
-    psum_words: int = Field(ge=1, description="partial sums in one PE")
-    ifmap_words_per_cycle: int = Field(ge=1, description="input activations sent to the array")
-    weight_words_per_cycle: int = Field(ge=1, description="weights sent to the array")
-    psum_words_per_cycle: int = Field(ge=1, description="partial sums sent to, and taken from, the array")
 
 
 class Accelerator(Configurable):
@@ -116,7 +37,7 @@ class Accelerator(Configurable):
     no time, and `weight_buffers` has no effect.
     """
 
-    dataflow: Literal["ws", "os", "is", "rs"] = Field(
+    dataflow: Annotated[Dataflow, PlainSerializer(str, return_type=str)] = Field(
         description="what stays in the PEs: ws weights, os outputs, is inputs, rs rows of all three (Eyeriss)"
     )
     timing: Literal["rtl", "scalesim", "stonne"] = Field("rtl", description="convention of the cycle counts")
@@ -138,6 +59,15 @@ class Accelerator(Configurable):
         hertz(given, "accelerator.clock")
         return given
 
+    @field_validator("dataflow", mode="before")
+    @classmethod
+    def _build_dataflow(cls, given: Any) -> Any:
+        if isinstance(given, Dataflow):
+            return given
+        if not isinstance(given, str):
+            raise BadInput("accelerator.dataflow", given, f"one of {', '.join(registry.family('dataflow'))}")
+        return registry.find("dataflow", given, "accelerator.dataflow").factory()
+
     @field_validator("pe", mode="before")
     @classmethod
     def _build_pe(cls, given: Any) -> Any:
@@ -151,19 +81,18 @@ class Accelerator(Configurable):
 
     @model_validator(mode="after")
     def _consistent(self) -> Accelerator:
-        if (self.register_file is not None) != (self.dataflow == "rs"):
+        if (self.register_file is not None) != self.dataflow.needs_register_file:
             given = "nothing" if self.register_file is None else f"a table, but dataflow {self.dataflow}"
-            raise BadInput(
-                "accelerator.register_file", given, "memories inside the PEs, with dataflow rs and only there"
-            )
-        profiles = {"ws": ("rtl", "scalesim"), "is": ("rtl", "scalesim"), "rs": ("rtl",)}
-        allowed = profiles.get(self.dataflow, ("rtl", "scalesim", "stonne"))
-        if self.timing not in allowed:
-            raise BadInput("accelerator.timing", self.timing, f"{', '.join(allowed)} with dataflow {self.dataflow}")
-        if self.array.row_fifo_depth is not None and self.dataflow not in ("ws", "os"):
-            raise BadInput(
-                "accelerator.array.row_fifo_depth", self.array.row_fifo_depth, "none, unless dataflow ws or os"
-            )
+            able = _dataflows(lambda dataflow: dataflow.needs_register_file)
+            allowed = f"memories inside the PEs, with dataflow {able} and only there"
+            raise BadInput("accelerator.register_file", given, allowed)
+        models = self.dataflow.timing_models
+        if self.timing not in models:
+            raise BadInput("accelerator.timing", self.timing, f"{', '.join(models)} with dataflow {self.dataflow}")
+        depth = self.array.row_fifo_depth
+        if depth is not None and not self.dataflow.region_precision:
+            able = _dataflows(lambda dataflow: dataflow.region_precision)
+            raise BadInput("accelerator.array.row_fifo_depth", depth, f"none, unless dataflow {able}")
         return self
 
     @model_validator(mode="after")
@@ -189,16 +118,16 @@ class Accelerator(Configurable):
 
     def describe(self) -> str:
         """One line: what its numbers are the numbers of."""
-        memory = "memory modelled" if self.timing == "rtl" else "ideal memory: stalls are not modelled"
+        memory = "memory modelled" if self.models_memory else "ideal memory: stalls are not modelled"
         name = getattr(self.pe, "name", type(self.pe).__name__)
         return f"{self.array.rows}x{self.array.cols} {name} PEs, {self.dataflow}, timing {self.timing}, {memory}"
 
     def notes(self) -> list[str]:
         """Parameters that cannot affect the cycles."""
         found = []
-        if self.timing != "rtl":
+        if not self.models_memory:
             found.append(f"timing {self.timing}: scratchpads, DRAM and weight_buffers do not affect the cycles")
-        elif self.array.weight_buffers == 2 and self.dataflow in ("os", "rs"):
+        elif self.array.weight_buffers == 2 and not self.dataflow.load_port:
             found.append(f"dataflow {self.dataflow}: weight_buffers does not affect the cycles")
         if self.array.row_fifo_depth is not None and not (self.pe.regions or self.pe.value_dependent):
             found.append(
@@ -207,23 +136,25 @@ class Accelerator(Configurable):
         return found
 
     @property
+    def models_memory(self) -> bool:
+        """Whether scratchpads and DRAM take time; the timing models of other simulators have ideal memory."""
+        return self.timing == RTL
+
+    @property
     def pes(self) -> int:
         """Number of PEs."""
         return self.array.rows * self.array.cols
 
 
 def smallest_kib(accelerator: Accelerator) -> dict[str, tuple[int, str]]:
-    """How many KiB each scratchpad needs at least, and what for; nothing for `rs`, whose tiles depend on the layer."""
-    if accelerator.dataflow == "rs":
-        return {}
-    cols, wavefront = accelerator.array.cols, accelerator.array.rows * accelerator.pe.word_bits
-    inputs_stay = accelerator.dataflow == "is"
-    bits = {
-        "weight": (wavefront * (1 if inputs_stay else cols), "the weights of one fold"),
-        "ifmap": (wavefront * (cols if inputs_stay else 1), "the inputs of one fold"),
-        "ofmap": (cols * accelerator.psum_bits, "one partial sum for every column"),
-    }
-    return {pad: (-(-2 * needed // (8 * KIB)), what) for pad, (needed, what) in bits.items()}
+    """Smallest size of each scratchpad in KiB, and what half of it must hold; empty where that depends on the layer."""
+    tiles = accelerator.dataflow.smallest_tile_bits(accelerator)
+    return {pad: (ceil_div(2 * bits, 8 * KIB), what) for pad, (bits, what) in tiles.items()}
+
+
+def _dataflows(able: Callable[[Any], bool]) -> str:
+    """Names of the dataflows for which `able` holds, in the order of the registry: "os or ws"."""
+    return " or ".join(name for name, record in registry.family("dataflow").items() if able(record.factory))
 
 
 def load_accelerator(path: Path) -> Accelerator:

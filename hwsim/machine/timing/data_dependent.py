@@ -10,19 +10,20 @@ elastically, where partial sums that wait between two rows let them run apart
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
+from hwsim.cache import cached
 from hwsim.formats import Format
 from hwsim.kernels.machine import row_sync
-from hwsim.machine.dataflow.port_limits import ports_of
+from hwsim.kernels.machine.tiling_search import PIXELS
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.mapping.mapping import Mapping, window_of
-from hwsim.machine.pe.base import Rate
+from hwsim.machine.mapping.mapping import Mapping, low_width
+from hwsim.machine.mapping.records import window_of
 from hwsim.machine.timing.layer_cycles import StreamCycles
 from hwsim.machine.timing.operand_addresses import Wavefronts, wavefronts
 from hwsim.network.layer import Layer
@@ -59,10 +60,11 @@ def cycles_per_wavefront(accelerator: Accelerator, mapping: Mapping) -> CyclesPe
     """The paces of a layer with region precision."""
     product = mapping.product
     assert product.low_bits is not None
-    low = accelerator.pe.rate(product.low_bits, product.low_bits).interval
-    narrow = replace(product, a_bits=product.low_bits, w_bits=product.low_bits, low_bits=None)
-    limited = ports_of(accelerator, narrow, Rate(1, low), None).steps
-    return CyclesPerWavefront(mapping.rate.interval, low, mapping.ports.steps, limited)
+    rate = accelerator.pe.rate(product.low_bits, product.low_bits)
+    limits = accelerator.dataflow.port_limits(accelerator, low_width(product), rate)
+    return CyclesPerWavefront(
+        mapping.rate.interval, rate.interval, mapping.ports.wavefront_cycles, limits.wavefront_cycles
+    )
 
 
 def region_dynamic(
@@ -103,7 +105,7 @@ def value_dynamic(
         streams, busy = _weight_streams(accelerator, mapping, layer), none + product.macs
     else:
         (padding,) = pe.activation_cycles(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()  # type: ignore[union-attr]
-        floor = mapping.ports.steps if mapping.ports.slow else 0
+        floor = mapping.ports.wavefront_cycles if mapping.ports.limited_by else 0
         paddings = padding, max(floor, padding)
         streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, pe.rows_per_group)
         busy = _met(mapping, steps)
@@ -136,9 +138,9 @@ def step_streams(
     largest.
     """
     product, samples = mapping.product, len(steps)
-    channels, period = product.reduction // window_of(product).taps, _period(mapping)
+    channels = product.reduction // window_of(product).taps
     blocks = _pixel_blocks(mapping)
-    k_blocks = -(-channels // mapping.tiling.channels)
+    k_blocks = ceil_div(channels, mapping.tiling.channels)
     parts = np.zeros((4, samples, product.groups, len(blocks), 1, k_blocks), dtype=np.int64)
     last_wait = np.zeros((samples, product.groups), dtype=np.int64)
     last_tile = int(mapping.tiles["m"][-1]), int(mapping.tiles["k"][-1])
@@ -148,18 +150,13 @@ def step_streams(
             for k, taps in enumerate(_channel_blocks(mapping, front)):
                 free, alone = _fold_cycles(accelerator, own, front.pixels[pixels], taps, group)
                 slow = free if same else _fold_cycles(accelerator, capped, front.pixels[pixels], taps, group)[0]
-                wait = np.maximum(0, period - slow) if period else np.zeros_like(slow)
+                wait = np.maximum(0, mapping.fold.min_interval - slow)
                 for part, cycles in zip(parts, (alone, free - alone, slow - free, wait), strict=True):
                     part[:, index, m, 0, k] = cycles.sum(axis=1)
                 if (m, k) == last_tile:
                     last_wait[:, index] = wait[:, -1]
     compute, stall, port, wait = parts
     return StreamCycles(compute, stall, port, wait, last_wait)
-
-
-def _period(mapping: Mapping) -> int:
-    """Least cycles from fold to fold where the load of the next fold is hidden, else 0."""
-    return mapping.fold.period and mapping.fold.period + mapping.fold.load * (mapping.ports.load - 1)
 
 
 def _met(mapping: Mapping, marks: NDArray[np.integer]) -> Ints:
@@ -190,13 +187,13 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
     stationary, every position of the reduction does.
     """
     assert layer.weight is not None
-    period, floor = _period(mapping), mapping.ports.steps if mapping.ports.slow else 0
+    floor = mapping.ports.wavefront_cycles if mapping.ports.limited_by else 0
     pe, product, tiling, array = accelerator.pe, mapping.product, mapping.tiling, accelerator.array
     channels = product.reduction // window_of(product).taps
     weights = layer.weight.values().reshape(product.groups, product.filters, channels, -1).swapaxes(2, 3)
     pixels = np.array([len(block) for block in _pixel_blocks(mapping)])
-    weights_stay = accelerator.dataflow == "ws"
-    times = pixels if weights_stay else -(-pixels // array.rows)
+    pixels_stream = accelerator.dataflow.streamed == PIXELS
+    times = pixels if pixels_stream else ceil_div(pixels, array.rows)
     n_tiles, k_tiles = range(0, product.filters, tiling.filters), range(0, channels, tiling.channels)
     parts = np.zeros((3, 1, product.groups, len(pixels), len(n_tiles), len(k_tiles)), dtype=np.int64)
     compute, port, wait = parts
@@ -210,11 +207,11 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
                     steps = pe.weight_cycles(product.w_bits, part[low : min(low + array.cols, last)])
                     assert steps is not None
                     slowest = steps.max(axis=0).astype(np.int64)
-                    if weights_stay:
+                    if pixels_stream:
                         slowest = np.maximum.reduceat(slowest, np.arange(0, len(slowest), array.rows))
                     stream = times[:, None] * slowest
                     limited = times[:, None] * np.maximum(slowest, floor)
-                    waits = np.maximum(0, period - limited) if period else np.zeros_like(limited)
+                    waits = np.maximum(0, mapping.fold.min_interval - limited)
                     compute[0, group, :, n, k] += stream.sum(axis=1)
                     port[0, group, :, n, k] += (limited - stream).sum(axis=1)
                     wait[0, group, :, n, k] += waits.sum(axis=1)
@@ -226,8 +223,8 @@ def _fold_cycles(
     accelerator: Accelerator, steps: NDArray[np.uint8], pixels: Ints, taps: Ints, group: int
 ) -> tuple[Ints, Ints]:
     """(streaming cycles, cycles of the busiest row) of each fold of a tile: int64 [sample, fold] each."""
-    weights_stay = accelerator.dataflow == "ws"
-    along_i, along_r = (pixels, taps) if weights_stay else (taps, pixels)
+    pixels_stream = accelerator.dataflow.streamed == PIXELS
+    along_i, along_r = (pixels, taps) if pixels_stream else (taps, pixels)
     rows, depth = accelerator.array.rows, accelerator.array.row_fifo_depth
     if depth is None:
         found = _lockstep(steps, along_i, along_r, rows, group)
@@ -261,7 +258,7 @@ class _Reading:
     fold: Ints
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def _distinct(along_i: bytes, along_r: bytes, rows: int) -> _Reading | None:
     """The distinct folds of int64 addresses, None where wavefronts do not come in equal numbers of each address.
 

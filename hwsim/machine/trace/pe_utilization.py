@@ -1,4 +1,4 @@
-"""What every PE does in every cycle, counted exactly from the folds of each tile.
+"""PE utilization over time: the state of every PE in every cycle, counted exactly from the folds of each tile.
 
 A fold streams S cycles through the r x c PEs that it uses. PE (i, j) begins i + j cycles after the first
 one, so that the busy part of the array grows to a plateau, stays, and shrinks: the picture of fill and
@@ -19,28 +19,34 @@ streams. Without data, as in `hwsim.machine.layer_report`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput
+from hwsim.kernels.machine.tiling_search import CHANNELS, FILTERS, PIXELS
+from hwsim.machine.dataflow.base import loop_lengths
+from hwsim.machine.dataflow.hardware import STONNE
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.layer_report import layer_reports
-from hwsim.machine.mapping.mapping import Mapping, window_of
-from hwsim.machine.timing.layer_cycles import time_layer
-from hwsim.machine.timing.tile_schedule import WAITS, WORK, Line, lines, step_count, tile_steps
+from hwsim.machine.mapping.mapping import Mapping
+from hwsim.machine.mapping.records import window_of
+from hwsim.machine.timing.ideal_memory import stonne_fill
+from hwsim.machine.timing.layer_cycles import WAITS, WORK, time_layer
+from hwsim.machine.timing.mapped_layers import MappedLayer, Workload, map_layers
+from hwsim.machine.timing.tile_schedule import step_count, tile_steps
 from hwsim.network.graph import Network
-from hwsim.network.product import Product
 
 Ints = NDArray[np.int64]
 
 STATES = ("busy", "unused", "port", "fill_drain", "load", "wait", "vector")
 """What a PE can be in; see above."""
 
-MOST_FOLDS = 1 << 23
+MAX_FOLDS = 1 << 23
 """A group of a layer may have so many folds: each takes about 100 bytes of memory."""
 
 _CHUNK = 1 << 16
@@ -67,7 +73,7 @@ class PEUtilization:
 
 def pe_utilization(
     accelerator: Accelerator,
-    workload: Network | Iterable[tuple[str, Product]],
+    workload: Workload,
     batch: int = 1,
     bins: int = 600,
     cycles: tuple[int, int] | None = None,
@@ -76,7 +82,7 @@ def pe_utilization(
 
     All bins have the same number of cycles; the last one may be shorter. Raises Infeasible, naming the
     layer, when one cannot run, and BadInput when nothing runs, for bins or cycles outside the run, and for
-    a layer of more than MOST_FOLDS folds.
+    a layer of more than MAX_FOLDS folds.
 
     >>> from hwsim.registry import build
     >>> fc = Product(pixels=1, reduction=4, filters=4)
@@ -86,7 +92,7 @@ def pe_utilization(
     if bins < 1:
         raise BadInput("bins", bins, "1 or more")
     work = workload if isinstance(workload, Network) else list(workload)
-    layers = lines(accelerator, work, batch)
+    layers = map_layers(work, accelerator, batch)
     starts = np.cumsum([0, *(report.total_cycles for report in layer_reports(accelerator, work, batch))])
     end = int(starts[-1])
     if end == 0:
@@ -94,29 +100,29 @@ def pe_utilization(
     first, last = (0, end) if cycles is None else cycles
     if not 0 <= first < last <= end:
         raise BadInput("cycles", (first, last), f"first before end, within 0 to {end}")
-    width = -(-(last - first) // bins)
+    width = ceil_div(last - first, bins)
     edges = np.append(np.arange(first, last, width, dtype=np.int64), last)
     spent = np.zeros((len(STATES), len(edges) - 1), dtype=np.int64)
-    for line, start, behind in zip(layers, starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+    for mapped, start, behind in zip(layers, starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         local, where = np.unique(np.clip(edges - start, 0, behind - start), return_inverse=True)
         if len(local) > 1:
-            spent += np.diff(_layer(accelerator, line)(local)[:, where], axis=1)
-    return PEUtilization(edges, spent, tuple(line.name for line in layers), starts)
+            spent += np.diff(_layer(accelerator, mapped)(local)[:, where], axis=1)
+    return PEUtilization(edges, spent, tuple(mapped.name for mapped in layers), starts)
 
 
 Until = Callable[[Ints], Ints]
 """From cycles since the start of a layer to the PE cycles spent until then: int64 [state, cycle]."""
 
 
-def _layer(accelerator: Accelerator, line: Line) -> Until:
+def _layer(accelerator: Accelerator, mapped: MappedLayer) -> Until:
     """What the PE cycles of a layer are spent on until any cycle."""
-    if line.mapping is None:
-        return _vector(accelerator, line)
-    count = int(line.mapping.tiles["folds"].sum())
-    if count > MOST_FOLDS:
-        raise BadInput(f"layer {line.name!r}", f"{count:,} folds", f"at most {MOST_FOLDS:,} to look at one by one")
-    folds = _Folds.of(accelerator, line.mapping)
-    busy, waits = _steps(accelerator, line.mapping)
+    if mapped.mapping is None:
+        return _vector(accelerator, mapped)
+    count = int(mapped.mapping.tiles["folds"].sum())
+    if count > MAX_FOLDS:
+        raise BadInput(f"layer {mapped.name!r}", f"{count:,} folds", f"at most {MAX_FOLDS:,} to look at one by one")
+    folds = _Folds.of(accelerator, mapped.mapping)
+    busy, waits = _steps(accelerator, mapped.mapping)
     begins = np.cumsum(busy + waits) - (busy + waits)
     worked = np.cumsum(busy) - busy
 
@@ -130,9 +136,9 @@ def _layer(accelerator: Accelerator, line: Line) -> Until:
     return until
 
 
-def _vector(accelerator: Accelerator, line: Line) -> Until:
+def _vector(accelerator: Accelerator, mapped: MappedLayer) -> Until:
     """The array has nothing to do; each sample waits, works in the vector unit, and waits again."""
-    before, work, after = (int(line.cycles.get(name, 0)) for name in ("prefetch", "vector", "stall_dram_bandwidth"))
+    before, work, after = (int(mapped.cycles.get(name, 0)) for name in ("prefetch", "vector", "stall_dram_bandwidth"))
 
     def until(cycles: Ints) -> Ints:
         samples, rest = np.divmod(cycles, before + work + after)
@@ -147,7 +153,7 @@ def _vector(accelerator: Accelerator, line: Line) -> Until:
 
 def _steps(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints]:
     """Cycles in which the array is clocked, and those in which it waits behind them, of every step: int64 [step]."""
-    if accelerator.timing != "rtl":
+    if not accelerator.models_memory:
         return time_layer(accelerator, mapping).total, np.zeros(1, dtype=np.int64)
     total = step_count(mapping)
     parts = [tile_steps(accelerator, mapping, i, min(i + _CHUNK, total)) for i in range(0, total, _CHUNK)]
@@ -195,8 +201,8 @@ class _Folds:
             array=(array.rows, array.cols),
             groups=mapping.product.groups,
             length=int(length.sum()),
-            own=mapping.row_stationary_pass.own_steps if mapping.row_stationary_pass else mapping.rate.interval,
-            steps=mapping.ports.steps,
+            own=mapping.own_cycles,
+            steps=mapping.ports.wavefront_cycles,
             even=mapping.row_stationary_pass is not None,
             begin=begin,
             start=begin + load,
@@ -205,8 +211,8 @@ class _Folds:
             rows=rows,
             cols=cols,
             busy=busy,
-            skew=rows + cols - 2 if accelerator.timing == "stonne" else full,
-            late=mapping.drain_stall_cycles,
+            skew=rows + cols - 2 if accelerator.timing == STONNE else full,
+            late=mapping.fold.drain_stall,
         )
 
     def until(self, clocked: Ints) -> Ints:
@@ -279,14 +285,14 @@ def _overheads(
     accelerator: Accelerator, mapping: Mapping, stream: Ints, rows: Ints, cols: Ints
 ) -> tuple[Ints, Ints, Ints]:
     """(load before, wait behind, fill and drain) of each fold of a group: int64 [fold] each."""
-    fold, ports = mapping.fold, mapping.ports
-    load = np.full(len(stream), fold.load * ports.load + ports.pass_load)
-    wait, drain = np.zeros_like(load), np.full(len(stream), fold.fill_drain + mapping.drain_stall_cycles)
-    if accelerator.timing == "stonne":
-        drain = rows + cols + np.where(np.minimum(rows, cols) == 1, 2, 3)
-    elif fold.period and accelerator.timing == "rtl":
+    fold = mapping.fold
+    load = np.full(len(stream), fold.load + fold.load_stall)
+    wait, drain = np.zeros_like(load), np.full(len(stream), fold.fill_drain + fold.drain_stall)
+    if accelerator.timing == STONNE:
+        drain = np.array([stonne_fill(r, c) for r, c in zip(rows.tolist(), cols.tolist(), strict=True)], dtype=np.int64)
+    elif fold.hidden:
         load[1:] = drain[:-1] = 0
-        wait = np.maximum(0, fold.period + fold.load * (ports.load - 1) - stream)
+        wait = np.maximum(0, fold.min_interval - stream)
         wait[-1] = 0
     if mapping.row_stationary_pass:  # the passes of a tile are taken together
         load, drain = load * mapping.tiles["folds"], drain * mapping.tiles["folds"]
@@ -302,37 +308,39 @@ def _passes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Int
 
 def _array_folds(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints, Ints]:
     """(used rows, used columns, stream, busy PE cycles) of each fold of a group: int64 [fold] each."""
-    rows, cols = accelerator.array.rows, accelerator.array.cols
+    rows, cols, flow = accelerator.array.rows, accelerator.array.cols, accelerator.dataflow
     pixels, filters, depth = _tile_sizes(accelerator, mapping)
-    lanes, steps = mapping.rate.products, mapping.ports.steps
-    down, across, through = {
-        "ws": (-(-depth // lanes), filters, pixels),
-        "is": (-(-depth // lanes), pixels, filters),
-        "os": (pixels, filters, -(-depth // lanes)),
-    }[accelerator.dataflow]
-    inner = -(-down // rows) if accelerator.dataflow != "os" else -(-across // cols)
-    outer = -(-across // cols) if accelerator.dataflow != "os" else -(-down // rows)
+    sizes = {PIXELS: pixels, FILTERS: filters, CHANNELS: ceil_div(depth, mapping.rate.products)}
+    down, across, through = sizes[flow.rows_loop], sizes[flow.cols_loop], sizes[flow.streamed]
+    row_folds, col_folds = ceil_div(down, rows), ceil_div(across, cols)
+    rows_inner = flow.rows_loop == CHANNELS
+    inner, outer = (row_folds, col_folds) if rows_inner else (col_folds, row_folds)
     tile = np.repeat(np.arange(len(pixels)), inner * outer)
     number = np.arange(len(tile)) - np.repeat(np.cumsum(inner * outer) - inner * outer, inner * outer)
     i, o = number % inner[tile], number // inner[tile]
-    row, col = (i, o) if accelerator.dataflow != "os" else (o, i)
+    row, col = (i, o) if rows_inner else (o, i)
     used_rows, used_cols = np.minimum(rows, down[tile] - row * rows), np.minimum(cols, across[tile] - col * cols)
-    stream = (through * steps)[tile]
-    return used_rows, used_cols, stream, used_rows * used_cols * (stream // steps * mapping.rate.interval)
+    stream = (through * mapping.ports.wavefront_cycles)[tile]
+    return (
+        used_rows,
+        used_cols,
+        stream,
+        used_rows * used_cols * (stream // mapping.ports.wavefront_cycles * mapping.rate.interval),
+    )
 
 
 def _tile_sizes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints]:
     """(output pixels, filters, length of the reduction) of each tile of a group: int64 [tile] each."""
     product, tiling, table = mapping.product, mapping.tiling, mapping.tiles
-    if accelerator.timing != "rtl":  # closed forms over the whole layer
-        sizes = (product.pixels * mapping.batch, product.filters, product.reduction)
-        return tuple(np.array([size]) for size in sizes)  # type: ignore[return-value]
+    if not accelerator.models_memory:  # closed forms over the whole layer
+        lengths = loop_lengths(product, mapping.batch)
+        return np.array([lengths[PIXELS]]), np.array([lengths[FILTERS]]), np.array([lengths[CHANNELS]])
     taps = window_of(product).taps
     filters = np.minimum(tiling.filters, product.filters - table["n"] * tiling.filters)
     channels = np.minimum(tiling.channels, product.reduction // taps - table["k"] * tiling.channels)
     if mapping.row_stationary_pass:
-        passes = -(-channels // mapping.row_stationary_pass.channels)
+        passes = ceil_div(channels, mapping.row_stationary_pass.channels)
         return table["ofmap_writes"] // (filters * passes), filters, channels * taps
-    times = 1 if accelerator.dataflow == "is" else -(-filters // accelerator.array.cols)
+    times = ceil_div(filters, mapping.extents.filters)
     pixels = table["ifmap_reads"] // (channels * taps * times)
     return pixels, filters, channels * taps

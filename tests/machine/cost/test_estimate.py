@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hwsim.errors import BadInput, HwsimError
 from hwsim.machine import COMPONENTS, Run, simulate
 from hwsim.machine.activity.toggles import coefficients
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import DETAILS, estimate
 from hwsim.machine.cost.pe_energy import uniform_switching_fj
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import EVENTS
 from hwsim.machine.pe.fixed import Fixed
 from hwsim.machine.run import Activity, Precision

@@ -13,7 +13,8 @@ from hwsim import reference
 from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.machine import COMPONENTS, simulate
 from hwsim.machine.cost.estimate import estimate
-from hwsim.machine.mapping.mapping import Tiling, derive_mapping
+from hwsim.machine.mapping.mapping import derive_mapping
+from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.run import Run
 from hwsim.machine.timing.data_dependent import region_dynamic
 from hwsim.network.graph import Network
