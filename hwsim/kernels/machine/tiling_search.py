@@ -196,7 +196,7 @@ def _covered(first, count, stride, span, padding, size):  # type: ignore[no-unty
 
 @kernel()
 def lines(total, tile, stride, span, padding, size):  # type: ignore[no-untyped-def]
-    """Count input lines: (most of one tile, fewest of one tile, sum over tiles, first tile) for tiles of output lines."""
+    """Count the input lines of tiles of output lines: (most of one tile, fewest, sum over tiles, first tile)."""
     most, least, summed = 0, size, 0
     for first in range(0, total, tile):
         lines = _covered(first, min(tile, total - first), stride, span, padding, size)

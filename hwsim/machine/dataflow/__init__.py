@@ -1,1 +1,1 @@
-"""Dataflows of the registry family `dataflow`, one file each: what stays in the PEs, what streams, what a fold costs."""
+"""Dataflows of the registry family `dataflow`, one file each: loops on the array, fold size, and fold overhead."""

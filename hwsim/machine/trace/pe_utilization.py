@@ -44,19 +44,24 @@ from hwsim.network.graph import Network
 Ints = NDArray[np.int64]
 
 STATES = ("busy", "unused", "port", "fill_drain", "load", "wait", "vector")
-"""What a PE can be in; see above."""
+"""States of a PE; see above."""
 
 MAX_FOLDS = 1 << 23
-"""A group of a layer may have so many folds: each takes about 100 bytes of memory."""
+"""Largest number of folds of a group of a layer; each takes about 100 bytes of memory."""
 
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class PEUtilization:
-    """PE cycles by state over time: `pe_cycles` int64 [state, bin], between the cycles `edges` int64 [bin + 1].
+    """PE cycles by state over time.
 
-    `layers` are the names of the layers, `starts` int64 [layer + 1] the cycle in which each begins and the end.
+    Attributes
+    ----------
+    edges : int64 [bin + 1], cycles between which the bins lie
+    pe_cycles : int64 [state, bin]
+    layers : names
+    starts : int64 [layer + 1], first cycle of each layer, and the end
     """
 
     edges: Ints
@@ -66,7 +71,7 @@ class PEUtilization:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """The same as shares of all PE cycles of a bin: float64 [state, bin], which add up to 1."""
+        """Shares of all PE cycles of a bin: float64 [state, bin], which add up to 1."""
         shares: NDArray[np.float64] = self.pe_cycles / self.pe_cycles.sum(axis=0)
         return shares
 
@@ -78,7 +83,7 @@ def pe_utilization(
     bins: int = 600,
     cycles: tuple[int, int] | None = None,
 ) -> PEUtilization:
-    """What the PEs do over time, layer after layer, in at most `bins` parts of `cycles` (first, end; default all).
+    """Count the PE cycles by state over time, in at most `bins` parts of `cycles` (first, end; default all).
 
     All bins have the same number of cycles; the last one may be shorter. Raises Infeasible, naming the
     layer, when one cannot run, and BadInput when nothing runs, for bins or cycles outside the run, and for
@@ -115,7 +120,7 @@ Until = Callable[[Ints], Ints]
 
 
 def _layer(accelerator: Accelerator, mapped: MappedLayer) -> Until:
-    """What the PE cycles of a layer are spent on until any cycle."""
+    """Return a function of the cycle: PE cycles by state until then."""
     if mapped.mapping is None:
         return _vector(accelerator, mapped)
     count = int(mapped.mapping.tiles["folds"].sum())
@@ -137,7 +142,7 @@ def _layer(accelerator: Accelerator, mapped: MappedLayer) -> Until:
 
 
 def _vector(accelerator: Accelerator, mapped: MappedLayer) -> Until:
-    """The array has nothing to do; each sample waits, works in the vector unit, and waits again."""
+    """Return the same function for the vector unit: each sample waits, works, and waits again."""
     before, work, after = (int(mapped.cycles.get(name, 0)) for name in ("prefetch", "vector", "stall_dram_bandwidth"))
 
     def until(cycles: Ints) -> Ints:
@@ -152,7 +157,7 @@ def _vector(accelerator: Accelerator, mapped: MappedLayer) -> Until:
 
 
 def _steps(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints]:
-    """Cycles in which the array is clocked, and those in which it waits behind them, of every step: int64 [step]."""
+    """Return the clocked cycles of every step, and the cycles of waiting after them: int64 [step] each."""
     if not accelerator.models_memory:
         return time_layer(accelerator, mapping).total, np.zeros(1, dtype=np.int64)
     total = step_count(mapping)
@@ -163,11 +168,11 @@ def _steps(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True, eq=False)
 class _Folds:
-    """The folds of one group in clocked cycles, int64 [fold] each.
+    """Folds of one group in clocked cycles, int64 [fold] each.
 
-    A fold begins at `begin`, loads until `start`, streams `stream` cycles through `rows` x `cols` PEs, and
-    leaves every PE idle for `wait` more until its next operand is there. In the last `late` cycles of each
-    fold only the ofmap port is behind.
+    A fold begins at `begin`, loads until `start`, streams `stream` cycles through `rows` x `cols` PEs, and then
+    every PE is idle for `wait` cycles until its next operand is loaded. In the last `drain_stall` cycles of each
+    fold only the ofmap port works.
     """
 
     array: tuple[int, int]
@@ -184,11 +189,11 @@ class _Folds:
     cols: Ints
     busy: Ints
     skew: Ints  # cycles that the last PE begins after the first one
-    late: int
+    drain_stall: int
 
     @classmethod
     def of(cls, accelerator: Accelerator, mapping: Mapping) -> _Folds:
-        """The folds of a layer."""
+        """Return the folds of a layer."""
         rows, cols, stream, busy = (
             _passes(accelerator, mapping) if mapping.row_stationary_pass else _array_folds(accelerator, mapping)
         )
@@ -212,17 +217,17 @@ class _Folds:
             cols=cols,
             busy=busy,
             skew=rows + cols - 2 if accelerator.timing == STONNE else full,
-            late=mapping.fold.drain_stall,
+            drain_stall=mapping.fold.drain_stall,
         )
 
     def until(self, clocked: Ints) -> Ints:
-        """PE cycles by state until so many clocked cycles of all groups: int64 [state, cycle]."""
+        """Count the PE cycles by state until each of `clocked` cycles of all groups: int64 [state, cycle]."""
         group, cycle = np.divmod(clocked, self.length)
         whole = self._of_group(np.array([self.length]))
         return whole * group + self._of_group(cycle)
 
     def _of_group(self, cycles: Ints) -> Ints:
-        """The same within one group."""
+        """Count the PE cycles by state until each of `cycles` of one group."""
         now = np.searchsorted(self.begin, cycles, side="right") - 1
         past = np.maximum(now - 1, 0)  # with hidden loads, the fold before may not have drained yet
         done = self._whole[:, past] + np.where(now > 0, self._partly(past, cycles), 0) + self._partly(now, cycles)
@@ -234,7 +239,7 @@ class _Folds:
         spent[STATES.index("busy")] = busy
         spent[STATES.index("unused")] = live - busy
         end = np.append(self.begin[1:], self.length)[now]
-        late = (now * self.late + np.clip(cycles - (end - self.late), 0, self.late)) * pes
+        late = (now * self.drain_stall + np.clip(cycles - (end - self.drain_stall), 0, self.drain_stall)) * pes
         spent[STATES.index("port")] = window - live + late
         spent[STATES.index("load")] = loaded
         spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - late
@@ -249,14 +254,14 @@ class _Folds:
 
     @cached_property
     def _whole(self) -> Ints:
-        """What all folds before each one spend, in the order of `_partly`: int64 [4, fold]."""
+        """PE cycles of all folds before each fold, in the order of `_partly`: int64 [4, fold]."""
         pes = self.array[0] * self.array[1]
         parts = np.stack([self.busy, self.stream // self.steps * self.own * pes, self.stream * pes, self.wait * pes])
         before: Ints = np.cumsum(parts, axis=1) - parts
         return before
 
     def _partly(self, fold: Ints, cycles: Ints) -> Ints:
-        """PE cycles of a fold until a cycle, int64 [4, cycle]: busy; busy if it used all PEs; streaming; waiting."""
+        """Count the PE cycles of a fold until a cycle: int64 [(busy, busy if all PEs were used, streaming, waiting), cycle]."""
         elapsed, stream = cycles - self.start[fold], self.stream[fold]
         rows, cols = self.array
         if self.even:
@@ -275,7 +280,7 @@ class _Folds:
 
 
 def _on_diagonal(diagonal: Ints, rows: int | Ints, cols: int | Ints) -> Ints:
-    """How many PEs (i, j) of rows x cols have i + j = diagonal: int64 [case, diagonal]."""
+    """Count the PEs (i, j) of rows x cols with i + j = diagonal: int64 [case, diagonal]."""
     r, c = np.atleast_1d(rows)[:, None], np.atleast_1d(cols)[:, None]
     count: Ints = np.maximum(0, np.minimum(np.minimum(diagonal + 1, r + c - 1 - diagonal), np.minimum(r, c)))
     return count
@@ -284,7 +289,7 @@ def _on_diagonal(diagonal: Ints, rows: int | Ints, cols: int | Ints) -> Ints:
 def _overheads(
     accelerator: Accelerator, mapping: Mapping, stream: Ints, rows: Ints, cols: Ints
 ) -> tuple[Ints, Ints, Ints]:
-    """(load before, wait behind, fill and drain) of each fold of a group: int64 [fold] each."""
+    """Return (load before, wait after, fill and drain) of each fold of a group: int64 [fold] each."""
     fold = mapping.fold
     load = np.full(len(stream), fold.load + fold.load_stall)
     wait, drain = np.zeros_like(load), np.full(len(stream), fold.fill_drain + fold.drain_stall)
@@ -300,14 +305,14 @@ def _overheads(
 
 
 def _passes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints, Ints]:
-    """(rows, cols, stream, busy PE cycles) of each tile of a row-stationary array, as if it were one fold."""
+    """Return (rows, cols, stream, busy PE cycles) of each tile of a row-stationary array, taken as one fold."""
     pixels, filters, depth = _tile_sizes(accelerator, mapping)
     one = np.ones(len(pixels), dtype=np.int64)
     return one, one, mapping.tiles["stream"].copy(), pixels * filters * depth * mapping.rate.interval
 
 
 def _array_folds(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints, Ints]:
-    """(used rows, used columns, stream, busy PE cycles) of each fold of a group: int64 [fold] each."""
+    """Return (used rows, used columns, stream, busy PE cycles) of each fold of a group: int64 [fold] each."""
     rows, cols, flow = accelerator.array.rows, accelerator.array.cols, accelerator.dataflow
     pixels, filters, depth = _tile_sizes(accelerator, mapping)
     sizes = {PIXELS: pixels, FILTERS: filters, CHANNELS: ceil_div(depth, mapping.rate.products)}
@@ -330,7 +335,7 @@ def _array_folds(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints
 
 
 def _tile_sizes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints]:
-    """(output pixels, filters, length of the reduction) of each tile of a group: int64 [tile] each."""
+    """Return (output pixels, filters, length of the reduction) of each tile of a group: int64 [tile] each."""
     product, tiling, table = mapping.product, mapping.tiling, mapping.tiles
     if not accelerator.models_memory:  # closed forms over the whole layer
         lengths = loop_lengths(product, mapping.batch)

@@ -2,8 +2,8 @@
 
 The events follow `hwsim.machine.timing.tile_schedule`. Where a scratchpad port is slow, a tile streams
 slowly; where DRAM is late, the array waits. All folds of a tile are drawn together: first their loads,
-then their streams, then their fills. With a second weight register (`array.weight_buffers = 2`) the loads are hidden, and a group's only
-load and fill are drawn with its first and last tile.
+then their streams, then their fills. With a second weight register (`array.weight_buffers = 2`) the loads are
+hidden, and the only load and fill of a group are drawn with its first and last tile.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from hwsim.machine.timing.mapped_layers import MappedLayer, Workload, map_layers
 from hwsim.machine.timing.tile_schedule import BITS, MOVES, STEP, step_count, tile_steps
 
 TRACKS = ("layers", "array", "dram", "vector")
-"""`layers` has one event per layer; the others say what array, DRAM port and vector unit do."""
+"""Tracks: one event per layer, and the events of array, DRAM port and vector unit."""
 
 MAX_EVENTS = 20_000
 SPLIT_TILES = 64
-"""In a layer with at most so many tiles each tile is drawn in parts: load, stream, fill and drain."""
+"""Largest number of tiles of a layer whose tiles are drawn in parts: load, stream, fill and drain."""
 
 _EVENTS_PER_STEP = 8  # three parts of the work, two waits, three moves of DRAM
 
@@ -49,11 +49,11 @@ Arguments = Mapping[str, int | str]
 
 @dataclass(frozen=True)
 class Event:
-    """Something that takes `cycles` cycles from `start_cycle` on.
+    """An event of `cycles` cycles from `start_cycle` on.
 
-    `arguments` names the layer and what the event is made of: on `layers`, `array` and `vector` cycles by
-    cause (`hwsim.machine.CAUSES`), on `dram` bits. `tiles` or `samples` above 1 says that so many
-    neighbours are drawn as one: sums are exact, and what happens first within them is drawn first.
+    `arguments` contains the layer and the parts of the event: on `layers`, `array` and `vector` cycles by cause
+    (`hwsim.machine.CAUSES`), on `dram` bits. Arguments `tiles` or `samples` above 1 count neighbors that are drawn as
+    one event: sums are exact, and their parts are drawn in order.
     """
 
     track: str
@@ -64,7 +64,7 @@ class Event:
 
     @property
     def end_cycle(self) -> int:
-        """The cycle behind the last one."""
+        """The cycle after the last one."""
         return self.start_cycle + self.cycles
 
 
@@ -74,10 +74,10 @@ def timeline(
     batch: int = 1,
     max_events: int = MAX_EVENTS,
 ) -> list[Event]:
-    """What happens on `accelerator` while it runs `batch` samples of `workload`, layer after layer, by start.
+    """Return the events of `batch` samples of `workload` on `accelerator`, layer after layer, by start.
 
     On each track events follow each other without overlap; they end after as many cycles as
-    `hwsim.machine.layer_report` counts. Neighbouring tiles are drawn as one when there would be more than
+    `hwsim.machine.layer_report.layer_reports` counts. Neighboring tiles are drawn as one when there would be more than
     `max_events` events; every layer keeps one step at least. Raises Infeasible, naming the layer, when one
     cannot run, and BadInput when nothing runs or a number is below 1.
 
@@ -101,7 +101,7 @@ def timeline(
 def timeline_of(
     accelerator: Accelerator, layers: Sequence[MappedLayer], batch: int = 1, max_events: int = MAX_EVENTS
 ) -> list[Event]:
-    """The same of layers that are mapped already, such as those of `hwsim.machine.simulate.layers_of_sample`."""
+    """Return the events of mapped layers, such as those of `hwsim.machine.simulate.layers_of_sample`."""
     if max_events < 1:
         raise BadInput("max_events", max_events, "1 or more")
     if not layers:
@@ -122,7 +122,7 @@ def write_trace(events: Sequence[Event], accelerator: Accelerator, path: Path) -
     """Write `events` as a JSON file in the Trace Event Format, which ui.perfetto.dev and chrome://tracing open.
 
     Times are microseconds at the accelerator's clock, rounded to nanoseconds as the viewers do, so that
-    neighbours never overlap; the exact `start_cycle` and `cycles` are among the arguments. Raises BadInput
+    neighbors never overlap; the exact `start_cycle` and `cycles` are among the arguments. Raises BadInput
     when there are no events. The same events give the same bytes.
     """
     if not events:
@@ -135,14 +135,14 @@ def write_trace(events: Sequence[Event], accelerator: Accelerator, path: Path) -
 
 
 def _length(accelerator: Accelerator, mapped: MappedLayer, batch: int) -> int:
-    """Steps of a layer before neighbours are joined."""
+    """Count the steps of a layer before neighbors are joined."""
     if mapped.mapping is None:
         return batch if mapped.cycles else 0
     return step_count(mapped.mapping) if accelerator.models_memory else 1
 
 
 def _runs(lengths: Sequence[int], max_events: int) -> int:
-    """Into how many steps a layer is drawn at most, so that all layers make at most `max_events` events."""
+    """Return the largest number of steps drawn per layer so that all layers make at most `max_events` events."""
     runs = max([1, *lengths])
     while runs > 1 and sum(min(length, runs) for length in lengths) * _EVENTS_PER_STEP > max_events:
         runs = max(1, runs * 3 // 4)
@@ -158,11 +158,11 @@ def _layer(accelerator: Accelerator, mapped: MappedLayer, batch: int, start: int
 
 
 Parts = Iterable[tuple[str, int, dict[str, int]]]
-"""Name, cycles, and what they are made of."""
+"""Name, cycles, and their parts."""
 
 
 def _in_line(track: str, start: int, place: Arguments, parts: Parts) -> list[Event]:
-    """The parts one behind the other from `start` on; those of no cycles are left out."""
+    """Return the parts one after the other from `start` on; parts without cycles are left out."""
     events = []
     for name, cycles, made_of in parts:
         if cycles:
@@ -172,14 +172,14 @@ def _in_line(track: str, start: int, place: Arguments, parts: Parts) -> list[Eve
 
 
 def _by_cause(cycles: Mapping[str, int], names: Mapping[str, Sequence[str]]) -> Parts:
-    """Parts with these names, each made of the cycles of its causes."""
+    """Yield parts with these names, each made of the cycles of its causes."""
     for name, causes in names.items():
         made_of = {cause: cycles[cause] for cause in causes}
         yield name, sum(made_of.values()), made_of
 
 
 def _tiles(accelerator: Accelerator, mapped: MappedLayer, mapping: LayerMapping, start: int, runs: int) -> list[Event]:
-    """A layer with multiplications, step by step; what runs beside the array for longer comes last."""
+    """Return the events of a layer with multiplications, step by step; the outlier unit comes last."""
     total, events = step_count(mapping), []
     names = _work_names(accelerator, split=total - 2 <= SPLIT_TILES) | {_WAIT_NAMES[c]: (c,) for c in WAITS}
     for first, behind in pairwise(_bounds(total, runs)):
@@ -198,7 +198,7 @@ def _tiles(accelerator: Accelerator, mapped: MappedLayer, mapping: LayerMapping,
 
 
 def _bounds(total: int, runs: int) -> list[int]:
-    """Bounds of the steps that are drawn as one: the first and the last alone, those between in equal parts."""
+    """Return the bounds of the steps drawn as one: the first and the last alone, the steps between in equal parts."""
     if runs < 3:
         return [0, total]
     inner = min(runs, total) - 2
@@ -206,7 +206,7 @@ def _bounds(total: int, runs: int) -> list[int]:
 
 
 def _work_names(accelerator: Accelerator, split: bool) -> dict[str, tuple[str, ...]]:
-    """How the work on a tile is drawn: names of its parts, each with its causes."""
+    """Return the parts of the work on a tile: names, each with its causes."""
     if not split:
         return {"tile": WORK}
     loads: tuple[str, ...] = ("weight_load",)
@@ -221,7 +221,7 @@ def _work_names(accelerator: Accelerator, split: bool) -> dict[str, tuple[str, .
 
 
 def _place(mapping: LayerMapping, tiles: NDArray[np.int64]) -> dict[str, int]:
-    """Where an event belongs: the place of one tile in the loops, or the first of several tiles and their number."""
+    """Return the place of an event: the indices of one tile, or the first of several tiles and their number."""
     worked, of_group = tiles[tiles >= 0].tolist(), len(mapping.tiles)
     if not worked:
         return {}
@@ -233,13 +233,13 @@ def _place(mapping: LayerMapping, tiles: NDArray[np.int64]) -> dict[str, int]:
 
 
 def _ideal(accelerator: Accelerator, layer: str, mapping: LayerMapping, start: int) -> list[Event]:
-    """The profiles of other simulators have closed forms over a whole layer, and no memory."""
+    """Return the events of a layer with ideal memory, whose cycles are closed forms."""
     cycles = dict(zip(CAUSES, time_layer(accelerator, mapping).cycles[0].tolist(), strict=True))
     return _in_line("array", start, {"layer": layer}, _by_cause(cycles, _work_names(accelerator, split=True)))
 
 
 def _vector(accelerator: Accelerator, mapped: MappedLayer, batch: int, start: int, runs: int) -> list[Event]:
-    """The vector unit takes one sample after the other, and streams along with DRAM from its first word on."""
+    """Return the events of the vector unit: one sample after the other, streaming along with DRAM."""
     names = {_WAIT_NAMES["prefetch"]: ("prefetch",), "work": ("vector",)}
     names |= {_WAIT_NAMES["stall_dram_bandwidth"]: ("stall_dram_bandwidth",)}
     each = {cause: int(mapped.cycles.get(cause, 0)) for (cause,) in names.values()}
@@ -261,7 +261,7 @@ def _vector(accelerator: Accelerator, mapped: MappedLayer, batch: int, start: in
 
 
 def _summary(events: Sequence[Event], batch: int) -> Arguments:
-    """Arguments of a layer: samples of the batch, then cycles by cause."""
+    """Return the arguments of a layer: samples of the batch, then cycles by cause."""
     summed: dict[str, int | str] = {"batch": batch}
     for cause in CAUSES:
         cycles = sum(int(e.arguments.get(cause, 0)) for e in events if e.track != "dram")
@@ -275,7 +275,7 @@ def _nanoseconds(cycle: int, clock_hz: float) -> int:
 
 
 def _complete(event: Event, clock_hz: float) -> dict[str, Any]:
-    """A complete event ("X"): start and duration in microseconds."""
+    """Return a complete event ("X"): start and duration in microseconds."""
     start, end = _nanoseconds(event.start_cycle, clock_hz), _nanoseconds(event.end_cycle, clock_hz)
     return {
         "name": event.name,
@@ -290,7 +290,7 @@ def _complete(event: Event, clock_hz: float) -> dict[str, Any]:
 
 
 def _names(accelerator: Accelerator) -> Iterator[dict[str, Any]]:
-    """Metadata events ("M"): the accelerator is the process, tracks are its threads."""
+    """Yield metadata events ("M"): the accelerator is the process, tracks are its threads."""
     yield {"name": "process_name", "ph": "M", "pid": 1, "args": {"name": accelerator.describe()}}
     for number, track in enumerate(TRACKS, start=1):
         for name, value in (("thread_name", {"name": track}), ("thread_sort_index", {"sort_index": number})):
@@ -304,7 +304,7 @@ def _about(events: Sequence[Event], accelerator: Accelerator) -> Arguments:
         "clock": accelerator.clock,
         "total_cycles": max(event.end_cycle for event in events),
         "joined_events": joined,
-        "note": f"{joined} events stand for several neighbouring tiles or samples each: their sums are exact"
+        "note": f"{joined} events represent several neighboring tiles or samples each: their sums are exact"
         if joined
         else "every tile has its own events",
     }
