@@ -43,7 +43,8 @@ MAX_CYCLES = 1 << 31
 def lockstep(steps: Steps, along_i: Ints, along_r: Ints, rows: int, group: int = 1) -> Ints:
     """Count the cycles of every fold on an array whose rows move in lock-step: int64 [sample, fold, 2].
 
-    The first is the sum over wavefronts of their slowest row, the second the work of the busiest row (of its group). `steps` uint8 [sample, flat]; `along_i`, `along_r` int64.
+    The first is the sum over wavefronts of their slowest row, the second the work of the busiest row (of its
+    group). `steps` uint8 [sample, flat]; `along_i`, `along_r` int64.
     Raises BadInput for addresses outside of the map.
 
     >>> steps = np.array([[1, 4, 1, 4, 1, 1]], np.uint8)  # three wavefronts of two rows
@@ -110,7 +111,7 @@ def _check(steps: Steps, along_i: Ints, along_r: Ints, rows: int, group: int, de
 
 
 def _read_part(steps: Steps, along_i: Ints, along_r: Ints) -> tuple[Steps, int, int, Ints, Ints]:
-    """Return the map, first address and number of the addresses that are read, and both parts of an address from there."""
+    """Return the map, the first read address, the number of read addresses, and both parts of an address from there."""
     first_i, first_r = int(along_i.min()), int(along_r.min())
     size = int(along_i.max() - first_i + along_r.max() - first_r) + 1
     return np.ascontiguousarray(steps), first_i + first_r, size, along_i - first_i, along_r - first_r

@@ -261,7 +261,7 @@ class _Folds:
         return before
 
     def _partly(self, fold: Ints, cycles: Ints) -> Ints:
-        """Count the PE cycles of a fold until a cycle: int64 [(busy, busy if all PEs were used, streaming, waiting), cycle]."""
+        """Count the PE cycles of a fold until a cycle: int64 [4, cycle]; see `_whole` for the order."""
         elapsed, stream = cycles - self.start[fold], self.stream[fold]
         rows, cols = self.array
         if self.even:
