@@ -310,7 +310,7 @@ def test_unpu_saves_what_was_published() -> None:
     pe = build("pe", "unpu")
     for w_bits, saving in {16: 0.231, 8: 0.272, 4: 0.41, 1: 0.536}.items():
         rate, plain = pe.rate(16, w_bits), plain_cell(w_bits, 16)
-        busy = pe.mac_energy_fj(16, w_bits) + pe.silicon().clock_fj * rate.steps / rate.lanes
+        busy = pe.mac_energy_fj(16, w_bits) + pe.silicon().clock_fj * rate.interval / rate.products
         assert busy / (plain.switching_fj + plain.silicon.clock_fj) == pytest.approx(1 - saving)
 
 

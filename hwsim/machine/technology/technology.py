@@ -30,7 +30,7 @@ PRICED = (
 class Price(Configurable):
     """A price that a user brings."""
 
-    item: str = Field(description="one of dram, local, ifmap_read, ifmap_write, weight_read ... ofmap_write")
+    item: str = Field(description="one of dram, register_file, ifmap_read, ifmap_write, weight_read ... ofmap_write")
     pj_per_bit: float = Field(gt=0, allow_inf_nan=False, description="energy of one bit, pJ")
     source: str = Field(description="where the number is from")
 

@@ -196,7 +196,7 @@ def test_other_nodes_scale_and_say_so(run: Run) -> None:
 
 def test_own_prices_replace_the_tables(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
-    file.write_text("item,pJ_per_bit,source\ndram,5,our board\nifmap_read,0.25,our macro\nlocal,0.5,our macro\n")
+    file.write_text("item,pJ_per_bit,source\ndram,5,our board\nifmap_read,0.25,our macro\nregister_file,0.5,our macro\n")
     cost, base = estimate(run, technology(prices=str(file), sram_scale=3)), estimate(run, technology(sram_scale=3))
     bits = run.event("dram_read_bits") + run.event("dram_write_bits")
     np.testing.assert_allclose(cost.component_pj("dram"), 5 * bits)
