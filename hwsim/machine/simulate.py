@@ -94,7 +94,7 @@ def _watched(layer: Layer, accelerator: Accelerator) -> bool:
     """Do toggles or steps of a layer depend on the codes that it reads?"""
     if layer.weight is None or not layer.has_macs:
         return False
-    return accelerator.dataflow == "ws" or accelerator.pe.value_dependent
+    return accelerator.dataflow == "ws" or accelerator.pe.value_timing is not None
 
 
 def count(
@@ -143,7 +143,7 @@ def _dynamic(
     """What depends on values in a layer on this accelerator, if anything does."""
     if layer.region is not None:
         return region_dynamic(accelerator, mapping, layer, execution.masks[layer.name])
-    if layer.weight is None or not accelerator.pe.value_dependent:
+    if layer.weight is None or accelerator.pe.value_timing is None:
         return None
     source = layer.inputs[0]
     if source not in execution.codes:

@@ -75,7 +75,7 @@ def test_bitfusion_sizes(name: str) -> None:
 def test_eyeriss_sizes() -> None:
     # JSSC 52(1), 2017: 168 PEs, 200 MHz, 16 bits, 12 / 224 / 24 words in each, 1 / 4 / 4 words per cycle, 108 KB
     a = build("accelerator", "eyeriss")
-    assert (a.pes, a.clock, a.pe.widest, a.psum_bits, a.dataflow) == (168, "200 MHz", 16, 16, "rs")
+    assert (a.pes, a.clock, a.pe.max_operand_bits, a.psum_bits, a.dataflow) == (168, "200 MHz", 16, 16, "rs")
     assert list(a.register_file.model_dump().values()) == [12, 224, 24, 1, 4, 4]
     assert sum(a.scratchpads[pad].kib for pad in ("weight", "ifmap", "ofmap")) == 108
 

@@ -30,7 +30,7 @@ def area_um2(accelerator: Accelerator, technology: Technology | None = None) -> 
         bank(accelerator, technology, pad, "area_mm2") * accelerator.scratchpads[pad].banks for pad in SCRATCHPADS
     )
     return {
-        "pe": accelerator.pes * accelerator.pe.silicon().area_um2 * technology.logic_area_factor,
+        "pe": accelerator.pes * accelerator.pe.physical_cost().area_um2 * technology.logic_area_factor,
         "register_file": local_bits(accelerator) * local_share(technology, "area_mm2") * UM2_PER_MM2,
         "scratchpad": pads * UM2_PER_MM2,
         "vector": _vector_um2(accelerator) * technology.logic_area_factor,
@@ -43,7 +43,7 @@ def leakage_uw(accelerator: Accelerator, technology: Technology) -> dict[str, fl
         bank(accelerator, technology, pad, "leakage_mW") * accelerator.scratchpads[pad].banks for pad in SCRATCHPADS
     )
     return {
-        "pe": accelerator.pes * accelerator.pe.silicon().leakage_uw,
+        "pe": accelerator.pes * accelerator.pe.physical_cost().leakage_uw,
         "register_file": local_bits(accelerator) * local_share(technology, "leakage_mW") * UW_PER_MW,
         "scratchpad": pads * UW_PER_MW,
         "vector": _vector_um2(accelerator) * LOGIC_LEAKAGE_UW_PER_UM2,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim.machine.activity.toggles import coefficients
 from hwsim.machine.run import Run
-from hwsim.machine.technology.tables import fitted_cell, plain_cell
+from hwsim.machine.technology.tables import fitted_pe, plain_pe
 from hwsim.machine.technology.technology import Operands, Technology
 
 Floats = NDArray[np.float64]
@@ -45,7 +45,7 @@ def pe_energy(run: Run, technology: Technology) -> PeEnergy:
     times a data factor: what the same toggles cost a plain PE of these widths, over that PE's static
     energy. That factor is an assumption.
     """
-    per_cycle = run.accelerator.pe.silicon().clock_fj * technology.clock_tree
+    per_cycle = run.accelerator.pe.physical_cost().clock_fj * technology.clock_tree
     clock = np.multiply(run.event("pe_cycles"), per_cycle, dtype=np.float64)
     static = np.stack([_static_fj(run, layer, technology.operands) for layer in range(len(run.layers))], axis=1)
     error = np.zeros(len(run.layers))
@@ -78,7 +78,7 @@ class _Products:
     @property
     def plain_fj(self) -> float:
         """What one switches in the plain PE with the operands of a real network."""
-        return plain_cell(*self.widths[:2]).switching_fj
+        return plain_pe(*self.widths[:2]).switching_fj
 
 
 def _products(run: Run, layer: int) -> list[_Products]:
@@ -142,11 +142,11 @@ def uniform_switching_fj(w_bits: int, a_bits: int) -> float:
 
     A fit over 25 measured PEs, clock included: 207 + 21.3 w a + 23.7 (w + a) fJ (at most 15 % off).
 
-    >>> round(uniform_switching_fj(8, 8) / plain_cell(8, 8).switching_fj, 2)
+    >>> round(uniform_switching_fj(8, 8) / plain_pe(8, 8).switching_fj, 2)
     1.25
     """
     total = 207 + 21.3 * w_bits * a_bits + 23.7 * (w_bits + a_bits)
-    return total - fitted_cell(w_bits, a_bits).silicon.clock_fj
+    return total - fitted_pe(w_bits, a_bits).physical.clock_fj
 
 
 def _notes(run: Run, watched: list[int]) -> tuple[str, ...]:

@@ -200,7 +200,7 @@ class Accelerator(Configurable):
             found.append(f"timing {self.timing}: scratchpads, DRAM and weight_buffers do not affect the cycles")
         elif self.array.weight_buffers == 2 and self.dataflow in ("os", "rs"):
             found.append(f"dataflow {self.dataflow}: weight_buffers does not affect the cycles")
-        if self.array.row_fifo_depth is not None and not (self.pe.regions or self.pe.value_dependent):
+        if self.array.row_fifo_depth is not None and not (self.pe.regions or self.pe.value_timing):
             found.append(
                 f"PE {self.pe.name}: row_fifo_depth does not affect the cycles, which do not depend on the data"
             )
@@ -216,7 +216,7 @@ def smallest_kib(accelerator: Accelerator) -> dict[str, tuple[int, str]]:
     """How many KiB each scratchpad needs at least, and what for; nothing for `rs`, whose tiles depend on the layer."""
     if accelerator.dataflow == "rs":
         return {}
-    cols, wavefront = accelerator.array.cols, accelerator.array.rows * accelerator.pe.word_bits
+    cols, wavefront = accelerator.array.cols, accelerator.array.rows * accelerator.pe.weight_register_bits
     inputs_stay = accelerator.dataflow == "is"
     bits = {
         "weight": (wavefront * (1 if inputs_stay else cols), "the weights of one fold"),

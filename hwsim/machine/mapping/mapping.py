@@ -17,6 +17,7 @@ from hwsim.machine.dataflow.folds import Fold, fold_of
 from hwsim.machine.dataflow.port_limits import Ports, ports_of
 from hwsim.machine.dataflow.row_stationary import Pass, derive_pass
 from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.pe_suggestions import require_formats, require_widths
 from hwsim.machine.pe.base import Rate
 from hwsim.network.graph import Network
 from hwsim.network.layer import Geometry, Layer
@@ -81,6 +82,7 @@ def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, t
     the scratchpads, BadInput when the given tiling does not fit. In the profiles with ideal memory a
     layer is one tile.
     """
+    require_widths(accelerator.pe, product.a_bits, product.w_bits)
     rate = accelerator.pe.rate(product.a_bits, product.w_bits)
     passes = derive_pass(accelerator, product, batch) if accelerator.dataflow == "rs" else None
     fold, ports = fold_of(accelerator, product), ports_of(accelerator, product, rate, passes, batch)
@@ -278,7 +280,7 @@ def check_layer(network: Network, layer: Layer, accelerator: Accelerator) -> Non
         _check_regions(layer.name, accelerator)
     second = layer.weight.format if layer.weight else network.formats[layer.inputs[1]]
     try:
-        accelerator.pe.check(network.formats[layer.inputs[0]], second)
+        require_formats(accelerator.pe, network.formats[layer.inputs[0]], second)
     except Infeasible as error:
         raise Infeasible(f"layer {layer.name!r}: {error}") from None
 

@@ -32,17 +32,17 @@ class PhysicalCost:
 class MeasuredPE:
     """One measured or fitted PE: its silicon, and what one MAC switches beyond the clock (fJ, 1.1 V)."""
 
-    silicon: PhysicalCost
+    physical: PhysicalCost
     switching_fj: float
 
 
 @cache
-def measured_cell(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
+def measured_pe(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
     """The measured PE `design` at these operand widths, mean of its rows; None where there is no row.
 
     The rows are both layers of the digits network; for `xnor16` two densities of random bits.
 
-    >>> measured_cell("ws_mac", 8, 8).silicon.clock_fj
+    >>> measured_pe("ws_mac", 8, 8).physical.clock_fj
     346.75
     """
     found = [
@@ -59,7 +59,7 @@ def measured_cell(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
     )
 
 
-def fitted_cell(w_bits: int, a_bits: int) -> MeasuredPE:
+def fitted_pe(w_bits: int, a_bits: int) -> MeasuredPE:
     """A plain PE between the measured widths: fits over the measured ones, partial sum of w + a + 8 bits.
 
     Energy per MAC, clock included: 121 + 13.7 w a + 29.9 (w + a) fJ (digits inputs; at most 13 % off
@@ -81,14 +81,14 @@ def assumed_cost(area_um2: float, flip_flops: int) -> PhysicalCost:
     """The silicon of a PE that was not measured: leakage by the library's density, clock by its flip-flops.
 
     >>> assumed_cost(100.0, 10)
-    Silicon(area_um2=100.0, leakage_uw=2.1, clock_fj=86.6875)
+    PhysicalCost(area_um2=100.0, leakage_uw=2.1, clock_fj=86.6875)
     """
     return PhysicalCost(area_um2, LOGIC_LEAKAGE_UW_PER_UM2 * area_um2, CLOCK_FJ_PER_FLIP_FLOP * flip_flops)
 
 
-def plain_cell(w_bits: int, a_bits: int) -> MeasuredPE:
+def plain_pe(w_bits: int, a_bits: int) -> MeasuredPE:
     """A plain weight-stationary PE of these widths: the measured row where there is one, else the fit."""
-    return measured_cell("ws_mac", w_bits, a_bits) or fitted_cell(w_bits, a_bits)
+    return measured_pe("ws_mac", w_bits, a_bits) or fitted_pe(w_bits, a_bits)
 
 
 @cache

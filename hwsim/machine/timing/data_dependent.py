@@ -22,7 +22,7 @@ from hwsim.kernels.machine import row_sync
 from hwsim.machine.dataflow.port_limits import ports_of
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, window_of
-from hwsim.machine.pe.base import Rate
+from hwsim.machine.pe.base import ActivationTiming, OutlierTiming, Rate
 from hwsim.machine.timing.layer_cycles import StreamCycles
 from hwsim.machine.timing.operand_addresses import Wavefronts, wavefronts
 from hwsim.network.layer import Layer
@@ -95,24 +95,21 @@ def value_dynamic(
     (zero skipping, leading zeros), weights may (outliers that share a spare multiplier), and outlier
     activations may go to multipliers beside the array, which the layer then waits for.
     """
-    pe, product = accelerator.pe, mapping.product
+    timing, product = accelerator.pe.value_timing, mapping.product
     values = format.decode(_as_map(product, codes).astype(np.int64))
-    steps = pe.activation_cycles(product.a_bits, product.w_bits, values)
     none = np.zeros(len(codes), dtype=np.int64)
-    if steps is None:
-        streams, busy = _weight_streams(accelerator, mapping, layer), none + product.macs
-    else:
-        (padding,) = pe.activation_cycles(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()  # type: ignore[union-attr]
+    if isinstance(timing, ActivationTiming):
+        steps = timing.activation_cycles(product.a_bits, product.w_bits, values)
+        (padding,) = timing.activation_cycles(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()
         floor = mapping.ports.steps if mapping.ports.slow else 0
         paddings = padding, max(floor, padding)
-        streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, pe.rows_per_group)
-        busy = _met(mapping, steps)
+        streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, timing.rows_per_group)
+        return DataDependentCounts(streams, _met(mapping, steps), none)
+    assert isinstance(timing, OutlierTiming)
+    streams = _weight_streams(accelerator, mapping, layer, timing)
     every = format.decode(np.arange(format.qmin, format.qmax + 1))
-    outliers = pe.outlier_codes(every)
-    if outliers is None:
-        return DataDependentCounts(streams, busy, none)
-    products = _met(mapping, np.isin(values, every[outliers]).astype(np.uint8))
-    return DataDependentCounts(streams, busy, none, pe.outlier_cycles(products, accelerator.pes))
+    products = _met(mapping, np.isin(values, every[timing.outlier_codes(every)]).astype(np.uint8))
+    return DataDependentCounts(streams, none + product.macs, none, timing.outlier_cycles(products, accelerator.pes))
 
 
 def _as_map(product: Product, codes: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -183,7 +180,7 @@ def _maps_by_group(
         yield front, *(front.embed(one[:, mine], padding) for one, padding in zip(maps, paddings, strict=True))
 
 
-def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) -> StreamCycles:
+def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer, timing: OutlierTiming) -> StreamCycles:
     """Streams of one row for all samples where each weight takes its own steps.
 
     Weight stationary, every wavefront of a fold takes the steps of its slowest weight; output
@@ -191,7 +188,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
     """
     assert layer.weight is not None
     period, floor = _period(mapping), mapping.ports.steps if mapping.ports.slow else 0
-    pe, product, tiling, array = accelerator.pe, mapping.product, mapping.tiling, accelerator.array
+    product, tiling, array = mapping.product, mapping.tiling, accelerator.array
     channels = product.reduction // window_of(product).taps
     weights = layer.weight.values().reshape(product.groups, product.filters, channels, -1).swapaxes(2, 3)
     pixels = np.array([len(block) for block in _pixel_blocks(mapping)])
@@ -207,8 +204,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
             for k, channel in enumerate(k_tiles):
                 part = own[:, :, channel : channel + tiling.channels].reshape(product.filters, -1)
                 for low in range(first, last, array.cols):
-                    steps = pe.weight_cycles(product.w_bits, part[low : min(low + array.cols, last)])
-                    assert steps is not None
+                    steps = timing.weight_cycles(product.w_bits, part[low : min(low + array.cols, last)])
                     slowest = steps.max(axis=0).astype(np.int64)
                     if weights_stay:
                         slowest = np.maximum.reduceat(slowest, np.arange(0, len(slowest), array.rows))

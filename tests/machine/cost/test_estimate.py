@@ -22,7 +22,7 @@ from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
 from hwsim.machine.events import EVENTS
 from hwsim.machine.pe.fixed import Fixed
 from hwsim.machine.run import Activity, Precision
-from hwsim.machine.technology.tables import fitted_cell, plain_cell
+from hwsim.machine.technology.tables import fitted_pe, plain_pe
 from hwsim.registry import build
 from tests.support.made_run import made_run
 from tests.support.small_network import small_network
@@ -196,7 +196,9 @@ def test_other_nodes_scale_and_say_so(run: Run) -> None:
 
 def test_own_prices_replace_the_tables(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
-    file.write_text("item,pJ_per_bit,source\ndram,5,our board\nifmap_read,0.25,our macro\nregister_file,0.5,our macro\n")
+    file.write_text(
+        "item,pJ_per_bit,source\ndram,5,our board\nifmap_read,0.25,our macro\nregister_file,0.5,our macro\n"
+    )
     cost, base = estimate(run, technology(prices=str(file), sram_scale=3)), estimate(run, technology(sram_scale=3))
     bits = run.event("dram_read_bits") + run.event("dram_write_bits")
     np.testing.assert_allclose(cost.component_pj("dram"), 5 * bits)
@@ -256,7 +258,7 @@ UNIFORM = {
 
 def test_uniform_fit_stays_inside_its_stated_maximum() -> None:
     off = [
-        abs((uniform_switching_fj(w, a) + fitted_cell(w, a).silicon.clock_fj) / fj - 1)
+        abs((uniform_switching_fj(w, a) + fitted_pe(w, a).physical.clock_fj) / fj - 1)
         for w, row in UNIFORM.items()
         for a, fj in row.items()
     ]
@@ -270,7 +272,7 @@ def test_uniform_operands_cost_what_they_cost_a_plain_pe(pe: str) -> None:
     cost, base = (
         estimate(made_run(accelerator, counts, [EIGHT]), t) for t in (technology(operands="uniform"), NANGATE)
     )
-    factor = uniform_switching_fj(8, 8) / plain_cell(8, 8).switching_fj
+    factor = uniform_switching_fj(8, 8) / plain_pe(8, 8).switching_fj
     np.testing.assert_allclose(cost.detail_pj["pe_switching"], factor * base.detail_pj["pe_switching"])
     np.testing.assert_array_equal(cost.detail_pj["pe_clock"], base.detail_pj["pe_clock"])
     if pe == "fixed":
@@ -314,7 +316,7 @@ def test_toggles_scale_the_static_energy_of_other_pes() -> None:
     run = watched({"name": "fused"}, counts, Precision(4, 4))
     cost, static = estimate(run, NANGATE), estimate(replace(run, activity=None), NANGATE)
     model = coefficients(4, 4, 16)
-    plain = (model.k_pp_fj * 500 + model.k_ps_fj * 4000) / (100 * plain_cell(4, 4).switching_fj)
+    plain = (model.k_pp_fj * 500 + model.k_ps_fj * 4000) / (100 * plain_pe(4, 4).switching_fj)
     expected = static.detail_pj["pe_switching"][0, 0] * plain
     assert cost.detail_pj["pe_switching"][0, 0] == pytest.approx(expected)
     np.testing.assert_array_equal(cost.detail_pj["pe_clock"], static.detail_pj["pe_clock"])
@@ -331,7 +333,7 @@ def test_toggles_with_region_precision_scale_both_widths() -> None:
     cost, static = estimate(run, NANGATE), estimate(replace(run, activity=None), NANGATE)
     wide, narrow = coefficients(8, 8, 24), coefficients(4, 4, 16)
     toggles = 500 * (0.6 * wide.k_pp_fj + 0.4 * narrow.k_pp_fj) + 4000 * (0.6 * wide.k_ps_fj + 0.4 * narrow.k_ps_fj)
-    plain = 60 * plain_cell(8, 8).switching_fj + 40 * plain_cell(4, 4).switching_fj
+    plain = 60 * plain_pe(8, 8).switching_fj + 40 * plain_pe(4, 4).switching_fj
     assert cost.component_pj("pe")[0, 0] == pytest.approx(toggles / plain * static.component_pj("pe")[0, 0])
 
 
@@ -368,7 +370,7 @@ def test_a_layer_of_which_one_half_is_unknown_is_static(unknown: str) -> None:
 def test_uniform_operands_of_both_widths() -> None:
     run = watched({"name": "drq"}, {"macs_low": 40}, Precision(8, 8, 4))
     run = replace(run, activity=None)
-    factor = uniform_switching_fj(4, 4) / plain_cell(4, 4).switching_fj
+    factor = uniform_switching_fj(4, 4) / plain_pe(4, 4).switching_fj
     cost, base = estimate(run, technology(operands="uniform")), estimate(run, NANGATE)
     np.testing.assert_allclose(cost.component_pj("pe"), factor * base.component_pj("pe"))
 

@@ -16,7 +16,7 @@ from hwsim.machine import COMPONENTS, Run
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.cost.iso_area import MOST, area_of, size_to_area
-from hwsim.machine.cost.uncertainty import EnergyRange, Place, compare, estimate_range, calibrations, rank
+from hwsim.machine.cost.uncertainty import EnergyRange, Place, calibrations, compare, estimate_range, rank
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.run import Precision
 from hwsim.registry import build

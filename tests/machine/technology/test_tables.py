@@ -17,10 +17,10 @@ from hwsim.machine.technology.sram import TABLE_NODES, CellType, SramColumn, ins
 from hwsim.machine.technology.tables import (
     dram_pj_per_bit,
     dram_source,
-    fitted_cell,
-    measured_cell,
+    fitted_pe,
+    measured_pe,
     operator,
-    plain_cell,
+    plain_pe,
     rows,
 )
 
@@ -30,19 +30,19 @@ PLAIN = [row for row in rows("pe_nangate45") if row["design"] == "ws_mac"]
 def test_fits_stay_inside_their_stated_maxima() -> None:
     assert len(PLAIN) == 2 * 25
     for row in PLAIN:
-        fit = fitted_cell(int(row["wbits"]), int(row["abits"]))
-        total = fit.switching_fj + fit.silicon.clock_fj
+        fit = fitted_pe(int(row["wbits"]), int(row["abits"]))
+        total = fit.switching_fj + fit.physical.clock_fj
         if row["dist"] == "digits_in":  # what the fit was made for
             assert round(abs(total / float(row["E_total_fJ_per_MAC"]) - 1), 2) <= 0.13
-        assert abs(fit.silicon.area_um2 / float(row["area_um2"]) - 1) < 0.064
-        assert fit.silicon.clock_fj == pytest.approx(float(row["E_clk_fJ"]), rel=1e-4)
+        assert abs(fit.physical.area_um2 / float(row["area_um2"]) - 1) < 0.064
+        assert fit.physical.clock_fj == pytest.approx(float(row["E_clk_fJ"]), rel=1e-4)
 
 
 def test_measured_rows_come_before_the_fit() -> None:
-    cell = plain_cell(8, 8)
-    assert cell.silicon.area_um2 == 737.88
+    cell = plain_pe(8, 8)
+    assert cell.physical.area_um2 == 737.88
     assert cell.switching_fj == pytest.approx((1538.0 + 1715.47) / 2 - 346.75)
-    assert measured_cell("ws_mac", 5, 5) is None and plain_cell(5, 5) == fitted_cell(5, 5)
+    assert measured_pe("ws_mac", 5, 5) is None and plain_pe(5, 5) == fitted_pe(5, 5)
 
 
 def test_horowitz_multiplication() -> None:
