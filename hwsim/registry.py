@@ -24,7 +24,7 @@ FAMILIES: Mapping[str, str] = {
     "model": "hwsim.training.models",
     "quantizer": "hwsim.quantizers",
     "pe": "hwsim.machine.pe",
-    "accelerator": "hwsim.machine.description.accelerator",
+    "accelerator": "hwsim.machine.description.toml_file",
     "technology": "hwsim.machine.technology.technology",
     "channel": "hwsim.privacy.observation.channels",
     "attack": "hwsim.privacy.attacks",

@@ -73,9 +73,8 @@ class Fixed(PE, ActivationTiming):
     def activation_cycles(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16]:
         """1 cycle per activation; 0 for zeros with `skip_zeros`."""
         self.require(a_bits, w_bits)
-        if self.skip_zeros:
-            return (values != 0).astype(np.uint16)
-        return np.ones(values.shape, dtype=np.uint16)
+        cycles = values != 0 if self.skip_zeros else np.ones(values.shape, dtype=np.bool_)
+        return cycles.astype(np.uint16)
 
     def baseline_widths(self, a_bits: int, w_bits: int) -> tuple[int, int, int]:
         """Widths of this multiplier, with a partial sum of 2 max_bits + 8 bits."""
