@@ -20,7 +20,8 @@ from hwsim.formats import TERNARY, Format, Kind
 from hwsim.machine.mapping.pe_suggestions import require_formats, require_widths
 from hwsim.machine.pe.base import MAX_OPERAND_BITS, PE, ActivationTiming, OutlierTiming, Rate
 from hwsim.machine.pe.bit_serial import significant_bits
-from hwsim.machine.technology.tables import plain_pe, rate_points, rows
+from hwsim.machine.technology.provenance import built_in_table
+from hwsim.machine.technology.tables import plain_pe, rate_points
 from hwsim.registry import build, family, validate
 
 NAMES = sorted(family("pe"))
@@ -309,7 +310,7 @@ def test_unpu_has_the_published_ratio() -> None:
     per_cycle = {w: Fraction(pe.rate(16, w).products, pe.rate(16, w).interval) for w in range(1, 17)}
     assert float(per_cycle[1] / per_cycle[16]) == pytest.approx(7372 / 345.6, rel=1e-3)
     assert per_cycle[1] / per_cycle[16] != 16
-    sources = {(int(row["a_bits"]), int(row["w_bits"])): row["source"] for row in rows("throughput")}
+    sources = {(int(row["a_bits"]), int(row["w_bits"])): row["source"] for row in built_in_table("throughput")}
     assert {point for point, source in sources.items() if source.startswith("published")} == {(16, 16), (16, 1)}
     assert all(source.startswith(("published", "assumed")) for source in sources.values())
 

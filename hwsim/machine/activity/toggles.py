@@ -34,7 +34,8 @@ from hwsim.kernels.compile import JIT
 from hwsim.kernels.machine import toggles as kernels
 from hwsim.kernels.threads import on_threads
 from hwsim.machine.activity.sampling import Blocks, Stream, choose_blocks, vector_stream, window_stream
-from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP, rows
+from hwsim.machine.technology.provenance import built_in_table
+from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer, Op, Region
 from hwsim.network.product import Product, as_product
@@ -103,7 +104,7 @@ def coefficients(w_bits: int, a_bits: int, psum_bits: int | None = None) -> Coef
 
 
 def _table() -> tuple[dict[str, str], ...]:
-    return rows("activity_nangate45")
+    return built_in_table("activity_nangate45")
 
 
 def _distance(widths: tuple[int, ...], wanted: Widths) -> tuple[float, float, int, Widths]:

@@ -17,7 +17,7 @@ from hwsim.errors import BadInput
 from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.machine.activity import sampling
 from hwsim.machine.activity.toggles import Toggles, activity_fj, coefficients, count_toggles
-from hwsim.machine.technology.tables import rows as table_rows
+from hwsim.machine.technology.provenance import built_in_table
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
 from hwsim.network.product import as_product
@@ -343,7 +343,7 @@ def test_a_neighbours_coefficients_are_as_good_as_stated(monkeypatch):
     errors = []
     for row in POINTS:
         pair = (row["wbits"], row["abits"])
-        others = tuple(r for r in table_rows("activity_nangate45") if (r["wbits"], r["abits"]) != pair)
+        others = tuple(r for r in built_in_table("activity_nangate45") if (r["wbits"], r["abits"]) != pair)
         monkeypatch.setattr(toggles, "_table", lambda others=others: others)
         model = coefficients.__wrapped__(*map(int, pair), int(row["acc_bits"]))
         assert not model.measured
@@ -352,7 +352,7 @@ def test_a_neighbours_coefficients_are_as_good_as_stated(monkeypatch):
 
 
 def test_the_table_holds_the_flip_flops_of_both_operands_and_the_sum():
-    for row in table_rows("activity_nangate45"):
+    for row in built_in_table("activity_nangate45"):
         assert int(row["ff"]) == int(row["wbits"]) + int(row["abits"]) + int(row["acc_bits"])
         assert float(row["E_clk_fJ"]) == pytest.approx(8.66875 * int(row["ff"]), abs=0.01)
 
