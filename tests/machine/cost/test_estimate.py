@@ -422,7 +422,7 @@ def test_costs_of_two_technologies_or_modes_are_not_compared(run: Run) -> None:
 PRINTED = """\
 technology     nangate45, static
 energy         1.018 nJ per sample, mean of 3
-  pe             0.6935 pJ    0.1%
+  pe              0.6935 pJ    0.1%
   register_file        0 pJ    0.0%
   scratchpad           0 pJ    0.0%
   dram                1 nJ   98.3%
