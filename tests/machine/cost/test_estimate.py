@@ -425,7 +425,7 @@ energy         1.018 nJ per sample, mean of 3
   pe              0.6935 pJ    0.1%
   register_file        0 pJ    0.0%
   scratchpad           0 pJ    0.0%
-  dram                1 nJ   98.3%
+  dram                 1 nJ   98.3%
   vector               0 pJ    0.0%
   leakage           17.1 pJ    1.7%
 latency        0.02 us per sample
