@@ -16,7 +16,7 @@ from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.description.toml_file import sources
 from hwsim.machine.layer_report import layer_reports
 from hwsim.registry import build, family, find, merge, validate
-from tests.support.machines import LOCAL
+from tests.support.machines import REGISTER_FILE
 from tests.support.small_network import small_network
 
 NAMES = sorted(family("accelerator"))
@@ -150,7 +150,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"psum_bits": 20}, "accelerator.psum_bits: got 20; allowed: 16, 24, 32 or 48"),
     ({"timing": "stonne"}, "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow ws"),
     (
-        {"timing": "scalesim", "dataflow": "rs", "register_file": LOCAL},
+        {"timing": "scalesim", "dataflow": "rs", "register_file": REGISTER_FILE},
         "accelerator.timing: got scalesim; allowed: rtl with dataflow rs",
     ),
     (
@@ -158,7 +158,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "accelerator.register_file: got nothing; allowed: memories inside the PEs, with dataflow rs and only there",
     ),
     (
-        {"register_file": LOCAL},
+        {"register_file": REGISTER_FILE},
         "accelerator.register_file: got a table, but dataflow ws; allowed: memories inside the PEs, with dataflow rs",
     ),
     (
