@@ -1,4 +1,4 @@
-"""The machine: accelerators and PEs, and the verbs `simulate`, `count` and `estimate`."""
+"""Accelerators, PEs and technologies, and the functions `simulate`, `count` and `estimate`."""
 
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import COMPONENTS, Cost, estimate

@@ -100,7 +100,7 @@ class Cost:
         return float(self.total_energy_pj.mean() / baseline.total_energy_pj.mean())
 
     def __str__(self) -> str:
-        """One screen: mean energy per sample by component, latency, area, accuracy and notes."""
+        """Return one screen: mean energy per sample by component, latency, area, accuracy and notes."""
         by_component = self.energy_pj.sum(axis=1).mean(axis=0) if len(self.energy_pj) else np.zeros(len(COMPONENTS))
         total = float(by_component.sum())
         lines = [

@@ -190,7 +190,7 @@ class Accelerator(Configurable):
         return parameters_without_effect(self)
 
     def __str__(self) -> str:
-        """One screen: array, PE, dataflow, memories, DRAM, vector unit and clock."""
+        """Return one screen: array, PE, dataflow, memories, DRAM, vector unit and clock."""
         pe = ", ".join(f"{key} {value}" for key, value in self.pe if key != "name")
         rows = {
             "array": f"{self.array.rows} x {self.array.cols} PEs, weight_buffers {self.array.weight_buffers}"

@@ -176,7 +176,7 @@ class OutlierTiming(ABC):
 
     @abstractmethod
     def outlier_codes(self, values: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which activations are outliers; `values` int64 are those of *all* codes of one format."""
+        """Return which activations are outliers; `values` int64 are the values of *all* codes of one format."""
 
     @abstractmethod
     def outlier_cycles(self, products: NDArray[np.int64], pes: int) -> NDArray[np.int64]:

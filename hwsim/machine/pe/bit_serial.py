@@ -65,7 +65,7 @@ class BitSerial(PE, ActivationTiming):
         return self.max_bits
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """One product in ceil(a / a_step) * ceil(w / w_step) cycles."""
+        """Return one product in ceil(a / a_step) * ceil(w / w_step) cycles."""
         self.require(a_bits, w_bits)
         return Rate(1, ceil_div(a_bits, self.a_step) * ceil_div(w_bits, self.w_step))
 
@@ -75,18 +75,18 @@ class BitSerial(PE, ActivationTiming):
         return self.max_bits
 
     def physical_cost(self) -> PhysicalCost:
-        """A plain PE of one cycle's width, with the partial sum of a whole product."""
+        """Return the cost of a plain PE of one cycle's width, with the partial sum of a whole product."""
         psum = 2 * self.max_bits + 8
         narrow = self.w_step + self.a_step + 8
         area = fitted_pe(self.w_step, self.a_step).physical.area_um2 + PSUM_BIT_UM2 * (psum - narrow)
         return assumed_cost(area, self.w_step + self.a_step + psum)
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """Cycles times the switching energy of one cycle."""
+        """Return the cycles times the switching energy of one cycle."""
         return self.rate(a_bits, w_bits).interval * fitted_pe(self.w_step, self.a_step).switching_fj
 
     def variants(self) -> Iterator[PE]:
-        """Wider partial sums."""
+        """Yield PEs with wider partial sums."""
         for bits in range(self.max_bits + 1, MAX_OPERAND_BITS + 1):
             yield self.model_copy(update={"max_bits": bits})
 
@@ -101,7 +101,7 @@ class BitSerial(PE, ActivationTiming):
         return max(1, self.dynamic_group)
 
     def activation_cycles(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16]:
-        """Cycles of each activation by its significant bits; all cycles of `rate` without `dynamic_group`."""
+        """Return the cycles of each activation by its significant bits; without `dynamic_group` the cycles of `rate`."""
         full = self.rate(a_bits, w_bits).interval
         if not self.dynamic_group:
             return np.full(values.shape, full, dtype=np.uint16)

@@ -38,7 +38,7 @@ class Drq(PE):
         return MAX_BITS
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """One product in one, two or four cycles."""
+        """Return one product in one, two or four cycles."""
         self.require(a_bits, w_bits)
         return Rate(1, ceil_div(a_bits, NATIVE_BITS) * ceil_div(w_bits, NATIVE_BITS))
 
@@ -48,11 +48,11 @@ class Drq(PE):
         return MAX_BITS + NATIVE_BITS
 
     def physical_cost(self) -> PhysicalCost:
-        """The 4-bit serial PE with a 24-bit accumulator."""
+        """Return the cost of the 4-bit serial PE with a 24-bit accumulator."""
         return _measured(4).physical
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """Cycles times the switching energy of one cycle."""
+        """Return the cycles times the switching energy of one cycle."""
         cycles = self.rate(a_bits, w_bits).interval
         narrow, wide = _measured(4).switching_fj, _measured(8).switching_fj / 4
         return {1: narrow, 2: narrow + wide, 4: 4 * wide}[cycles]

@@ -42,7 +42,7 @@ class Fixed(PE, ActivationTiming):
         return self.max_bits
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """One product per cycle."""
+        """Return one product per cycle."""
         self.require(a_bits, w_bits)
         return Rate(1, 1)
 
@@ -52,16 +52,16 @@ class Fixed(PE, ActivationTiming):
         return self.max_bits
 
     def physical_cost(self) -> PhysicalCost:
-        """The plain PE with a partial sum of 2 max_bits + 8 bits."""
+        """Return the cost of the plain PE with a partial sum of 2 max_bits + 8 bits."""
         return plain_pe(self.max_bits, self.max_bits).physical
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """Energy of the full multiplier at all supported widths."""
+        """Return the energy of the full multiplier at all supported widths."""
         self.require(a_bits, w_bits)
         return plain_pe(self.max_bits, self.max_bits).switching_fj
 
     def variants(self) -> Iterator[PE]:
-        """Wider multipliers."""
+        """Yield PEs with wider multipliers."""
         for bits in range(self.max_bits + 1, MAX_OPERAND_BITS + 1):
             yield self.model_copy(update={"max_bits": bits})
 
@@ -71,12 +71,12 @@ class Fixed(PE, ActivationTiming):
         return self if self.skip_zeros else None
 
     def activation_cycles(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16]:
-        """1 cycle per activation; 0 for zeros with `skip_zeros`."""
+        """Return 1 cycle per activation; 0 for zeros with `skip_zeros`."""
         self.require(a_bits, w_bits)
         cycles = values != 0 if self.skip_zeros else np.ones(values.shape, dtype=np.bool_)
         return cycles.astype(np.uint16)
 
     def baseline_widths(self, a_bits: int, w_bits: int) -> tuple[int, int, int]:
-        """Widths of this multiplier, with a partial sum of 2 max_bits + 8 bits."""
+        """Return the widths of this multiplier, with a partial sum of 2 max_bits + 8 bits."""
         self.require(a_bits, w_bits)
         return self.max_bits, self.max_bits, 2 * self.max_bits + 8

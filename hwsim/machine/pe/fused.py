@@ -39,7 +39,7 @@ class Fused(PE):
         return MAX_OPERAND_BITS
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """Products per pass where several fit the bricks, else passes per product."""
+        """Return the products per pass where several fit the bricks, else the passes per product."""
         self.require(a_bits, w_bits)
         bricks = (_composed_bits(a_bits) // BRICK_BITS) * (_composed_bits(w_bits) // BRICK_BITS)
         return Rate(max(1, BRICKS // bricks), max(1, bricks // BRICKS))
@@ -50,11 +50,11 @@ class Fused(PE):
         return BRICKS * BRICK_BITS
 
     def physical_cost(self) -> PhysicalCost:
-        """Sixteen bricks with a 32-bit partial sum."""
+        """Return the cost of sixteen bricks with a 32-bit partial sum."""
         return _measured(8).physical
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """Energy of one pass at this number of products, divided by the products, times the passes."""
+        """Return the energy of one pass at this number of products, divided by the products, times the passes."""
         rate = self.rate(a_bits, w_bits)
         below, above = {1: (8, 8), 2: (8, 4), 4: (4, 4), 8: (4, 2), 16: (2, 2)}[rate.products]
         return (_pass_fj(below) + _pass_fj(above)) / 2 / rate.products * rate.interval

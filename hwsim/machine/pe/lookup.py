@@ -49,7 +49,7 @@ class Lookup(PE):
         return self.max_bits
 
     def supports(self, a_format: Format, w_format: Format) -> bool:
-        """Plain operands that fit the multiplier, and codebook weights whose codes and values fit the table."""
+        """Return whether plain operands fit the multiplier, or codes and values of a codebook fit the table."""
         if w_format.kind is not Kind.CODEBOOK:
             return super().supports(a_format, w_format)
         half = 1 << (self.max_bits - 1)
@@ -58,7 +58,7 @@ class Lookup(PE):
         return fits and a_format.kind is not Kind.CODEBOOK and self.supports_widths(a_format.bits, w_format.bits)
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """One product per cycle."""
+        """Return one product per cycle."""
         self.require(a_bits, w_bits)
         return Rate(1, 1)
 
@@ -68,23 +68,23 @@ class Lookup(PE):
         return self.max_bits
 
     def physical_cost(self) -> PhysicalCost:
-        """The plain PE and its share of the table."""
+        """Return the cost of the plain PE and its share of the table."""
         plain = plain_pe(self.max_bits, self.max_bits).physical
         table = 2 * REGISTER_BIT_UM2 * self.max_bits * (1 << self.code_bits) / self.pes_per_table
         leakage = plain.leakage_uw + assumed_cost(table, 0).leakage_uw
         return PhysicalCost(plain.area_um2 + table, leakage, plain.clock_fj)
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """Energy of the full multiplier at all supported widths, without decoding (`decode_fj`)."""
+        """Return the energy of the full multiplier at all supported widths, without decoding (`decode_fj`)."""
         self.require(a_bits, w_bits)
         return plain_pe(self.max_bits, self.max_bits).switching_fj
 
     def decode_fj(self, code_bits: int) -> float:
-        """One path through the multiplexer tree, all bits of the entry."""
+        """Return the energy of one path through the multiplexer tree, all bits of the entry."""
         return REGISTER_BIT_FJ * self.max_bits * code_bits
 
     def variants(self) -> Iterator[PE]:
-        """Larger tables, then wider entries."""
+        """Yield PEs with larger tables, then with wider entries."""
         for bits, code_bits in product((8, 16), range(1, MAX_CODE_BITS + 1)):
             if bits >= self.max_bits and code_bits >= self.code_bits:
                 yield self.model_copy(update={"max_bits": bits, "code_bits": code_bits})

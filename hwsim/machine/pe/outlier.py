@@ -58,12 +58,12 @@ class Outlier(PE, OutlierTiming):
         return MAX_OPERAND_BITS
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """One product, in the cycles of a group with several outlier weights."""
+        """Return one product, in the cycles of a group with several outlier weights."""
         self.require(a_bits, w_bits)
         return Rate(1, ceil_div(w_bits, NATIVE_BITS))
 
     def area_delay(self, a_bits: int, w_bits: int) -> float:
-        """The area-delay product with every activation beyond 4 bits an outlier, so that the outlier unit decides."""
+        """Return the area-delay product with all activations beyond 4 bits as outliers, which limit the speed."""
         lane_cycles = self.rate(a_bits, w_bits).interval
         outlier_unit_cycles = self.pes_per_wide_mac if a_bits > NATIVE_BITS else 0
         return self.physical_cost().area_um2 * max(lane_cycles, outlier_unit_cycles)
@@ -74,7 +74,7 @@ class Outlier(PE, OutlierTiming):
         return MAX_OPERAND_BITS
 
     def physical_cost(self) -> PhysicalCost:
-        """A 4-bit lane with a longer partial sum, and its shares of the spare and of the high-precision MAC."""
+        """Return the cost of a 4-bit lane with a longer partial sum, plus shares of spare and high-precision MAC."""
         lane, wide = plain_pe(NATIVE_BITS, NATIVE_BITS).physical, plain_pe(NATIVE_BITS, MAX_OPERAND_BITS).physical
         longer = PSUM_BITS - (2 * NATIVE_BITS + 8)
         area = lane.area_um2 * (1 + 1 / self.lanes) + PSUM_BIT_UM2 * longer + wide.area_um2 / self.pes_per_wide_mac
@@ -83,7 +83,7 @@ class Outlier(PE, OutlierTiming):
         return PhysicalCost(area, assumed_cost(area, 0).leakage_uw, clock)
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """A 4x4 product, and the share of the outlier paths that the widths need."""
+        """Return the energy of a 4x4 product, and the share of the outlier paths that the widths need."""
         self.require(a_bits, w_bits)
         lane = plain_pe(NATIVE_BITS, NATIVE_BITS).switching_fj
         wide = plain_pe(NATIVE_BITS, MAX_OPERAND_BITS).switching_fj
@@ -96,7 +96,7 @@ class Outlier(PE, OutlierTiming):
         return self
 
     def weight_cycles(self, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """1 with at most one outlier weight in the group, else ceil(w_bits / 4): uint8 [group, reduction].
+        """Return 1 with at most one outlier weight in the group, else ceil(w_bits / 4): uint8 [group, reduction].
 
         `values` is int64 [filter, reduction]. Groups are counted from the first filter of the fold, and the
         last may be smaller. Outliers are the values outside -8 to 7.
@@ -106,7 +106,7 @@ class Outlier(PE, OutlierTiming):
         return np.where(counts > 1, ceil_div(w_bits, NATIVE_BITS), 1).astype(np.uint8)
 
     def outlier_codes(self, values: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Activations beyond 4 bits: outside 0 to 15, or outside -8 to 7 where the format has negative values.
+        """Return which activations exceed 4 bits: outside 0 to 15, or -8 to 7 in formats with negative values.
 
         >>> Outlier().outlier_codes(np.array([-9, 7, 8])).tolist(), Outlier().outlier_codes(np.array([8, 16])).tolist()
         ([True, False, True], [False, True])
@@ -115,7 +115,7 @@ class Outlier(PE, OutlierTiming):
         return (values < low) | (values >= low + (1 << NATIVE_BITS))
 
     def outlier_cycles(self, products: NDArray[np.int64], pes: int) -> NDArray[np.int64]:
-        """One cycle per product and high-precision MAC, of which an array has at least one.
+        """Return one cycle per product and high-precision MAC, of which an array has at least one.
 
         >>> Outlier().outlier_cycles(np.array([0, 33]), pes=512).tolist()
         [0, 2]

@@ -50,7 +50,7 @@ class Unpu(PE):
         return MAX_OPERAND_BITS
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """The fastest point of the table with both operands at least this wide."""
+        """Return the fastest point of the table with both operands at least this wide."""
         self.require(a_bits, w_bits)
         wider = [point for (a, w), point in rate_points("unpu").items() if a >= a_bits and w >= w_bits]
         return Rate(*max(wider, key=lambda point: Fraction(*point)))
@@ -61,7 +61,7 @@ class Unpu(PE):
         return 3 * MAX_OPERAND_BITS
 
     def physical_cost(self) -> PhysicalCost:
-        """Four 1x16 multipliers by the fit and one partial sum; the clock share that the energies imply."""
+        """Return the cost of four fitted 1x16 multipliers and one partial sum, with the clock that the saving implies."""
         lane = fitted_pe(1, A_BITS).physical.area_um2 - PSUM_BIT_UM2 * (1 + A_BITS + 8)
         area = LANES * lane + PSUM_BIT_UM2 * PSUM_BITS
         rate = self.rate(A_BITS, MAX_OPERAND_BITS)
@@ -70,7 +70,7 @@ class Unpu(PE):
         return PhysicalCost(area, assumed_cost(area, 0).leakage_uw, clock)
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """The plain PE's energy less the saving and less the clock energy of the product's cycles."""
+        """Return the plain PE's energy less the saving and less the clock energy of the product's cycles."""
         rate = self.rate(a_bits, w_bits)
         plain = plain_pe(w_bits, A_BITS)
         saving = SAVING[min(bits for bits in SAVING if bits >= w_bits)]

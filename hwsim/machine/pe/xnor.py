@@ -34,11 +34,11 @@ class Xnor(PE):
         return 1
 
     def supports(self, a_format: Format, w_format: Format) -> bool:
-        """Binary activations by binary weights."""
+        """Return whether both formats are binary."""
         return a_format.kind is Kind.BINARY and w_format.kind is Kind.BINARY
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """Sixteen products per cycle."""
+        """Return sixteen products per cycle."""
         self.require(a_bits, w_bits)
         return Rate(LANES, 1)
 
@@ -48,11 +48,11 @@ class Xnor(PE):
         return LANES
 
     def physical_cost(self) -> PhysicalCost:
-        """All sixteen lanes."""
+        """Return the cost of all sixteen lanes."""
         return _measured().physical
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """One lane's share."""
+        """Return one lane's share of the energy."""
         self.require(a_bits, w_bits)
         return _measured().switching_fj
 

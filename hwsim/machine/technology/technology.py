@@ -164,7 +164,7 @@ class Technology(Configurable):
         return notes
 
     def __str__(self) -> str:
-        """One screen: node, supply, factors of logic and memories, own prices, notes."""
+        """Return one screen: node, supply, factors of logic and memories, own prices, notes."""
         rows = [
             ("technology", self.label),
             (
