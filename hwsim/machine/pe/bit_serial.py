@@ -101,7 +101,7 @@ class BitSerial(PE, ActivationTiming):
         return max(1, self.dynamic_group)
 
     def activation_cycles(self, a_bits: int, w_bits: int, values: NDArray[np.int64]) -> NDArray[np.uint16]:
-        """Return the cycles of each activation by its significant bits; without `dynamic_group` the cycles of `rate`."""
+        """Return the cycles of each activation by its significant bits; all of `rate` without `dynamic_group`."""
         full = self.rate(a_bits, w_bits).interval
         if not self.dynamic_group:
             return np.full(values.shape, full, dtype=np.uint16)

@@ -61,7 +61,7 @@ class Unpu(PE):
         return 3 * MAX_OPERAND_BITS
 
     def physical_cost(self) -> PhysicalCost:
-        """Return the cost of four fitted 1x16 multipliers and one partial sum, with the clock that the saving implies."""
+        """Return the cost of four fitted 1x16 multipliers and one partial sum, with the clock of the saving."""
         lane = fitted_pe(1, A_BITS).physical.area_um2 - PSUM_BIT_UM2 * (1 + A_BITS + 8)
         area = LANES * lane + PSUM_BIT_UM2 * PSUM_BITS
         rate = self.rate(A_BITS, MAX_OPERAND_BITS)
