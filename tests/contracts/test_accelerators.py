@@ -150,6 +150,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"psum_bits": 20}, "accelerator.psum_bits: got 20; allowed: 16, 24, 32 or 48"),
     ({"timing": "stonne"}, "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow ws"),
     (
+        {"timing": "stonne", "dataflow": "is"},
+        "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow is",
+    ),
+    (
         {"timing": "scalesim", "dataflow": "rs", "register_file": REGISTER_FILE},
         "accelerator.timing: got scalesim; allowed: rtl with dataflow rs",
     ),

@@ -17,12 +17,15 @@ from hypothesis import strategies as st
 
 from hwsim.errors import BadInput, Infeasible
 from hwsim.formats import TERNARY, Format, Kind
+from hwsim.machine.mapping.mapping import derive_mapping, map_network
 from hwsim.machine.mapping.pe_suggestions import require_formats, require_widths
 from hwsim.machine.pe.base import MAX_OPERAND_BITS, PE, ActivationTiming, OutlierTiming, Rate
 from hwsim.machine.pe.bit_serial import significant_bits
 from hwsim.machine.technology.provenance import built_in_table
 from hwsim.machine.technology.tables import plain_pe, rate_points
+from hwsim.network.product import Product
 from hwsim.registry import build, family, validate
+from tests.support.small_network import small_network
 
 NAMES = sorted(family("pe"))
 WIDTHS = list(itertools.product(range(1, MAX_OPERAND_BITS + 1), repeat=2))
@@ -214,6 +217,14 @@ def test_the_smallest_change_of_the_same_pe_is_suggested_first() -> None:
         (build("pe", n) for n in NAMES if build("pe", n).max_operand_bits == 16), key=lambda pe: pe.area_delay(16, 1)
     )
     assert advice("drq", 16, 1) == cheapest == build("pe", "unpu")
+
+
+def test_mappings_suggest_a_pe_for_unsupported_operands() -> None:
+    narrow = build("accelerator", "tiny", pe={"name": "fixed", "max_bits": 4})
+    for call in (lambda: derive_mapping(narrow, Product(4, 4, 4)), lambda: map_network(small_network(), narrow)):
+        with pytest.raises(Infeasible) as caught:
+            call()
+        assert suggested(str(caught.value)) == build("pe", "fixed")
 
 
 def test_operand_kinds() -> None:
