@@ -211,7 +211,8 @@ class Accelerator(Configurable):
 
 
 def _one_line(scratchpad: Scratchpad) -> str:
-    return f"{scratchpad.kib} KiB, {scratchpad.banks} banks of {scratchpad.word_bytes}-byte words"
+    banks = "1 bank" if scratchpad.banks == 1 else f"{scratchpad.banks} banks"
+    return f"{scratchpad.kib} KiB, {banks} of {scratchpad.word_bytes}-byte words"
 
 
 # What depends on the dataflow.

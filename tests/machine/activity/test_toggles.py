@@ -39,27 +39,27 @@ def ones(values: np.ndarray, bits: int) -> np.ndarray:
     return np.bitwise_count(values & ((1 << bits) - 1)).astype(np.int64)
 
 
-def simulate_fold(a: np.ndarray, wires: np.ndarray, w: np.ndarray, w_ones: np.ndarray, a_bits: int, psum_bits: int):
-    """Simulate one fold, cycle by cycle, as `reference.walk_weight_stationary`; return its (operand, psum) toggles.
+def simulate_fold(a: np.ndarray, registers: np.ndarray, w: np.ndarray, w_ones: np.ndarray, a_bits: int, psum_bits: int):
+    """Simulate one fold, cycle by cycle, as `reference.walk_weight_stationary`; return (operand, psum) toggles.
 
-    `a` [M, R] are the streamed values and `wires` [M, R] the contents of their registers; `w` [R, C] are the
+    `a` [M, R] are the streamed values and `registers` [M, R] the contents of their registers; `w` [R, C] are the
     weights and `w_ones` [R, C] their ones. All registers are zero before the first operand and after the last.
     """
     samples, (rows, columns) = len(a), w.shape
-    value, wire, psum, above = (np.zeros((rows, columns), dtype=np.int64) for _ in range(4))
+    value, register, psum, above = (np.zeros((rows, columns), dtype=np.int64) for _ in range(4))
     operand_toggles = psum_toggles = 0
     for step in range(samples + rows + columns + 2):
         entering = [step - r if 0 <= step - r < samples else None for r in range(rows)]
         left = [0 if m is None else a[m, r] for r, m in enumerate(entering)]
-        left_wire = [0 if m is None else wires[m, r] for r, m in enumerate(entering)]
+        left_register = [0 if m is None else registers[m, r] for r, m in enumerate(entering)]
         value = np.hstack([np.array(left)[:, None], value[:, :-1]])
-        new_wire = np.hstack([np.array(left_wire)[:, None], wire[:, :-1]])
+        new_register = np.hstack([np.array(left_register)[:, None], register[:, :-1]])
         new_above = np.vstack([np.zeros((1, columns), dtype=np.int64), psum[:-1]])
         new_psum = new_above + w * value
-        operand_toggles += int((ones(new_wire ^ wire, a_bits) * w_ones).sum())
+        operand_toggles += int((ones(new_register ^ register, a_bits) * w_ones).sum())
         psum_toggles += int(ones(new_above ^ above, psum_bits).sum() + ones(new_psum ^ psum, psum_bits).sum())
-        wire, above, psum = new_wire, new_above, new_psum
-    assert not wire.any() and not psum.any()
+        register, above, psum = new_register, new_above, new_psum
+    assert not register.any() and not psum.any()
     return operand_toggles, psum_toggles
 
 
@@ -70,13 +70,13 @@ def simulate_layer(
     source, weight = network.formats[layer.inputs[0]], layer.weight
     w_bits, a_bits, psum_bits = widths
     values = source.decode(codes)
-    wires = values if source.kind is Kind.UNIFORM else codes.astype(np.int64)
-    w_wires = weight.values() if weight.format.kind is Kind.UNIFORM else weight.codes.astype(np.int64)
-    w_ones = ones(w_wires, w_bits if weight.format.kind is Kind.UNIFORM else weight.format.bits)
+    registers = values if source.kind is Kind.UNIFORM else codes.astype(np.int64)
+    weight_registers = weight.values() if weight.format.kind is Kind.UNIFORM else weight.codes.astype(np.int64)
+    w_ones = ones(weight_registers, w_bits if weight.format.kind is Kind.UNIFORM else weight.format.bits)
     groups = layer.geometry.groups
     total = np.zeros(2, dtype=np.int64)
     for group in range(groups):
-        a, b = (stream(layer, part, group) for part in (values, wires))
+        a, b = (streamed_operands(layer, part, group) for part in (values, registers))
         filters = slice(group * len(w_ones) // groups, (group + 1) * len(w_ones) // groups)
         w, n = (by_reduction(part[filters]) for part in (weight.values(), w_ones))
         for k in range(0, len(w), array[0]):
@@ -85,7 +85,7 @@ def simulate_layer(
     return total
 
 
-def stream(layer: Layer, x: np.ndarray, group: int) -> np.ndarray:
+def streamed_operands(layer: Layer, x: np.ndarray, group: int) -> np.ndarray:
     """Return [pixel, reduction] of one group: the value that each tap and channel reads, 0 in the padding."""
     if layer.op is Op.LINEAR:
         return x.reshape(-1, x.shape[-1])
@@ -107,8 +107,8 @@ def filled(array: tuple[int, int], k: int, f: int, a, b, w, n):
         return np.pad(part, [(0, s - have) for s, have in zip(shape, part.shape, strict=True)])
 
     streams = [fill(part[:, k : k + rows], (len(part), rows)) for part in (a, b)]
-    held = [fill(part[k : k + rows, f : f + columns], (rows, columns)) for part in (w, n)]
-    return (*streams, *held)
+    stationary = [fill(part[k : k + rows, f : f + columns], (rows, columns)) for part in (w, n)]
+    return (*streams, *stationary)
 
 
 def small_case(op: Op, rng: np.random.Generator, x: Format, w: Format, geometry: Geometry, shape: tuple[int, ...]):
@@ -199,7 +199,7 @@ def test_regions_count_codes_and_weights_of_two_widths(per_channel):
     coarse = np.minimum((codes + 8) >> 4, 15)
     full, low = by_reduction(layer.weight.values()), by_reduction(low_weight)
     for n in range(len(codes)):
-        x, f = (stream(layer, part[n].astype(np.int64), 0) for part in (np.where(fine, codes, coarse), fine))
+        x, f = (streamed_operands(layer, part[n].astype(np.int64), 0) for part in (np.where(fine, codes, coarse), fine))
         x, f = (np.pad(part, ((1, 1), (0, 0))) for part in (x, f))
         changed, either = ones(x[1:] ^ x[:-1], 8), f[1:] | f[:-1]
         met = np.where(either[:, :, None], ones(full, 8), ones(low, 4))
