@@ -25,7 +25,7 @@ FAMILIES: Mapping[str, str] = {
     "quantizer": "hwsim.quantizers",
     "pe": "hwsim.machine.pe",
     "dataflow": "hwsim.machine.dataflow",
-    "accelerator": "hwsim.machine.description.accelerator",
+    "accelerator": "hwsim.machine.description.toml_file",
     "technology": "hwsim.machine.technology.technology",
     "channel": "hwsim.privacy.observation.channels",
     "attack": "hwsim.privacy.attacks",

@@ -11,7 +11,7 @@ from hwsim.machine.technology.tables import KIB, dram_pj_per_bit
 from hwsim.registry import Configurable
 
 SCRATCHPADS = ("ifmap", "weight", "ofmap")
-"""The scratchpads, in the order in which a stall is laid to them when several are to blame."""
+"""The scratchpads in priority order: when several limit a step, the stall is attributed to the first."""
 
 
 class Array(Configurable):
@@ -22,22 +22,23 @@ class Array(Configurable):
     )
     cols: int = Field(ge=1, le=4096, description="PEs along the filters (ws, os), output pixels (is) or rows (rs)")
     weight_buffers: Literal[1, 2] = Field(
-        1, description="2: PEs take the stationary operand of the next fold while this one streams (ws, is)"
+        1, description="2: PEs load the stationary operand of the next fold while this fold streams (ws, is)"
     )
     row_fifo_depth: int | None = Field(
         None,
         ge=0,
         le=1024,
-        description="psums that wait between two rows, so that rows of variable speed need not move in lock-step",
+        description="partial sums that a FIFO between two rows holds, so that rows of variable speed run "
+        "asynchronously; none: rows run in lock-step",
     )
 
 
 class Scratchpad(Configurable):
-    """One on-chip buffer; it is double buffered, so half of it is usable for one tile."""
+    """One on-chip buffer; it is double buffered, so one half holds one tile."""
 
     kib: int = Field(ge=1, le=1 << 20, description="size, KiB")
-    banks: int = Field(ge=1, le=4096, description="memories that it is made of, which work at the same time")
-    word_bytes: Literal[8, 32, 64] = Field(description="bytes that one bank gives or takes per cycle")
+    banks: int = Field(ge=1, le=4096, description="number of memories of the scratchpad, accessed in parallel")
+    word_bytes: Literal[8, 32, 64] = Field(description="bytes that one bank reads or writes per cycle")
 
     @property
     def usable_bits(self) -> int:
@@ -46,7 +47,7 @@ class Scratchpad(Configurable):
 
     @property
     def bits_per_cycle(self) -> int:
-        """Bits that all banks together give or take per cycle."""
+        """Bits that all banks together read or write per cycle."""
         return self.banks * self.word_bytes * 8
 
 
@@ -58,8 +59,8 @@ class Scratchpads(Configurable):
     ofmap: Scratchpad = Field(description="partial sums and outputs")
 
     def __getitem__(self, name: str) -> Scratchpad:
-        pad: Scratchpad = getattr(self, name)
-        return pad
+        scratchpad: Scratchpad = getattr(self, name)
+        return scratchpad
 
 
 class Dram(Configurable):
@@ -71,7 +72,7 @@ class Dram(Configurable):
 
     @field_validator("kind")
     @classmethod
-    def _known(cls, kind: str) -> str:
+    def _known_kind(cls, kind: str) -> str:
         if kind not in dram_pj_per_bit():
             raise UnknownName("accelerator.dram.kind", kind, dram_pj_per_bit())
         return kind
@@ -80,15 +81,15 @@ class Dram(Configurable):
 class Vector(Configurable):
     """The unit that pools, adds and normalizes."""
 
-    lanes: int = Field(ge=1, description="operands taken per cycle")
+    lanes: int = Field(ge=1, description="operands per cycle")
 
 
 class RegisterFile(Configurable):
-    """What each PE of a row-stationary array keeps, and what the network to the PEs carries per cycle."""
+    """Memories in each PE of a row-stationary array, and the bandwidth of the network to the PEs."""
 
     ifmap_words: int = Field(ge=1, description="input activations in one PE")
     weight_words: int = Field(ge=1, description="weights in one PE")
     psum_words: int = Field(ge=1, description="partial sums in one PE")
     ifmap_words_per_cycle: int = Field(ge=1, description="input activations sent to the array")
     weight_words_per_cycle: int = Field(ge=1, description="weights sent to the array")
-    psum_words_per_cycle: int = Field(ge=1, description="partial sums sent to, and taken from, the array")
+    psum_words_per_cycle: int = Field(ge=1, description="partial sums sent to the array, and read from it")

@@ -67,7 +67,7 @@ def _depends_on_values(layer: Layer, accelerator: Accelerator) -> bool:
     """Return whether toggles or cycles of a layer depend on the codes that it reads."""
     if layer.weight is None or not layer.has_macs:
         return False
-    return accelerator.dataflow.counts_toggles or accelerator.pe.value_dependent
+    return accelerator.dataflow.counts_toggles or accelerator.pe.value_timing is not None
 
 
 def count(
@@ -141,7 +141,7 @@ def _data_dependent(
     """Return the counts of a layer that depend on its data; None where none does."""
     if layer.region is not None:
         return region_dynamic(accelerator, mapping, layer, execution.masks[layer.name])
-    if layer.weight is None or not accelerator.pe.value_dependent:
+    if layer.weight is None or accelerator.pe.value_timing is None:
         return None
     source = layer.inputs[0]
     if source not in execution.codes:

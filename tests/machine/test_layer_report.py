@@ -80,7 +80,7 @@ def test_the_utilization_of_the_whole_is_weighted_by_cycles() -> None:
 @given(networks(), st.sampled_from(sorted(ACCELERATORS)), st.integers(1, 3))
 def test_a_network_at_batch_one_takes_the_cycles_of_its_run(network: Network, name: str, batch: int) -> None:
     accelerator = ACCELERATORS[name]
-    if any(layer.region for layer in network.layers) or accelerator.pe.value_dependent:
+    if any(layer.region for layer in network.layers) or accelerator.pe.value_timing:
         return
     try:
         reports = layer_reports(accelerator, network)

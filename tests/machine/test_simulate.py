@@ -62,7 +62,7 @@ def test_outputs_cycles_and_counts_hang_together(case: tuple[Network, np.ndarray
     run = simulate(network, accelerator, codes)
     expected = reference.run(network, codes)[network.layers[-1].name]
     np.testing.assert_array_equal(run.outputs.reshape(expected.shape), expected)
-    varies = accelerator.pe.value_dependent or any(layer.region for layer in network.layers)
+    varies = accelerator.pe.value_timing or any(layer.region for layer in network.layers)
     assert len(run.cycles) == len(run.counts)
     assert len(run.cycles) == 1 or (varies and len(run.cycles) == len(codes))
     assert run.cycles.shape[1:] == (len(network.layers), len(CAUSES))

@@ -18,7 +18,7 @@ from hwsim.registry import build, merge
 Draw = st.DrawFn
 Parameters = dict[str, Any]
 
-LOCAL = {
+REGISTER_FILE = {
     "ifmap_words": 12,
     "weight_words": 224,
     "psum_words": 24,
@@ -35,7 +35,7 @@ def eyeriss(**changes: Any) -> Accelerator:
     parameters: Parameters = {
         "dataflow": "rs",
         "array": {"rows": 12, "cols": 14},
-        "register_file": LOCAL,
+        "register_file": REGISTER_FILE,
         "pe": {"name": "fixed", "max_bits": 16},
         "psum_bits": 16,
         "scratchpads": pads,
@@ -92,7 +92,7 @@ def machines(draw: Draw, flows: tuple[str, ...] = ("ws", "os", "is", "rs")) -> P
     }
     if flow in ("ws", "is"):
         made["array"]["weight_buffers"] = draw(st.integers(1, 2))
-    return made | ({"register_file": LOCAL} if flow == "rs" else {})
+    return made | ({"register_file": REGISTER_FILE} if flow == "rs" else {})
 
 
 def mapping_of(layers: Sequence[MappedLayer], name: str) -> Mapping:

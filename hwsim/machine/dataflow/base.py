@@ -153,7 +153,7 @@ class Dataflow(Configurable):
 
     def smallest_tile_bits(self, hardware: Hardware) -> Mapping[str, tuple[int, str]]:
         """Return the bits of the smallest tile in each scratchpad, and a description of that tile."""
-        wavefront, cols = hardware.array.rows * hardware.pe.word_bits, hardware.array.cols
+        wavefront, cols = hardware.array.rows * hardware.pe.weight_register_bits, hardware.array.cols
         inputs_stay = self.load_port == "ifmap"
         return {
             "weight": (wavefront * (1 if inputs_stay else cols), "the weights of one fold"),

@@ -1,48 +1,43 @@
-"""An accelerator: array, PE, scratchpads, DRAM port, vector unit and clock, each number with its source.
+"""Accelerator: array, PE, dataflow, scratchpads, DRAM port, vector unit and clock.
 
-The built-in ones are TOML files in `accel_models/accelerators`; every file is one entry of the
-registry family `accelerator`.
+The built-in accelerators are TOML files in `accel_models/accelerators`, which `toml_file` reads.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache, cached_property
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, SerializeAsAny, field_validator, model_validator
 
 from hwsim import registry
 from hwsim.arithmetic import ceil_div
-from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.machine.components import Array, Dram, RegisterFile, Scratchpads, Vector
+from hwsim.errors import BadInput
+from hwsim.machine.components import SCRATCHPADS, Array, Dram, RegisterFile, Scratchpad, Scratchpads, Vector
 from hwsim.machine.dataflow.base import Dataflow
 from hwsim.machine.dataflow.hardware import RTL
 from hwsim.machine.description.units import hertz
 from hwsim.machine.pe.base import PE
 from hwsim.machine.technology.tables import KIB
-from hwsim.registry import Configurable, Record
+from hwsim.registry import Configurable
 
 
 class Accelerator(Configurable):
-    """An array of PEs with its memories. Fields without a default are required: a file in `accel_models` gives them.
+    """An array of PEs with its memories. Fields without a default are required: a file in `accel_models` sets them.
 
-    `timing` names the convention of the cycle counts: `rtl` is what the circuit of `accel_models/rtl`
-    counts, with memory; `scalesim` (SCALE-Sim v3, stall-free) and `stonne` (STONNE's output-stationary
-    mesh) are there to be compared with those tools: memory and the vector unit's DRAM traffic then take
-    no time, and `weight_buffers` has no effect.
+    `timing` selects the convention of the cycle counts: `rtl` equals the cycle counter of the circuit in
+    `accel_models/rtl`, with memory; `scalesim` (SCALE-Sim v3, stall-free) and `stonne` (STONNE's
+    output-stationary mesh) exist for comparison with these tools: memory and the vector unit's DRAM traffic then
+    take no time, and `weight_buffers` has no effect.
     """
 
     dataflow: Annotated[Dataflow, PlainSerializer(str, return_type=str)] = Field(
-        description="what stays in the PEs: ws weights, os outputs, is inputs, rs rows of all three (Eyeriss)"
+        description="operand that stays in the PEs: ws weights, os outputs, is inputs, rs rows of all three (Eyeriss)"
     )
     timing: Literal["rtl", "scalesim", "stonne"] = Field("rtl", description="convention of the cycle counts")
     optimize: Literal["dram_traffic", "latency"] = Field(
-        "dram_traffic", description="what the tiles of a layer are chosen for: fewest bits over DRAM, or fewest cycles"
+        "dram_traffic", description="objective of the tiling search: fewest bits over DRAM, or fewest cycles"
     )
     clock: str = Field(description='clock with its unit, such as "700 MHz"')
     psum_bits: Literal[16, 24, 32, 48] = Field(32, description="width of a partial sum in the ofmap scratchpad")
@@ -80,27 +75,16 @@ class Accelerator(Configurable):
         return registry.build("pe", table["name"], where="accelerator.pe", **parameters)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Accelerator:
-        if (self.register_file is not None) != self.dataflow.needs_register_file:
-            given = "nothing" if self.register_file is None else f"a table, but dataflow {self.dataflow}"
-            able = _dataflows(lambda dataflow: dataflow.needs_register_file)
-            allowed = f"memories inside the PEs, with dataflow {able} and only there"
-            raise BadInput("accelerator.register_file", given, allowed)
-        models = self.dataflow.timing_models
-        if self.timing not in models:
-            raise BadInput("accelerator.timing", self.timing, f"{', '.join(models)} with dataflow {self.dataflow}")
-        depth = self.array.row_fifo_depth
-        if depth is not None and not self.dataflow.region_precision:
-            able = _dataflows(lambda dataflow: dataflow.region_precision)
-            raise BadInput("accelerator.array.row_fifo_depth", depth, f"none, unless dataflow {able}")
+    def _fits_dataflow(self) -> Accelerator:
+        check_dataflow(self)
         return self
 
     @model_validator(mode="after")
-    def _room_for_one_tile(self) -> Accelerator:
-        for pad, (kib, what) in smallest_kib(self).items():
-            if self.scratchpads[pad].kib < kib:
-                where = f"accelerator.scratchpads.{pad}.kib"
-                raise BadInput(where, self.scratchpads[pad].kib, f"{kib} or more; half holds {what}")
+    def _holds_one_tile(self) -> Accelerator:
+        for name, (kib, contents) in min_scratchpad_kib(self).items():
+            if self.scratchpads[name].kib < kib:
+                where = f"accelerator.scratchpads.{name}.kib"
+                raise BadInput(where, self.scratchpads[name].kib, f"{kib} or more; half holds {contents}")
         return self
 
     def __hash__(self) -> int:
@@ -108,32 +92,13 @@ class Accelerator(Configurable):
 
     @cached_property
     def _hash(self) -> int:
-        """Made once: mappings are remembered by accelerator, so that a sweep asks for it all the time."""
+        """Computed once: mappings are cached by accelerator, so that a sweep hashes it often."""
         return hash(tuple(getattr(self, field) for field in type(self).model_fields))
 
     @cached_property
     def clock_hz(self) -> float:
         """Cycles per second."""
         return hertz(self.clock, "accelerator.clock")
-
-    def describe(self) -> str:
-        """One line: what its numbers are the numbers of."""
-        memory = "memory modelled" if self.models_memory else "ideal memory: stalls are not modelled"
-        name = getattr(self.pe, "name", type(self.pe).__name__)
-        return f"{self.array.rows}x{self.array.cols} {name} PEs, {self.dataflow}, timing {self.timing}, {memory}"
-
-    def notes(self) -> list[str]:
-        """Parameters that cannot affect the cycles."""
-        found = []
-        if not self.models_memory:
-            found.append(f"timing {self.timing}: scratchpads, DRAM and weight_buffers do not affect the cycles")
-        elif self.array.weight_buffers == 2 and not self.dataflow.load_port:
-            found.append(f"dataflow {self.dataflow}: weight_buffers does not affect the cycles")
-        if self.array.row_fifo_depth is not None and not (self.pe.regions or self.pe.value_dependent):
-            found.append(
-                f"PE {self.pe.name}: row_fifo_depth does not affect the cycles, which do not depend on the data"
-            )
-        return found
 
     @property
     def models_memory(self) -> bool:
@@ -145,89 +110,81 @@ class Accelerator(Configurable):
         """Number of PEs."""
         return self.array.rows * self.array.cols
 
+    def describe(self) -> str:
+        """Return one line with the array, dataflow and timing model that the numbers belong to."""
+        memory = "memory modeled" if self.models_memory else "ideal memory: stalls are not modeled"
+        name = getattr(self.pe, "name", type(self.pe).__name__)
+        return f"{self.array.rows}x{self.array.cols} {name} PEs, {self.dataflow}, timing {self.timing}, {memory}"
 
-def smallest_kib(accelerator: Accelerator) -> dict[str, tuple[int, str]]:
-    """Smallest size of each scratchpad in KiB, and what half of it must hold; empty where that depends on the layer."""
+    def notes(self) -> list[str]:
+        """Return one sentence for each parameter that has no effect on the cycles."""
+        return parameters_without_effect(self)
+
+    def __str__(self) -> str:
+        """Return one screen: array, PE, dataflow, memories, DRAM, vector unit and clock."""
+        pe = ", ".join(f"{key} {value}" for key, value in self.pe if key != "name")
+        rows = {
+            "array": f"{self.array.rows} x {self.array.cols} PEs, weight_buffers {self.array.weight_buffers}"
+            + (f", row_fifo_depth {self.array.row_fifo_depth}" if self.array.row_fifo_depth is not None else ""),
+            "PE": self.pe.name + (f" ({pe})" if pe else ""),
+            "dataflow": f"{self.dataflow}, timing {self.timing}, optimize {self.optimize}",
+            "clock": self.clock,
+            **{name: _one_line(self.scratchpads[name]) for name in SCRATCHPADS},
+            "partial sum": f"{self.psum_bits} bits",
+            "DRAM": f"{self.dram.kind}, {self.dram.bandwidth_bytes_per_cycle} bytes per cycle, "
+            f"latency {self.dram.latency_cycles} cycles",
+            "vector unit": f"{self.vector.lanes} lanes",
+        }
+        if self.register_file is not None:
+            words = {name: getattr(self.register_file, f"{name}_words") for name in ("ifmap", "weight", "psum")}
+            rows["register file"] = ", ".join(f"{count} {name} words" for name, count in words.items()) + " per PE"
+        return "\n".join(f"{name:<13}  {text}" for name, text in rows.items())
+
+
+def _one_line(scratchpad: Scratchpad) -> str:
+    banks = "1 bank" if scratchpad.banks == 1 else f"{scratchpad.banks} banks"
+    return f"{scratchpad.kib} KiB, {banks} of {scratchpad.word_bytes}-byte words"
+
+
+def check_dataflow(accelerator: Accelerator) -> None:
+    """Raise BadInput unless register file, timing model and row FIFO are consistent with the dataflow."""
+    dataflow, register_file = accelerator.dataflow, accelerator.register_file
+    if (register_file is not None) != dataflow.needs_register_file:
+        given = "nothing" if register_file is None else f"a table, but dataflow {dataflow}"
+        able = _dataflows(lambda other: other.needs_register_file)
+        allowed = f"memories inside the PEs, with dataflow {able} and only there"
+        raise BadInput("accelerator.register_file", given, allowed)
+    models = dataflow.timing_models
+    if accelerator.timing not in models:
+        raise BadInput("accelerator.timing", accelerator.timing, f"{', '.join(models)} with dataflow {dataflow}")
+    depth = accelerator.array.row_fifo_depth
+    if depth is not None and not dataflow.region_precision:
+        able = _dataflows(lambda other: other.region_precision)
+        raise BadInput("accelerator.array.row_fifo_depth", depth, f"none, unless dataflow {able}")
+
+
+def min_scratchpad_kib(accelerator: Accelerator) -> dict[str, tuple[int, str]]:
+    """Return the smallest size of each scratchpad in KiB, and the contents that need it.
+
+    Empty for a dataflow whose smallest tiles depend on the layer.
+    """
     tiles = accelerator.dataflow.smallest_tile_bits(accelerator)
-    return {pad: (ceil_div(2 * bits, 8 * KIB), what) for pad, (bits, what) in tiles.items()}
+    return {name: (ceil_div(2 * bits, 8 * KIB), contents) for name, (bits, contents) in tiles.items()}
+
+
+def parameters_without_effect(accelerator: Accelerator) -> list[str]:
+    """Return one sentence for each parameter that has no effect on the cycles."""
+    found = []
+    if not accelerator.models_memory:
+        found.append(f"timing {accelerator.timing}: scratchpads, DRAM and weight_buffers do not affect the cycles")
+    elif accelerator.array.weight_buffers == 2 and not accelerator.dataflow.load_port:
+        found.append(f"dataflow {accelerator.dataflow}: weight_buffers does not affect the cycles")
+    pe = accelerator.pe
+    if accelerator.array.row_fifo_depth is not None and not (pe.regions or pe.value_timing):
+        found.append(f"PE {pe.name}: row_fifo_depth does not affect the cycles, which do not depend on the data")
+    return found
 
 
 def _dataflows(able: Callable[[Any], bool]) -> str:
-    """Names of the dataflows for which `able` holds, in the order of the registry: "os or ws"."""
+    """Return the names of the dataflows for which `able` is true, such as "os or ws"."""
     return " or ".join(name for name, record in registry.family("dataflow").items() if able(record.factory))
-
-
-def load_accelerator(path: Path) -> Accelerator:
-    """The accelerator that a TOML file describes; raises HwsimError naming the file and the place."""
-    return _make(read_record(path))
-
-
-def _make(record: Record) -> Accelerator:
-    return registry.validate(Accelerator, record.defaults, "accelerator")
-
-
-def read_record(path: Path | Traversable) -> Record:
-    """The registry record of a TOML file: `help`, `citation`, the fields of Accelerator, and `[sources]`.
-
-    `[sources]` gives, for the dotted path of every number, where it is from; a number without a
-    source and a source without a number are refused.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HwsimError(f"{path.name}: not valid TOML: {error}") from None
-    except OSError as error:
-        raise HwsimError(f"{path.name}: cannot be read: {error.strerror}") from None
-    text = {key: content.pop(key, None) for key in ("help", "citation")}
-    for key, value in text.items():
-        if not isinstance(value, str) or not value.strip():
-            raise BadInput(f"{path.name}: {key}", "nothing" if value is None else value, "a text")
-    sources = content.pop("sources", {})
-    check_sources(content, sources, path.name)
-    name = path.name.removesuffix(".toml")
-    record = Record("accelerator", name, str(text["help"]).strip(), str(text["citation"]).strip(), Accelerator, content)
-    _make(record)
-    return record
-
-
-def check_sources(content: Mapping[str, Any], sources: Mapping[str, Any], where: str) -> None:
-    """Raise BadInput or UnknownName unless every number of `content`, and nothing else, has a source.
-
-    A source for a table serves all numbers in it that have none of their own.
-    """
-    numbers = set(_numbers(content))
-    named = {path: text for path, text in sources.items() if isinstance(text, str) and text.strip()}
-    for path in sorted(numbers):
-        if not any(path == source or path.startswith(f"{source}.") for source in named):
-            raise BadInput(f'{where}: sources."{path}"', "nothing", 'where the number is from, or "assumed" and why')
-    for source in sources:
-        if not any(path == source or path.startswith(f"{source}.") for path in numbers):
-            raise UnknownName(f"{where}: sources", source, numbers)
-
-
-def _numbers(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted paths of all numbers, those with a unit included."""
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{key}.")
-        elif isinstance(value, bool):
-            continue
-        elif isinstance(value, int | float) or (isinstance(value, str) and value[:1].isdigit()):
-            yield prefix + key
-
-
-@cache
-def sources(name: str) -> Mapping[str, str]:
-    """Where each number of the built-in accelerator `name` is from, by dotted path."""
-    registry.find("accelerator", name)
-    text = (_folder() / f"{name}.toml").read_text(encoding="utf-8")
-    return dict(tomllib.loads(text)["sources"])
-
-
-def _folder() -> Traversable:
-    return files("accel_models") / "accelerators"
-
-
-for _file in sorted(_folder().iterdir(), key=lambda entry: entry.name):
-    if _file.name.endswith(".toml"):
-        registry.add(read_record(_file))

@@ -16,6 +16,7 @@ from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.dataflow.base import Extents, FoldOverheads, PortLimits
 from hwsim.machine.dataflow.row_stationary_pass import Pass
 from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.pe_suggestions import require_widths
 from hwsim.machine.mapping.records import array_record, shape_record, window_of
 from hwsim.machine.mapping.tiling import (
     MAX_TILES,
@@ -73,6 +74,7 @@ def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, t
     searched. With ideal memory a layer is one tile. Raises Infeasible when the PE cannot multiply the
     operands or no tile fits the scratchpads, and BadInput when the given tiling does not fit.
     """
+    require_widths(accelerator.pe, product.a_bits, product.w_bits)
     flow, rate = accelerator.dataflow, accelerator.pe.rate(product.a_bits, product.w_bits)
     row_pass = flow.row_pass(accelerator, product, batch)
     extents = flow.extents(accelerator, product, rate, batch, row_pass)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwsim.errors import Infeasible
 from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.pe_suggestions import require_formats
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer
 from hwsim.registry import family
@@ -15,7 +16,7 @@ def check_layer(network: Network, layer: Layer, accelerator: Accelerator) -> Non
         _check_regions(layer.name, accelerator)
     second = layer.weight.format if layer.weight else network.formats[layer.inputs[1]]
     try:
-        accelerator.pe.check(network.formats[layer.inputs[0]], second)
+        require_formats(accelerator.pe, network.formats[layer.inputs[0]], second)
     except Infeasible as error:
         raise Infeasible(f"layer {layer.name!r}: {error}") from None
 

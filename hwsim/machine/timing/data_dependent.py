@@ -23,6 +23,7 @@ from hwsim.kernels.machine.tiling_search import PIXELS
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, low_width
 from hwsim.machine.mapping.records import window_of
+from hwsim.machine.pe.base import ActivationTiming, OutlierTiming
 from hwsim.machine.timing.layer_cycles import StreamCycles
 from hwsim.machine.timing.operand_addresses import Wavefronts, wavefronts
 from hwsim.network.layer import Layer
@@ -101,24 +102,21 @@ def value_dynamic(
     leading zeros) or on weights (outliers that share a spare multiplier). Outlier activations may go to an
     outlier unit, for which the layer waits.
     """
-    pe, product = accelerator.pe, mapping.product
+    timing, product = accelerator.pe.value_timing, mapping.product
     values = format.decode(_as_map(product, codes).astype(np.int64))
-    steps = pe.activation_cycles(product.a_bits, product.w_bits, values)
     none = np.zeros(len(codes), dtype=np.int64)
-    if steps is None:
-        streams, busy = _weight_streams(accelerator, mapping, layer), none + product.macs
-    else:
-        (padding,) = pe.activation_cycles(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()  # type: ignore[union-attr]
+    if isinstance(timing, ActivationTiming):
+        steps = timing.activation_cycles(product.a_bits, product.w_bits, values)
+        (padding,) = timing.activation_cycles(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()
         floor = mapping.ports.wavefront_cycles if mapping.ports.limited_by else 0
         paddings = padding, max(floor, padding)
-        streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, pe.rows_per_group)
-        busy = _sum_over_products(mapping, steps)
+        streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, timing.rows_per_group)
+        return DataDependentCounts(streams, _sum_over_products(mapping, steps), none)
+    assert isinstance(timing, OutlierTiming)
+    streams = _weight_streams(accelerator, mapping, layer, timing)
     every = format.decode(np.arange(format.qmin, format.qmax + 1))
-    outliers = pe.outlier_codes(every)
-    if outliers is None:
-        return DataDependentCounts(streams, busy, none)
-    products = _sum_over_products(mapping, np.isin(values, every[outliers]).astype(np.uint8))
-    return DataDependentCounts(streams, busy, none, pe.outlier_cycles(products, accelerator.pes))
+    products = _sum_over_products(mapping, np.isin(values, every[timing.outlier_codes(every)]).astype(np.uint8))
+    return DataDependentCounts(streams, none + product.macs, none, timing.outlier_cycles(products, accelerator.pes))
 
 
 def _as_map(product: Product, codes: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -184,7 +182,7 @@ def _maps_by_group(
         yield front, *(front.embed(one[:, mine], padding) for one, padding in zip(maps, paddings, strict=True))
 
 
-def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) -> StreamCycles:
+def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer, timing: OutlierTiming) -> StreamCycles:
     """Compute the streams, one row for all samples, where each weight takes its own number of cycles.
 
     Weight stationary, every wavefront of a fold takes the cycles of the fold's slowest weight. Output
@@ -192,7 +190,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
     """
     assert layer.weight is not None
     floor = mapping.ports.wavefront_cycles if mapping.ports.limited_by else 0
-    pe, product, tiling, array = accelerator.pe, mapping.product, mapping.tiling, accelerator.array
+    product, tiling, array = mapping.product, mapping.tiling, accelerator.array
     channels = product.reduction // window_of(product).taps
     weights = layer.weight.values().reshape(product.groups, product.filters, channels, -1).swapaxes(2, 3)
     pixels = np.array([len(block) for block in _pixel_blocks(mapping)])
@@ -208,8 +206,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
             for k, channel in enumerate(k_tiles):
                 part = own[:, :, channel : channel + tiling.channels].reshape(product.filters, -1)
                 for low in range(first, last, array.cols):
-                    steps = pe.weight_cycles(product.w_bits, part[low : min(low + array.cols, last)])
-                    assert steps is not None
+                    steps = timing.weight_cycles(product.w_bits, part[low : min(low + array.cols, last)])
                     slowest = steps.max(axis=0).astype(np.int64)
                     if pixels_stream:
                         slowest = np.maximum.reduceat(slowest, np.arange(0, len(slowest), array.rows))

@@ -131,7 +131,7 @@ def test_low_products_cost_less() -> None:
     runs = [run_on(one_tap_network(8), np.full((1, 8, 8, 8), code), 4, 4, "ws") for code in (255, 0)]
     high, low = (estimate(replace(run, activity=None), technology) for run in runs)
     macs, idle_pes = 64 * 8 * 4, 16 * 3 * 2 * 64  # three steps fewer, for 16 PEs in two folds of 64 wavefronts
-    saved_fj = macs * (pe.mac_energy_fj(8, 8) - pe.mac_energy_fj(4, 4)) + idle_pes * pe.silicon().clock_fj
+    saved_fj = macs * (pe.mac_energy_fj(8, 8) - pe.mac_energy_fj(4, 4)) + idle_pes * pe.physical_cost().clock_fj
     np.testing.assert_allclose((high.energy_pj - low.energy_pj)[0, 0, COMPONENTS.index("pe")], saved_fj / 1000)
 
 
