@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
+from hwsim.cache import per_object
 from hwsim.engine.activation_capture import Captured, Codes, code_dtype, make_room
 from hwsim.engine.compile import compile_network
 from hwsim.engine.layouts import NotCompiled
@@ -112,7 +112,7 @@ def _compiled(network: Network, kernels: str, written: frozenset[str]) -> Progra
     return programs[kernels, written]
 
 
-_programs: WeakKeyDictionary[Network, dict[tuple[str, frozenset[str]], Program | None]] = WeakKeyDictionary()
+_programs = per_object(Network, dict[tuple[str, frozenset[str]], Program | None])
 
 
 def _chosen(kernels: str | None) -> str:

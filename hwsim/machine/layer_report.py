@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cache import cached
 from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES, STALLS
@@ -109,7 +109,7 @@ def layer_reports(
     return reports
 
 
-@lru_cache(maxsize=1024)
+@cached(1024)
 def _product_report(accelerator: Accelerator, product: Product, batch: int) -> LayerReport:
     """Equal layers are timed once."""
     mapping = derive_mapping(accelerator, product, batch)

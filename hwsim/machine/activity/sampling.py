@@ -9,11 +9,12 @@ distances is therefore one list of pairs and weights, without a copy of the map 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cache import cached
 from hwsim.kernels.machine.toggles import LANES, PIXELS
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product
@@ -93,7 +94,7 @@ class Pairs:
         return flat.astype(np.int32) if flat.max(initial=0) <= INT32_MAX else flat
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def window_stream(height: int, width: int, geometry: Geometry) -> Stream:
     """The stream of a convolution over a map of `height` x `width` pixels.
 
@@ -105,7 +106,7 @@ def window_stream(height: int, width: int, geometry: Geometry) -> Stream:
     return _stream(seen.reshape(-1, seen.shape[2] * seen.shape[3]), width, geometry.stride[1])
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def vector_stream(vectors: int) -> Stream:
     """The stream of a linear layer: feature vectors one after the other, each a pixel of its own."""
     return _stream(np.arange(vectors).reshape(-1, 1), 1, 1)

@@ -17,15 +17,14 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
+from hwsim.cache import cached, per_object
 from hwsim.engine.activation_capture import code_dtype
 from hwsim.errors import BadInput
 from hwsim.formats import Format, Kind, QTensor
@@ -82,7 +81,7 @@ class Coefficients:
     measured: bool
 
 
-@cache
+@cached(1024)
 def coefficients(w_bits: int, a_bits: int, psum_bits: int | None = None) -> Coefficients:
     """The coefficients of a PE of these widths; the partial sum has w + a + 8 bits where none is given.
 
@@ -204,7 +203,7 @@ class _Plan:
     coarse: Ints
 
 
-_plans: WeakKeyDictionary[Layer, dict[Any, _Plan]] = WeakKeyDictionary()
+_plans = per_object(Layer, dict[Any, _Plan])
 
 
 def _plan(network: Network, layer: Layer, rows: int, widths: Widths, seed: int) -> _Plan:

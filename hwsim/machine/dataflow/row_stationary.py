@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
+from hwsim.cache import cached
 from hwsim.errors import Infeasible
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.technology.tables import KIB
@@ -157,7 +157,7 @@ def _cycles(one: Pass, window: Window, product: Product, channels: int) -> int:
     return down * out_cols * turns * one.steps + passes * one.weight_load
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _sizes(total: int) -> tuple[int, ...]:
     """Block sizes that cut `total` into different numbers of blocks."""
     return tuple(sorted({-(-total // blocks) for blocks in range(1, total + 1)}))

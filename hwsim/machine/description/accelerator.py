@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from hwsim import registry
+from hwsim.cache import cached
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.machine.description.units import hertz
 from hwsim.machine.pe.base import PE
@@ -285,7 +286,7 @@ def _numbers(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + key
 
 
-@cache
+@cached(64)
 def sources(name: str) -> Mapping[str, str]:
     """Where each number of the built-in accelerator `name` is from, by dotted path."""
     registry.find("accelerator", name)

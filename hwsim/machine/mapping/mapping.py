@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cache import cached
 from hwsim.errors import BadInput, Infeasible, UnknownName
 from hwsim.kernels.machine import tiling_search
 from hwsim.kernels.machine.tiling_search import ARRAY, IS, OS, RS, SHAPE, TILE, TILING, WS
@@ -71,7 +71,7 @@ class Mapping:
     drain_stall_cycles: int = 0
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, tiling: Tiling | None = None) -> Mapping:
     """The mapping of `batch` samples of `product`, by the given tiling or the best one.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from hwsim.cache import cached
 from hwsim.errors import BadInput, HwsimError, UnknownName
 
 SOURCE = "source"
@@ -18,7 +18,7 @@ _HINT = 'Say where the number was read or measured, or "assumed" and why'
 Row = dict[str, str]
 
 
-@cache
+@cached(64)
 def built_in(name: str) -> tuple[Row, ...]:
     """The rows of `accel_models/technology/<name>.csv`, as text by column.
 

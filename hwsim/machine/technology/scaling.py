@@ -9,9 +9,9 @@ certain one: everything that these factors touch is called extrapolated.
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Literal, get_args
 
+from hwsim.cache import cached
 from hwsim.machine.technology.provenance import built_in
 
 Node = Literal[130, 90, 65, 45, 32, 22, 20, 16, 14, 10, 7]
@@ -19,7 +19,7 @@ NODES: tuple[int, ...] = get_args(Node)
 MEASURED_NODE = 45
 
 
-@cache
+@cached(1)
 def _coefficients() -> dict[int, dict[str, float]]:
     """By node; 22 nm is not among them."""
     columns = ("a2", "a1", "a0", "area_factor_from_45nm")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from functools import cache
 from typing import Literal
 
+from hwsim.cache import cached
 from hwsim.errors import BadInput
 from hwsim.machine.technology.provenance import built_in
 from hwsim.machine.technology.tables import KIB
@@ -24,7 +24,7 @@ OCTAVES = 4
 """Doublings of the size whose mean growth holds beyond the table; sizes in the table double."""
 
 
-@cache
+@cached(256)
 def series(column: SramColumn, word_bytes: int, node_nm: int = 45, cell: CellType = "lstp") -> dict[int, float]:
     """One column of the table by size in bytes, smallest first; empty when there is no such word or node.
 

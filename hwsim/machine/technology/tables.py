@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
+from hwsim.cache import cached
 from hwsim.errors import UnknownName
 from hwsim.machine.technology.provenance import built_in
 
@@ -36,7 +36,7 @@ class MeasuredPE:
     switching_fj: float
 
 
-@cache
+@cached(1024)
 def measured_cell(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
     """The measured PE `design` at these operand widths, mean of its rows; None where there is no row.
 
@@ -91,7 +91,7 @@ def plain_cell(w_bits: int, a_bits: int) -> MeasuredPE:
     return measured_cell("ws_mac", w_bits, a_bits) or fitted_cell(w_bits, a_bits)
 
 
-@cache
+@cached(64)
 def rate_points(pe: str) -> dict[tuple[int, int], tuple[int, int]]:
     """Rates of table-driven PEs: (activation bits, weight bits) -> (lanes, steps); empty where none is entered.
 
@@ -110,7 +110,7 @@ class Operator:
     area_um2: float
 
 
-@cache
+@cached(256)
 def operator(name: str, bits: int) -> Operator:
     """The measured operator `add`, `mul` or `reg` (one 8-bit register, clock included) of `bits`.
 
@@ -123,7 +123,7 @@ def operator(name: str, bits: int) -> Operator:
     raise UnknownName("operator", f"{name} {bits}", [f"{r['op']} {r['bits']}" for r in rows("operators_nangate45")])
 
 
-@cache
+@cached(1)
 def dram_pj_per_bit() -> dict[str, float]:
     """Energy of moving one bit to or from each kind of DRAM.
 

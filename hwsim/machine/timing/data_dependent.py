@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cache import cached
 from hwsim.formats import Format
 from hwsim.kernels.machine import row_sync
 from hwsim.machine.dataflow.port_limits import ports_of
@@ -261,7 +261,7 @@ class _Reading:
     fold: Ints
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def _distinct(along_i: bytes, along_r: bytes, rows: int) -> _Reading | None:
     """The distinct folds of int64 addresses, None where wavefronts do not come in equal numbers of each address.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cache import cached
 from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
@@ -104,7 +104,7 @@ def step_count(mapping: Mapping) -> int:
     return len(mapping.tiles) * mapping.product.groups + 2
 
 
-@lru_cache(maxsize=4)
+@cached(4)
 def tile_work(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles | None = None) -> NDArray[np.void]:
     """Cycles of the array on each tile, by cause: CYCLES [tile], read-only; for `timing = "rtl"` only.
 
