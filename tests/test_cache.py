@@ -27,9 +27,8 @@ def names_of_caches(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module in ("functools", "weakref"):
             yield from (alias.name for alias in node.names if alias.name in FORBIDDEN)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in ("functools", "weakref") and node.attr in FORBIDDEN:
-                yield node.attr
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("functools", "weakref"):
+            yield from {node.attr} & FORBIDDEN
 
 
 def test_only_one_module_makes_caches() -> None:

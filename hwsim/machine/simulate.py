@@ -50,7 +50,7 @@ def simulate(
     codes = network.encode(values) if np.issubdtype(inputs.dtype, np.floating) else values
     keep = captured_values(network, accelerator)
     parts = [codes[first : first + TOGETHER] for first in range(0, len(codes), TOGETHER)] or [codes]
-    return join([count(network, accelerator, execute(network, part, keep=keep), tilings) for part in parts])
+    return join([count(network, accelerator, execute(network, part, capture=keep), tilings) for part in parts])
 
 
 def sample_lines(network: Network, accelerator: Accelerator, codes: NDArray[np.integer]) -> list[Line]:
@@ -61,7 +61,7 @@ def sample_lines(network: Network, accelerator: Accelerator, codes: NDArray[np.i
     from hwsim.engine.execute import execute
 
     mappings = map_network(network, accelerator)
-    execution = execute(network, codes[None], keep=captured_values(network, accelerator))
+    execution = execute(network, codes[None], capture=captured_values(network, accelerator))
     lines = []
     for layer in network.layers:
         for name, part in width_groups(layer):
@@ -149,7 +149,7 @@ def _dynamic(
     if source not in execution.codes:
         raise HwsimError(
             f"layer {layer.name!r}: the cycles of PE {accelerator.pe.name!r} depend on its input; "
-            "execute(..., keep=captured_values(network, accelerator)) keeps what they need"
+            "execute(..., capture=captured_values(network, accelerator)) keeps what they need"
         )
     return value_dynamic(accelerator, mapping, layer, network.formats[source], execution.codes[source])
 

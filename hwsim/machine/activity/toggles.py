@@ -28,10 +28,10 @@ from hwsim.cache import cached, per_object
 from hwsim.engine.activation_capture import code_dtype
 from hwsim.errors import BadInput
 from hwsim.formats import Format, Kind, QTensor
-from hwsim.kernels.buffer_pool import arenas
+from hwsim.kernels.buffer_pool import BUFFERS
 from hwsim.kernels.compile import JIT
 from hwsim.kernels.machine import toggles as kernels
-from hwsim.kernels.threads import on_threads
+from hwsim.kernels.threads import run_on_threads
 from hwsim.machine.activity.sampling import Blocks, Stream, choose_blocks, vector_stream, window_stream
 from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP, rows
 from hwsim.network.graph import Network
@@ -137,7 +137,7 @@ def count_toggles(
 ) -> Toggles:
     """Toggles of a convolution or linear layer in a weight-stationary array with so many `rows`.
 
-    `codes` [sample, *shape] are those of the layer's input, as `execute(..., keep=...)` hands them out.
+    `codes` [sample, *shape] are those of the layer's input, as `execute(..., capture=...)` hands them out.
     The array takes fold after fold. Row r of a fold sees the operands of output pixel after output
     pixel, zeros where they are padding, and zeros before the first and after the last one. The
     partial sum that leaves row r is the sum of the products down to it; rows of the array below those
@@ -313,7 +313,7 @@ def _operands(
         yield words[None], wires, wires[:0]
         return
     flat = np.ascontiguousarray(masks.reshape(len(masks), math.prod(masks.shape[1:])))
-    with arenas(1, 4 * words.nbytes) as (room,):
+    with BUFFERS.lend(1, 4 * words.nbytes) as (room,):
         split = room.view(words.dtype).reshape(4, *words.shape)
         planes, wires, sensitive = split[:2], split[2], split[3]
         _for_all_samples(
@@ -329,7 +329,7 @@ def _for_all_samples(alone: Callable[..., None], share: Callable[..., None], fir
         alone(0, len(first), first, *rest)
         return
     workers = max(1, min(numba.get_num_threads(), len(first) // SAMPLES_EACH))
-    on_threads(lambda worker, call: share(worker, workers, first, *rest, *call), workers)
+    run_on_threads(lambda worker, slots: share(worker, workers, first, *rest, *slots), workers)
 
 
 def _decisions(region: Region, shape: tuple[int, ...]) -> Ints:
