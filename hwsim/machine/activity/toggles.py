@@ -166,10 +166,13 @@ def count_toggles(
     counts = np.empty((len(codes), 1 + len(plan.blocks.places)), dtype=np.int64)
     with _operands(plan, layer, codes, masks) as (planes, wires, sensitive):
         word = wires.dtype.type
+        on_wires = kernels.Wires(wires, sensitive, word(plan.wire.zero), word(plan.wire.mask))
+        pairs = kernels.OperandPairs(plan.entries, plan.groups, plan.ones, plan.low_ones)
+        psums = kernels.PsumBlocks(
+            plan.decoding, plan.where, plan.channels, plan.blocks.places, plan.weights, plan.psum_mask, rows
+        )
         _for_all_samples(
-            kernels.array_toggles, kernels.share_of_toggles, counts, wires, sensitive, word(plan.wire.zero),
-            word(plan.wire.mask), plan.entries, plan.groups, plan.ones, plan.low_ones, planes, plan.decoding,
-            plan.where, plan.channels, plan.blocks.places, plan.weights, plan.psum_mask, rows,
+            kernels.array_toggles, kernels.share_of_toggles, counts, planes, on_wires, pairs, psums
         )  # fmt: skip
     return Toggles(counts[:, 0].copy(), *plan.blocks.estimate(counts[:, 1:]))
 
@@ -316,10 +319,9 @@ def _operands(
     with BUFFERS.lend(1, 4 * words.nbytes) as (room,):
         split = room.view(words.dtype).reshape(4, *words.shape)
         planes, wires, sensitive = split[:2], split[2], split[3]
-        _for_all_samples(
-            kernels.split_codes, kernels.share_of_codes, words, flat, plan.decisions, plan.coarse.astype(words.dtype),
-            planes, wires, sensitive,
-        )  # fmt: skip
+        rule = kernels.RegionRule(plan.decisions, plan.coarse.astype(words.dtype))
+        split_codes = kernels.SplitCodes(planes, wires, sensitive)
+        _for_all_samples(kernels.split_codes, kernels.share_of_codes, words, flat, rule, split_codes)
         yield planes, wires, sensitive
 
 
@@ -329,7 +331,7 @@ def _for_all_samples(alone: Callable[..., None], share: Callable[..., None], fir
         alone(0, len(first), first, *rest)
         return
     workers = max(1, min(numba.get_num_threads(), len(first) // SAMPLES_EACH))
-    run_on_threads(lambda worker, slots: share(worker, workers, first, *rest, *slots), workers)
+    run_on_threads(lambda worker, slots: share(worker, workers, first, *rest, slots), workers)
 
 
 def _decisions(region: Region, shape: tuple[int, ...]) -> Ints:
