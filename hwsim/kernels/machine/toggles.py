@@ -20,7 +20,7 @@ from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
-from hwsim.kernels.barrier import begin_call, end_call
+from hwsim.kernels.barrier import CallSlots, begin_call, end_call
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.llvm import constant, load, splat, store
 
@@ -173,8 +173,19 @@ def prefix_toggles(operands, weights, mask, extra):  # type: ignore[no-untyped-d
 
 
 @kernel(nogil=True)
-def share_of_toggles(worker, workers, counts, codes, wires, pairs, psums, slots):  # type: ignore[no-untyped-def]
-    """Compute the share of one of `workers` threads in `array_toggles`; `slots` are CallSlots."""
+def share_of_toggles(  # type: ignore[no-untyped-def]
+    worker, workers, counts, codes, on_wires, sensitive, zero, mask, entries, groups, ones, low_ones, decoding, inputs,
+    channels, blocks, weights, psum_mask, rows, requested, completed, number,
+):  # fmt: skip
+    """Compute the share of one of `workers` threads in `array_toggles`.
+
+    The fields of Wires, OperandPairs, PsumBlocks and CallSlots are separate arguments in the order of the
+    tuples: unboxing NamedTuples takes 4 % of the simulation of one sample of a small network.
+    """
+    wires = Wires(on_wires, sensitive, zero, mask)
+    pairs = OperandPairs(entries, groups, ones, low_ones)
+    psums = PsumBlocks(decoding, inputs, channels, blocks, weights, psum_mask, rows)
+    slots = CallSlots(requested, completed, number)
     begin_call(slots, worker, workers)
     first, end = worker * len(counts) // workers, (worker + 1) * len(counts) // workers
     array_toggles(first, end, counts, codes, wires, pairs, psums)
@@ -297,8 +308,12 @@ def _add_region_distances(wires, sensitive, p, q, fine, coarse):  # type: ignore
 
 
 @kernel(nogil=True)
-def share_of_codes(worker, workers, codes, masks, rule, split, slots):  # type: ignore[no-untyped-def]
-    """Compute the share of one of `workers` threads in `split_codes`; `slots` are CallSlots."""
+def share_of_codes(  # type: ignore[no-untyped-def]
+    worker, workers, codes, masks, decisions, coarse, planes, wires, sensitive, requested, completed, number
+):
+    """Compute the share of one of `workers` threads in `split_codes`; tuples as in `share_of_toggles`."""
+    rule, split = RegionRule(decisions, coarse), SplitCodes(planes, wires, sensitive)
+    slots = CallSlots(requested, completed, number)
     begin_call(slots, worker, workers)
     first, end = worker * len(codes) // workers, (worker + 1) * len(codes) // workers
     split_codes(first, end, codes, masks, rule, split)
@@ -315,20 +330,20 @@ def split_codes(first, end, codes, masks, rule, split):  # type: ignore[no-untyp
     codes, masks, decisions, coarse = borrow(codes), borrow(masks), borrow(rule.decisions), borrow(rule.coarse)
     planes, wires, sensitive = borrow(split.planes), borrow(split.wires), borrow(split.sensitive)
     for n in range(first, end):
-        _split(codes[n], masks[n], decisions, coarse, SplitCodes(planes[:, n], wires[n], sensitive[n]))
+        _split(codes[n], masks[n], decisions, coarse, planes[:, n], wires[n], sensitive[n])
 
 
 @kernel()
-def _split(codes, mask, decisions, coarse, split):  # type: ignore[no-untyped-def]
-    """Split the codes [code] of one sample; `split` has no sample axis."""
+def _split(codes, mask, decisions, coarse, planes, wires, sensitive):  # type: ignore[no-untyped-def]
+    """Split the codes [code] of one sample; arguments as in `split_codes`, without the sample axis."""
     word, (pixels, deciders) = codes.dtype.type, decisions.shape
     all_bits, together = word(~word(0)), len(codes) // (pixels * deciders)  # codes that share a decision
-    fine, low, wires, sensitive = split.planes[0], split.planes[1], split.wires, split.sensitive
     at = 0
     for pixel in range(pixels):
         for decider in range(deciders):
             sensitive[at : at + together] = all_bits if mask[decisions[pixel, decider]] else word(0)
             at += together
+    fine, low = planes[0], planes[1]
     for i in range(len(codes)):
         low[i] = coarse[codes[i]]
     for i in range(len(codes)):

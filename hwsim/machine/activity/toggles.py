@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numba
@@ -172,7 +173,7 @@ def count_toggles(
             plan.decoding, plan.where, plan.channels, plan.blocks.places, plan.weights, plan.psum_mask, rows
         )
         _for_all_samples(
-            kernels.array_toggles, kernels.share_of_toggles, counts, planes, on_wires, pairs, psums
+            kernels.array_toggles, kernels.share_of_toggles, (counts, planes), on_wires, pairs, psums
         )  # fmt: skip
     return Toggles(counts[:, 0].copy(), *plan.blocks.estimate(counts[:, 1:]))
 
@@ -321,17 +322,24 @@ def _operands(
         planes, wires, sensitive = split[:2], split[2], split[3]
         rule = kernels.RegionRule(plan.decisions, plan.coarse.astype(words.dtype))
         split_codes = kernels.SplitCodes(planes, wires, sensitive)
-        _for_all_samples(kernels.split_codes, kernels.share_of_codes, words, flat, rule, split_codes)
+        _for_all_samples(kernels.split_codes, kernels.share_of_codes, (words, flat), rule, split_codes)
         yield planes, wires, sensitive
 
 
-def _for_all_samples(alone: Callable[..., None], share: Callable[..., None], first: NDArray[Any], *rest: Any) -> None:
-    """Run a kernel over all rows of `first` on the threads of the engine, or here where nothing is compiled."""
+def _for_all_samples(
+    alone: Callable[..., None], share: Callable[..., None], arrays: tuple[NDArray[Any], ...], *groups: tuple[Any, ...]
+) -> None:
+    """Run a kernel over all rows of `arrays[0]` on the threads of the engine, or here where nothing is compiled.
+
+    `alone` takes the groups of arguments as tuples, `share` their fields one by one.
+    """
+    samples = len(arrays[0])
     if not JIT:
-        alone(0, len(first), first, *rest)
+        alone(0, samples, *arrays, *groups)
         return
-    workers = max(1, min(numba.get_num_threads(), len(first) // SAMPLES_EACH))
-    run_on_threads(lambda worker, slots: share(worker, workers, first, *rest, slots), workers)
+    workers = max(1, min(numba.get_num_threads(), samples // SAMPLES_EACH))
+    fields = (*arrays, *chain.from_iterable(groups))
+    run_on_threads(lambda worker, slots: share(worker, workers, *fields, *slots), workers)
 
 
 def _decisions(region: Region, shape: tuple[int, ...]) -> Ints:
