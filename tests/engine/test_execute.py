@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim import reference
-from hwsim.engine.execute import DEFINITION, available, execute
+from hwsim.engine.execute import DEFINITION, available
 from hwsim.errors import BadInput
 from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.kernels.inference import instructions
 from hwsim.network.graph import Network, bounds, overflow_free
 from hwsim.network.layer import INT32, Geometry, Layer, Op, Overflow, Region, Rounding, Thresholds
-from tests.support.agree import COMPILED, assert_cuts_agree, assert_kernels_agree, steps
+from tests.support.agree import COMPILED, assert_cuts_agree, assert_kernels_agree, execute, steps
 from tests.support.networks import networks, networks_with_inputs
 
 U8, S8 = Format(8), Format(8, signed=True)
@@ -56,7 +56,7 @@ EVERYTHING = {
     *Op, *Overflow, *Rounding, Thresholds, "region", "dilation", "padding_end", "groups", "wide", "zero point",
     "operand twice", Kind.UNIFORM, Kind.BINARY, Kind.ODD, *(("weight", kind) for kind in Kind),
 }  # fmt: skip
-STEPS = {(type(step), step) for step in (*instructions.Kind, *instructions.Emit)} if COMPILED else set()
+STEPS = {(type(step), step) for step in (*instructions.StepKind, *instructions.Epilogue)} if COMPILED else set()
 
 
 def test_every_kernel_gives_the_bits_of_the_reference_with_every_policy():

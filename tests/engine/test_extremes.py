@@ -8,11 +8,22 @@ import numpy as np
 import pytest
 
 from hwsim import reference
-from hwsim.engine.execute import execute
 from hwsim.formats import LOGITS, Format, Kind
 from hwsim.network.check import MAX_NORM
 from hwsim.network.layer import INPUT, Accumulator, Geometry, Layer, Op, Overflow, Requantizer, Softmax
-from tests.support.agree import COMPILED, S8, S16, U8, add, assert_kernels_agree, conv, linear, network, random_codes
+from tests.support.agree import (
+    COMPILED,
+    S8,
+    S16,
+    U8,
+    add,
+    assert_kernels_agree,
+    conv,
+    execute,
+    linear,
+    network,
+    random_codes,
+)
 
 U16 = Format(16)
 IDENTITY = Requantizer(np.array([1]), np.array([0]), S16.qmin, S16.qmax)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim.formats import Format
-from hwsim.kernels.inference.instructions import Emit
+from hwsim.kernels.inference.instructions import Epilogue
 from hwsim.network.layer import INPUT, Geometry, Requantizer, Rounding
 from tests.support.agree import (
     COMPILED,
@@ -39,7 +39,7 @@ def branch(name="a", source=INPUT, **more):
 
 def fused(net) -> list[int]:
     """Number of adds that run with a convolution, by kernels."""
-    return [sum(emit is Emit.BYTES_ADD for _, emit in steps(net, kernels)) for kernels in COMPILED]
+    return [sum(emit is Epilogue.BYTES_ADD for _, emit in steps(net, kernels)) for kernels in COMPILED]
 
 
 @pytest.mark.parametrize("inputs", [("a", INPUT), (INPUT, "a")])

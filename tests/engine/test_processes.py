@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import hwsim
-from hwsim.engine.execute import available, execute
+from hwsim.engine.execute import available
 from hwsim.formats import Format, Kind
 from hwsim.network.file import save
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Accumulator, Geometry, Overflow, Region
-from tests.support.agree import COMPILED, U8, add, by_reference, conv, network, random_codes
+from tests.support.agree import COMPILED, U8, add, by_reference, conv, execute, network, random_codes
 from tests.support.attention import attention_block, attention_codes
 
 SAME = Geometry((3, 3), padding=(1, 1))

@@ -9,8 +9,8 @@ import pytest
 
 from hwsim.formats import TERNARY, Format, Kind
 from hwsim.kernels.inference import requantize as kernels
-from hwsim.kernels.inference.instructions import Emit
-from hwsim.kernels.inference.instructions import Kind as Step
+from hwsim.kernels.inference.instructions import Epilogue
+from hwsim.kernels.inference.instructions import StepKind as Step
 from hwsim.network.layer import INPUT, INT32, Accumulator, Geometry, Layer, Op, Requantizer, Rounding, Thresholds
 from tests.support.agree import COMPILED, S8, S16, U8, assert_kernels_agree, conv, linear, network, steps
 
@@ -75,7 +75,7 @@ def test_ties_by_vectors_of_bytes(shift, zero):
     one = dataclasses.replace(one, weight=dataclasses.replace(one.weight, codes=np.ones((20, 1, 1, 1), np.int8)))
     net = network(U8, (1, 16, 16), one, _identity(20))
     for kernel in COMPILED:
-        assert (Step.PRODUCT, Emit.BYTES) in steps(net, kernel)
+        assert (Step.GEMM, Epilogue.BYTES) in steps(net, kernel)
     assert_kernels_agree(net, np.arange(256).reshape(1, 1, 16, 16))
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hwsim.formats import TERNARY, Format, Kind
-from hwsim.kernels.inference.instructions import Emit
-from hwsim.kernels.inference.instructions import Kind as Step
+from hwsim.kernels.inference.instructions import Epilogue
+from hwsim.kernels.inference.instructions import StepKind as Step
 from hwsim.network.layer import INT32, Accumulator, Geometry, Layer, Op, Overflow, Region, Rounding, Thresholds
 from tests.support.agree import (
     COMPILED,
@@ -146,7 +146,7 @@ def test_depthwise_convolutions(channels, geometry):
     codes = random_codes(channels, U8, 5, channels, 7, 8)
     assert_kernels_agree(net, codes)
     for kernels in COMPILED:
-        assert (Step.DEPTHWISE, Emit.BYTES) in steps(net, kernels)
+        assert (Step.DEPTHWISE, Epilogue.BYTES) in steps(net, kernels)
         assert_cuts_agree(net, codes, kernels)
 
 

@@ -292,7 +292,7 @@ def test_layers_of_any_network_can_be_counted(case, rows):
     network, codes = case
     layers = [layer for layer in network.layers if layer.weight is not None and layer.has_macs]
     assume(layers)
-    execution = execute(network, codes, keep=[layer.inputs[0] for layer in layers])
+    execution = execute(network, codes, capture=[layer.inputs[0] for layer in layers])
     for layer in layers:
         kept = execution.codes[layer.inputs[0]]
         got = counted(network, layer, kept, rows, masks=execution.masks.get(layer.name))
