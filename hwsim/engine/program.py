@@ -1,4 +1,4 @@
-"""A compiled network: tables for the kernels, ready for any number of samples."""
+"""Compiled network: step and map tables and constants for the kernels, for any number of samples."""
 
 from __future__ import annotations
 

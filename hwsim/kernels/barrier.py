@@ -46,7 +46,7 @@ class CallSlots(NamedTuple):
 
 
 class Team(NamedTuple):
-    """The threads of one call, as seen by one of them.
+    """One thread's record of the threads of a call.
 
     Attributes
     ----------

@@ -294,7 +294,8 @@ def gemm(step, x, y, other, arena, constants, logits, share):  # type: ignore[no
             reduction = Reduction(plane_at, in_at, in_stride, segments_at, step.segment_count, w)
             _sum_block(step.block, reduction, sums.ctypes.data + 4 * p * area)
         if step.epilogue == WIDE:
-            requantize_block(step, y, outs[first:], out_stride, sums, area, lane, channel, filters, arena, longs)
+            target = Target(arena_at + channel, outs.ctypes.data + at, out_stride, filters)
+            requantize_block(step, y, sums, area, lane, longs, target)
             continue
         sign, bias = longs[step.table + channel :], longs[step.bias + channel :]
         for pixel in range(step.block_groups * PIXELS):
@@ -311,15 +312,16 @@ def gemm(step, x, y, other, arena, constants, logits, share):  # type: ignore[no
 
 
 @kernel()
-def requantize_block(step, y, outs, out_stride, sums, area, lane, channel, filters, arena, longs):  # type: ignore[no-untyped-def]
+def requantize_block(step, y, sums, area, lane, longs, target):  # type: ignore[no-untyped-def]
     """Join the planes of a block's `sums` and store its codes, by vectors of 64 bits.
 
-    `outs` int64 [group] are offsets in `arena`; `sums` int32 [plane, group, pixel, channel], `area` per plane.
+    `sums` int32 [plane, group, pixel, channel], `area` per plane; `lane` is the block's first channel in the
+    constants of `longs`.
     """
     longs_at, high_byte = longs.ctypes.data, y.plane if y.planes == 2 else i64(0)
     for group in range(step.block_groups):
         for v in range(step.vectors):
-            if filters <= v * LANES:
+            if target.filters <= v * LANES:
                 continue
             at = longs_at + 8 * (lane + v * LANES)
             first = sums.ctypes.data + 4 * (group * PIXELS * step.vectors + v) * LANES
@@ -330,11 +332,11 @@ def requantize_block(step, y, outs, out_stride, sums, area, lane, channel, filte
                 at + 8 * step.shift,
                 longs_at + 8 * step.scalars,
             )
-            out = arena.ctypes.data + channel + v * LANES
+            base, offsets = target.base + v * LANES, target.offsets + 8 * group
             requantize_planes(  # type: ignore[call-arg]
                 PlaneSums(first, 4 * step.vectors * LANES, 4 * area, at + 8 * step.table),
                 requantization,
-                Target(out, outs.ctypes.data + 8 * group, out_stride, filters - v * LANES),
+                Target(base, offsets, target.stride, target.filters - v * LANES),
                 high_byte,
             )
 

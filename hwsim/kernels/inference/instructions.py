@@ -205,7 +205,7 @@ class Captures(NamedTuple):
 
 
 class Share(NamedTuple):
-    """The part of a step that one thread computes: part `part` of `parts` equal parts of all `samples`."""
+    """Part of a step that one thread computes: number `part` of `parts` equal parts of all `samples`."""
 
     samples: int
     part: int
