@@ -18,7 +18,7 @@ _PUBLIC = {
     "Network": "hwsim.network.graph",
     "Layer": "hwsim.network.layer",
     "execute": "hwsim.engine.execute",
-    "bounds": "hwsim.network.graph",
+    "accumulator_bounds": "hwsim.network.graph",
     "overflow_free": "hwsim.network.graph",
     "save": "hwsim.network.file",
     "load": "hwsim.network.file",
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from hwsim.machine.cost.estimate import estimate
     from hwsim.machine.simulate import simulate
     from hwsim.network.file import load, save
-    from hwsim.network.graph import Network, bounds, overflow_free
+    from hwsim.network.graph import Network, accumulator_bounds, overflow_free
     from hwsim.network.layer import Layer
     from hwsim.privacy import Game, audit, balanced_keep, paired_difference, score
     from hwsim.privacy.observation.observe import observe

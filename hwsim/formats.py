@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
     UNIFORM = "uniform"
     BINARY = "binary"
-    ODD = "odd"
+    MIDRISE = "odd"
     CODEBOOK = "codebook"
 
 
@@ -54,7 +54,7 @@ class Format:
             raise BadInput("format.narrow_range", self.narrow_range, "only signed formats of 2 bits or more")
         if self.kind is Kind.BINARY and (self.bits != 1 or self.signed or self.zero_point):
             raise BadInput("format.kind", "binary", "1 bit, unsigned codes, no zero point")
-        if self.kind in (Kind.ODD, Kind.CODEBOOK) and (self.bits > MAX_CODE_BITS or self.signed or self.zero_point):
+        if self.kind in (Kind.MIDRISE, Kind.CODEBOOK) and (self.bits > MAX_CODE_BITS or self.signed or self.zero_point):
             raise BadInput(
                 "format.kind", str(self.kind), f"at most {MAX_CODE_BITS} bits, unsigned codes, no zero point"
             )
@@ -91,7 +91,7 @@ class Format:
         ((-3, 252), (-3, 3))
         """
         match self.kind:
-            case Kind.BINARY | Kind.ODD:
+            case Kind.BINARY | Kind.MIDRISE:
                 return -self.qmax, self.qmax
             case Kind.CODEBOOK:
                 return min(self.table), max(self.table)
@@ -114,7 +114,7 @@ class Format:
         """
         wide = codes.astype(np.int64)
         match self.kind:
-            case Kind.BINARY | Kind.ODD:
+            case Kind.BINARY | Kind.MIDRISE:
                 return 2 * wide - self.qmax
             case Kind.CODEBOOK:
                 return np.array(self.table, dtype=np.int64)[wide]
@@ -134,7 +134,7 @@ class Format:
         match self.kind:
             case Kind.BINARY:
                 return "binary"
-            case Kind.ODD | Kind.CODEBOOK:
+            case Kind.MIDRISE | Kind.CODEBOOK:
                 return f"{self.kind} of {self.bits} bits"
         return f"{sign}{self.bits}{zero}"
 

@@ -95,15 +95,15 @@ def accumulate(layer: Layer, operands: list[Ints], formats: list[Format]) -> Int
             sums = convolve(x, _weight(layer), layer.geometry) + _bias(layer)[:, None, None]
         case _:
             sums = region_products(layer, layer.region, operands[0], formats[0]) + _bias(layer)[:, None, None]
-    return fit(sums, layer.accumulator)
+    return apply_overflow(sums, layer.accumulator)
 
 
-def fit(sums: Ints, accumulator: Accumulator) -> Ints:
+def apply_overflow(sums: Ints, accumulator: Accumulator) -> Ints:
     """Exact sums as they leave an accumulator: wrapped or saturated (`check` has proved that they fit).
 
-    >>> fit(np.array([127, 128]), Accumulator(8)).tolist()
+    >>> apply_overflow(np.array([127, 128]), Accumulator(8)).tolist()
     [127, -128]
-    >>> fit(np.array([127, 128]), Accumulator(8, Overflow.SATURATE_END)).tolist()
+    >>> apply_overflow(np.array([127, 128]), Accumulator(8, Overflow.SATURATE_END)).tolist()
     [127, 127]
     """
     if accumulator.overflow is Overflow.SATURATE_END:
@@ -206,7 +206,7 @@ def add(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
     assert isinstance(r, Requantizer)
     (a, b), (m_a, m_b) = operands, r.multiplier.ravel().tolist()
     total = formats[0].decode(a) * m_a + formats[1].decode(b) * m_b
-    return emit(round_shift(total, r.shift, r.rounding), layer, r)
+    return clip_to_codes(round_shift(total, r.shift, r.rounding), layer, r)
 
 
 def concat(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
@@ -219,7 +219,7 @@ def concat(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
             operands, formats, r.multiplier.ravel().tolist(), r.shift.ravel().tolist(), strict=True
         )
     ]
-    return emit(np.concatenate(parts, axis=1), layer, r)
+    return clip_to_codes(np.concatenate(parts, axis=1), layer, r)
 
 
 def softmax(layer: Layer, codes: Ints) -> Ints:
@@ -294,10 +294,10 @@ def requantize(layer: Layer, accumulator: Ints) -> Ints:
             scaled = round_shift(high, right, Rounding.HALF_AWAY)
         case _:
             scaled = round_shift(accumulator * multiplier, shift, r.rounding)
-    return emit(scaled, layer, r)
+    return clip_to_codes(scaled, layer, r)
 
 
-def emit(scaled: Ints, layer: Layer, r: Requantizer) -> Ints:
+def clip_to_codes(scaled: Ints, layer: Layer, r: Requantizer) -> Ints:
     """Codes of scaled values: plus the zero point, then clipped."""
     return np.clip(scaled + layer.output.zero_point, r.low, r.high)
 

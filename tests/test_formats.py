@@ -30,7 +30,7 @@ def test_dtype_is_the_smallest_that_holds_every_code(format, dtype):
 
 @pytest.mark.parametrize("bits", range(1, 17))
 def test_odd_codes_are_evenly_spaced_around_zero(bits):
-    odd = Format(bits, kind=Kind.ODD)
+    odd = Format(bits, kind=Kind.MIDRISE)
     values = odd.decode(np.array([0, 1, odd.qmax]))
     top = 2**bits - 1
     assert values.tolist() == [-top, 2 - top, top] and odd.values == (-top, top) and odd.max_magnitude == top
@@ -49,7 +49,7 @@ def test_codebooks_look_up_their_integers():
 def test_every_decoded_code_lies_within_the_values():
     for format in (
         TERNARY, Format(5, zero_point=31), Format(5, signed=True, zero_point=-16), Format(1, kind=Kind.BINARY),
-        Format(4, kind=Kind.ODD), Format(1, kind=Kind.CODEBOOK, table=(-3, 9)), Format(1, signed=True),
+        Format(4, kind=Kind.MIDRISE), Format(1, kind=Kind.CODEBOOK, table=(-3, 9)), Format(1, signed=True),
     ):  # fmt: skip
         values = format.decode(np.arange(format.qmin, format.qmax + 1))
         assert (values.min(), values.max()) == format.values
@@ -59,7 +59,7 @@ def test_every_decoded_code_lies_within_the_values():
 def test_formats_say_what_they_are():
     assert list(map(str, (Format(3), TERNARY, Format(8, signed=True, zero_point=-2)))) == [
         "uint3", "int2", "int8, zero point -2"]  # fmt: skip
-    assert str(Format(1, kind=Kind.BINARY)) == "binary" and str(Format(7, kind=Kind.ODD)) == "odd of 7 bits"
+    assert str(Format(1, kind=Kind.BINARY)) == "binary" and str(Format(7, kind=Kind.MIDRISE)) == "odd of 7 bits"
     assert str(Format(1, kind=Kind.CODEBOOK, table=(0, 1))) == "codebook of 1 bits"
 
 
@@ -81,9 +81,9 @@ def test_magnitude_is_that_of_the_farthest_value():
         {"bits": 2, "kind": Kind.BINARY},
         {"bits": 1, "kind": Kind.BINARY, "zero_point": 1},
         {"bits": 1, "kind": Kind.BINARY, "signed": True},
-        {"bits": 17, "kind": Kind.ODD},
-        {"bits": 4, "kind": Kind.ODD, "signed": True},
-        {"bits": 4, "kind": Kind.ODD, "zero_point": 1},
+        {"bits": 17, "kind": Kind.MIDRISE},
+        {"bits": 4, "kind": Kind.MIDRISE, "signed": True},
+        {"bits": 4, "kind": Kind.MIDRISE, "zero_point": 1},
         {"bits": 1, "kind": Kind.CODEBOOK, "signed": True, "table": (0, 1)},
         {"bits": 1, "kind": Kind.CODEBOOK, "zero_point": 1, "table": (0, 1)},
         {"bits": 17, "kind": Kind.CODEBOOK, "table": tuple([0] * 2**17)},

@@ -196,8 +196,8 @@ def test_sums_at_the_ends_of_every_width():
         sums = np.array([half - 1, half, half + 1, -half, -half - 1, 3 * half, -3 * half - 1])
         wrapped = [half - 1, -half, -half + 1, -half, half - 1, -half, half - 1]
         ends = [half - 1] * 3 + [-half] * 2 + [half - 1, -half]
-        assert reference.fit(sums, Accumulator(bits)).tolist() == wrapped
-        assert reference.fit(sums, Accumulator(bits, Overflow.SATURATE_END)).tolist() == ends
+        assert reference.apply_overflow(sums, Accumulator(bits)).tolist() == wrapped
+        assert reference.apply_overflow(sums, Accumulator(bits, Overflow.SATURATE_END)).tolist() == ends
 
 
 def summed(overflow: Overflow, bias: int = 0, bits: int = 8, **order: list) -> int:
@@ -361,8 +361,8 @@ def test_padding_is_the_value_zero_not_the_code_zero():
     [
         (Format(1, kind=Kind.BINARY), [0, 1, 1], [-1, 1, 1]),
         (TERNARY, [-1, 0, 1], [-1, 0, 1]),
-        (Format(2, kind=Kind.ODD), [0, 1, 3], [-3, -1, 3]),
-        (Format(16, kind=Kind.ODD), [0, 32768, 65535], [-65535, 1, 65535]),
+        (Format(2, kind=Kind.MIDRISE), [0, 1, 3], [-3, -1, 3]),
+        (Format(16, kind=Kind.MIDRISE), [0, 32768, 65535], [-65535, 1, 65535]),
         (Format(2, kind=Kind.CODEBOOK, table=(-32768, 5, 9, 32767)), [3, 0, 2], [32767, -32768, 9]),
     ],
 )
@@ -375,7 +375,7 @@ def test_weights_of_every_kind_stand_for_their_values(format, codes, values):
 
 
 @pytest.mark.parametrize(
-    ("x", "values"), [(Format(1, kind=Kind.BINARY), [-1, 1]), (Format(4, kind=Kind.ODD), [-15, -13])]
+    ("x", "values"), [(Format(1, kind=Kind.BINARY), [-1, 1]), (Format(4, kind=Kind.MIDRISE), [-15, -13])]
 )
 def test_padding_is_zero_even_where_no_code_is(x, values):
     layer = Layer(

@@ -41,10 +41,10 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         )
         sys.stdout.flush()
     except HwsimError as error:
-        say(f"hwsim: {error}")
+        print_status(f"hwsim: {error}")
         return error.exit_code
     except _USAGE_ERROR as error:
-        say(f"hwsim: {error.format_message()}")  # type: ignore[attr-defined]
+        print_status(f"hwsim: {error.format_message()}")  # type: ignore[attr-defined]
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
@@ -52,12 +52,12 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # such as a folder that is not there
-        say(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")
+        print_status(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")
         return 2
     return code if isinstance(code, int) else 0
 
 
-def say(text: str) -> None:
+def print_status(text: str) -> None:
     """One line on standard error."""
     print(" ".join(text.split("\n")), file=sys.stderr, flush=True)
 

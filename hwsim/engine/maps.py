@@ -72,7 +72,7 @@ class Map:
 def storage(format: Format) -> tuple[int, int, int]:
     """(value of a stored zero, difference of neighbouring codes' values, bytes per code) of a format."""
     low, high = format.values
-    unit = 2 if format.kind in (Kind.BINARY, Kind.ODD) else 1
+    unit = 2 if format.kind in (Kind.BINARY, Kind.MIDRISE) else 1
     return low, unit, max(1, -(-(high - low).bit_length() // 8))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, MAX_CODE_BITS, Format, Kind
 from hwsim.network.accumulator_bounds import layer_bound
-from hwsim.network.layer import INPUT, INT32, Layer, Op, Overflow, Requantizer, Rounding, Shape, Thresholds, kept_format
+from hwsim.network.layer import INPUT, INT32, Layer, Op, Overflow, Requantizer, Rounding, Shape, Thresholds, keeps_format
 from hwsim.network.shapes import value_formats, value_shapes
 from hwsim.network.width_groups import check_filter_bits
 
@@ -312,5 +312,5 @@ def _check_region(layer: Layer, formats: Mapping[str, Format]) -> None:
 
 
 def _check_kept_format(layer: Layer, formats: Mapping[str, Format]) -> None:
-    if kept_format(layer) and layer.output != formats[layer.inputs[0]]:
+    if keeps_format(layer) and layer.output != formats[layer.inputs[0]]:
         raise HwsimError(f"layer {layer.name!r}: {layer.op} keeps the format of its input")

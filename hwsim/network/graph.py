@@ -63,7 +63,7 @@ class Network:
         raise UnknownName("layer", name, [layer.name for layer in self.layers])
 
 
-def bounds(network: Network) -> dict[str, Ints]:
+def accumulator_bounds(network: Network) -> dict[str, Ints]:
     """Largest magnitude that each accumulator can reach: int64 [channel] by layer, for every layer that accumulates.
 
     A convolution or linear layer has `sum |w| * max |x - zero point| + |bias|`; with region precision
@@ -80,5 +80,5 @@ def overflow_free(network: Network) -> dict[str, bool]:
     >>> overflow_free(network)  # doctest: +SKIP
     {'conv1': True, 'logits': True}
     """
-    proved = bounds(network)
+    proved = accumulator_bounds(network)
     return {n: bool((b <= network[n].accumulator.high).all()) for n, b in proved.items()}

@@ -272,6 +272,6 @@ def along_channels(values: NDArray[np.int64], layer: Layer, ndim: int) -> NDArra
     return values.reshape(-1, *(1,) * after)
 
 
-def kept_format(layer: Layer) -> bool:
+def keeps_format(layer: Layer) -> bool:
     """True for the layers that hand on the codes of their input as they are."""
     return layer.op in (Op.MAX_POOL, Op.FLATTEN, Op.RESHAPE, Op.TRANSPOSE)

@@ -28,7 +28,7 @@ BINARY = Format(1, kind=Kind.BINARY)
 BOOK = Format(2, kind=Kind.CODEBOOK, table=(-90, -7, 7, 90))
 WIDE_BOOK = Format(3, kind=Kind.CODEBOOK, table=(-30000, -7, -1, 0, 1, 7, 90, 30000))
 LONG_BOOK = Format(6, kind=Kind.CODEBOOK, table=tuple(range(-32, 32)))
-FORMATS = (Format(8), Format(4, signed=True), Format(16, signed=True), TERNARY, BINARY, Format(3, kind=Kind.ODD))
+FORMATS = (Format(8), Format(4, signed=True), Format(16, signed=True), TERNARY, BINARY, Format(3, kind=Kind.MIDRISE))
 
 
 def members() -> list[PE]:
@@ -204,7 +204,7 @@ def test_smallest_change_of_the_same_family_first() -> None:
 def test_operand_kinds() -> None:
     fixed, lookup, xnor = (build("pe", name) for name in ("fixed", "lookup", "xnor"))
     byte = Format(8)
-    assert fixed.takes(BINARY, BINARY) and fixed.takes(byte, Format(3, kind=Kind.ODD)) and fixed.takes(byte, TERNARY)
+    assert fixed.takes(BINARY, BINARY) and fixed.takes(byte, Format(3, kind=Kind.MIDRISE)) and fixed.takes(byte, TERNARY)
     assert xnor.takes(BINARY, BINARY)
     assert not xnor.takes(Format(1), BINARY) and not xnor.takes(BINARY, Format(1, signed=True))
     assert lookup.takes(byte, BOOK) and lookup.takes(byte, Format(8, signed=True))

@@ -133,7 +133,7 @@ def test_files_from_before_a_field_was_added_are_what_they_were(saved):
 def full_network() -> Network:
     """Every field of every policy holds something else than its default."""
     rng = np.random.default_rng(1)
-    odd, book = Format(3, kind=Kind.ODD), Format(2, kind=Kind.CODEBOOK, table=(-32768, -1, 1, 32767))
+    odd, book = Format(3, kind=Kind.MIDRISE), Format(2, kind=Kind.CODEBOOK, table=(-32768, -1, 1, 32767))
     window = Geometry((2, 3), (1, 2), (1, 0), 2, (2, 1), (0, 2))
     down = Requantizer(np.array([2**29]), np.array([40]), 1, 200)
     layers = (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hwsim import reference
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, Format, Kind, QTensor
-from hwsim.network.graph import Network, bounds
+from hwsim.network.graph import Network, accumulator_bounds
 from hwsim.network.layer import (
     NORM_BITS,
     Accumulator,
@@ -346,7 +346,7 @@ def test_a_check_at_its_limit_is_proved(sign):
     """36 weights of 1 by 255, and a bias: 32767 passes with 16 bits, one more does not."""
     accumulator, rest = Accumulator(16, Overflow.CHECK), 32767 - 36 * 255
     proved = summing(accumulator, bias=sign * np.array([0, 0, rest]))
-    assert bounds(proved)["middle"].tolist() == [9180, 9180, 32767]
+    assert accumulator_bounds(proved)["middle"].tolist() == [9180, 9180, 32767]
     with pytest.raises(BadInput, match="sums of up to 32768 in channel 2"):
         summing(accumulator, bias=sign * np.array([0, 0, rest + 1]))
 
@@ -430,7 +430,7 @@ def test_shapes_of_feature_vectors():
         (lambda: tokens(turn=but(TURN, softmax=SOFT.softmax)), "'turn': a softmax rule belongs to softmax layers"),
         (lambda: tokens(soft=but(SOFT, requantizer=requantizer())), "'soft': softmax takes no requantizer"),
         (
-            lambda: tokens(product=but(PRODUCT, output=Format(4, kind=Kind.ODD), requantizer=requantizer(high=15))),
+            lambda: tokens(product=but(PRODUCT, output=Format(4, kind=Kind.MIDRISE), requantizer=requantizer(high=15))),
             "layer 'soft' softmax input: got odd of 4 bits; allowed: uniform codes",
         ),
         (lambda: tokens(norm=but(NORM, weight=weights(5), bias=np.zeros(5, int))), "'norm': weights want 5 features"),

@@ -91,7 +91,7 @@ def codebooks(draw: Draw) -> Format:
     return Format(bits, kind=Kind.CODEBOOK, table=tuple(generator(draw).integers(-limit, limit, 1 << bits).tolist()))
 
 
-ODD_FORMATS = WIDTHS.map(lambda bits: Format(bits, kind=Kind.ODD))
+ODD_FORMATS = WIDTHS.map(lambda bits: Format(bits, kind=Kind.MIDRISE))
 BINARY = Format(1, kind=Kind.BINARY)
 
 

@@ -119,7 +119,7 @@ def reach_row(totals, levels, count, channels, low):  # type: ignore[no-untyped-
 def codes_of(step, channel, totals, words, floats):  # type: ignore[no-untyped-def]
     """Output codes, in place, of exact sums (bias included) of the channels from `channel` on.
 
-    Equals `reference.requantize` after `reference.fit`.
+    Equals `reference.requantize` after `reference.apply_overflow`.
     """
     count = len(totals)
     fit_row(totals, step.fit, step.fit_bits)

@@ -152,7 +152,7 @@ class Accelerator(Configurable):
     @model_validator(mode="after")
     def _consistent(self) -> Accelerator:
         if (self.register_file is not None) != (self.dataflow == "rs"):
-            given = "nothing" if self.register_file is None else f"a table, but dataflow {self.dataflow}"
+            given = None if self.register_file is None else f"a table, but dataflow {self.dataflow}"
             raise BadInput(
                 "accelerator.register_file", given, "memories inside the PEs, with dataflow rs and only there"
             )
@@ -250,7 +250,7 @@ def read_record(path: Path | Traversable) -> Record:
     text = {key: content.pop(key, None) for key in ("help", "citation")}
     for key, value in text.items():
         if not isinstance(value, str) or not value.strip():
-            raise BadInput(f"{path.name}: {key}", "nothing" if value is None else value, "a text")
+            raise BadInput(f"{path.name}: {key}", value, "a text")
     sources = content.pop("sources", {})
     check_sources(content, sources, path.name)
     name = path.name.removesuffix(".toml")
@@ -268,7 +268,7 @@ def check_sources(content: Mapping[str, Any], sources: Mapping[str, Any], where:
     named = {path: text for path, text in sources.items() if isinstance(text, str) and text.strip()}
     for path in sorted(numbers):
         if not any(path == source or path.startswith(f"{source}.") for source in named):
-            raise BadInput(f'{where}: sources."{path}"', "nothing", 'where the number is from, or "assumed" and why')
+            raise BadInput(f'{where}: sources."{path}"', None, 'where the number is from, or "assumed" and why')
     for source in sources:
         if not any(path == source or path.startswith(f"{source}.") for path in numbers):
             raise UnknownName(f"{where}: sources", source, numbers)

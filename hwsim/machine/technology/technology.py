@@ -45,7 +45,7 @@ class Price(Configurable):
     @classmethod
     def _filled(cls, source: str) -> str:
         if not source.strip():
-            raise BadInput("technology.prices: source", "nothing", "where the number is from")
+            raise BadInput("technology.prices: source", None, "where the number is from")
         return source
 
 

@@ -106,7 +106,7 @@ def timeline_of(
     if most_events < 1:
         raise BadInput("most_events", most_events, "1 or more")
     if not layers:
-        raise BadInput("workload", "nothing", "one layer or more")
+        raise BadInput("workload", None, "one layer or more")
     runs = _runs([_length(accelerator, line, batch) for line in layers], most_events - len(layers))
     events: list[Event] = []
     start = 0
@@ -127,7 +127,7 @@ def write_trace(events: Sequence[Event], accelerator: Accelerator, path: Path) -
     when there are no events. The same events give the same bytes.
     """
     if not events:
-        raise BadInput("events", "nothing", "the events of a timeline")
+        raise BadInput("events", None, "the events of a timeline")
     rows = [*_names(accelerator), *(_complete(event, accelerator.clock_hz) for event in events)]
     head = {"displayTimeUnit": "ns", "otherData": _about(events, accelerator)}
     text = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
