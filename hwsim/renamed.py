@@ -13,7 +13,7 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
         "mapping": "optimize",
         "narrow": "narrow_range",
     },
-    "value": {"traffic": "dram_traffic"},
+    "value": {"odd": "midrise", "traffic": "dram_traffic"},
     "name": {"foreign_records": "transfer_records", "pair": "float_and_quantized"},
     "column": {"energy_local_pj": "energy_register_file_pj", "test_gap": "generalization_gap"},
     "python": {"bounds": "accumulator_bounds"},

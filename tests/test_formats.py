@@ -1,4 +1,4 @@
-"""Formats: ranges, decoding, dtypes, and what they refuse."""
+"""Formats: ranges, decoding, dtypes, and invalid fields."""
 
 from __future__ import annotations
 
@@ -29,21 +29,23 @@ def test_dtype_is_the_smallest_that_holds_every_code(format, dtype):
 
 
 @pytest.mark.parametrize("bits", range(1, 17))
-def test_odd_codes_are_evenly_spaced_around_zero(bits):
-    odd = Format(bits, kind=Kind.MIDRISE)
-    values = odd.decode(np.array([0, 1, odd.qmax]))
+def test_midrise_codes_are_evenly_spaced_around_zero(bits):
+    midrise = Format(bits, kind=Kind.MIDRISE)
+    values = midrise.decode(np.array([0, 1, midrise.qmax]))
     top = 2**bits - 1
-    assert values.tolist() == [-top, 2 - top, top] and odd.values == (-top, top) and odd.max_magnitude == top
-    every = odd.decode(np.arange(odd.qmax + 1))
+    assert (
+        values.tolist() == [-top, 2 - top, top] and midrise.value_range == (-top, top) and midrise.max_magnitude == top
+    )
+    every = midrise.decode(np.arange(midrise.qmax + 1))
     assert set(every % 2) == {1} and set(np.diff(every)) == {2} and every.sum() == 0
     if bits == 1:
-        assert odd.values == Format(1, kind=Kind.BINARY).values
+        assert midrise.value_range == Format(1, kind=Kind.BINARY).value_range
 
 
 def test_codebooks_look_up_their_integers():
     book = Format(2, kind=Kind.CODEBOOK, table=(7, -32768, 0, 32767))
     assert book.decode(np.array([[3, 1], [2, 0]], np.uint8)).tolist() == [[32767, -32768], [0, 7]]
-    assert book.values == (-32768, 32767) and book.max_magnitude == 32768 and (book.qmin, book.qmax) == (0, 3)
+    assert book.value_range == (-32768, 32767) and book.max_magnitude == 32768 and (book.qmin, book.qmax) == (0, 3)
 
 
 def test_every_decoded_code_lies_within_the_values():
@@ -52,14 +54,14 @@ def test_every_decoded_code_lies_within_the_values():
         Format(4, kind=Kind.MIDRISE), Format(1, kind=Kind.CODEBOOK, table=(-3, 9)), Format(1, signed=True),
     ):  # fmt: skip
         values = format.decode(np.arange(format.qmin, format.qmax + 1))
-        assert (values.min(), values.max()) == format.values
+        assert (values.min(), values.max()) == format.value_range
         assert np.abs(values).max() == format.max_magnitude and values.dtype == np.int64
 
 
 def test_formats_say_what_they_are():
     assert list(map(str, (Format(3), TERNARY, Format(8, signed=True, zero_point=-2)))) == [
         "uint3", "int2", "int8, zero point -2"]  # fmt: skip
-    assert str(Format(1, kind=Kind.BINARY)) == "binary" and str(Format(7, kind=Kind.MIDRISE)) == "odd of 7 bits"
+    assert str(Format(1, kind=Kind.BINARY)) == "binary" and str(Format(7, kind=Kind.MIDRISE)) == "midrise of 7 bits"
     assert str(Format(1, kind=Kind.CODEBOOK, table=(0, 1))) == "codebook of 1 bits"
 
 

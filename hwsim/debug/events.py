@@ -12,7 +12,7 @@ from hwsim import reference
 from hwsim.debug.rounding import MAX_FLOAT_PRODUCT, float32_scale
 from hwsim.formats import Format
 from hwsim.network.graph import Network
-from hwsim.network.layer import Accumulator, Layer, Op, Requantizer, Rounding, Thresholds, along_channels, keeps_format
+from hwsim.network.layer import Accumulator, Layer, Op, Requantizer, Rounding, Thresholds, along_channels
 
 Ints = NDArray[np.int64]
 WIDE = 1 << 62
@@ -62,7 +62,7 @@ def events(network: Network, run: Mapping[str, NDArray[np.integer]]) -> dict[str
 
 
 def _overflows(layer: Layer, operands: list[Ints], formats: list[Format]) -> int | None:
-    if not _accumulates(layer):
+    if not layer.accumulates:
         return None
     exact = reference.accumulate(replace(layer, accumulator=_UnboundedAccumulator(63)), operands, formats)
     return int(np.count_nonzero(exact != reference.accumulate(layer, operands, formats)))
@@ -130,10 +130,6 @@ def _softmax_ties(layer: Layer, codes: Ints) -> int:
     weight = np.where(below < len(rule.table), rule.table[np.minimum(below, len(rule.table) - 1)], 0)
     total = weight.sum(axis=-1, keepdims=True)
     return _count(2 * (weight * rule.one % total) == total)
-
-
-def _accumulates(layer: Layer) -> bool:
-    return not keeps_format(layer) and layer.op not in (Op.ADD, Op.CONCAT, Op.SOFTMAX)
 
 
 def _count(found: NDArray[np.bool_]) -> int:

@@ -71,7 +71,7 @@ class Map:
 
 def storage(format: Format) -> tuple[int, int, int]:
     """(value of a stored zero, difference of neighbouring codes' values, bytes per code) of a format."""
-    low, high = format.values
+    low, high = format.value_range
     unit = 2 if format.kind in (Kind.BINARY, Kind.MIDRISE) else 1
     return low, unit, max(1, -(-(high - low).bit_length() // 8))
 

@@ -139,7 +139,7 @@ class OverflowBounds:
         """What a residual add of stored codes adds to its two products: the codes' lowest values, and one half."""
         s = add.requantizer
         assert isinstance(s, Requantizer)
-        lows = [self.network.formats[name].values[0] for name in add.inputs]
+        lows = [self.network.formats[name].value_range[0] for name in add.inputs]
         products = sum(low * int(m) for low, m in zip(lows, s.multiplier.ravel(), strict=True))
         return products + (1 << int(s.shift.ravel()[0]) >> 1)
 

@@ -25,7 +25,7 @@ U8, S8 = Format(8), Format(8, signed=True)
 
 def may_fall_back(network: Network) -> bool:
     """Networks that have no kernels: values of more than 16 bits, and wide or saturating sums by region."""
-    wide = any(math.log2(f.values[1] - f.values[0] + 1) > 16 for f in list(network.formats.values())[:-1])
+    wide = any(math.log2(f.value_range[1] - f.value_range[0] + 1) > 16 for f in list(network.formats.values())[:-1])
     regions = [layer for layer in network.layers if layer.region is not None]
     return wide or any(
         layer.accumulator != INT32 or network.formats[layer.inputs[0]].bits > 8 or layer.weight.format.bits > 8

@@ -58,7 +58,7 @@ def test_a_file_keeps_the_widths(tmp_path: Path) -> None:
     [
         ((4,) * 7, "got 7 widths; allowed: 8, one per filter"),
         ((9,) * 8, r"filter_bits\[0\]: got 9; allowed: 1 to 8"),
-        ((4,) * 8, r"filter_bits\[1\]: got 4 bits for weights up to \d+; allowed: a width that holds them"),
+        ((4,) * 8, r"filter_bits\[1\]: got 4 bits for weights up to \d+; allowed: a width that represents them"),
     ],
 )
 def test_impossible_widths_are_refused(widths: tuple[int, ...], text: str) -> None:
