@@ -1,6 +1,7 @@
-"""hwsim: a network becomes integers, an accelerator runs exactly those integers, and the run is counted and audited.
+"""Bit-exact simulation of quantized networks on systolic arrays, with energy and membership-inference audit.
 
-The public names load their modules when they are first used, so that importing hwsim costs nothing.
+The five steps are `quantize`, `simulate`, `estimate`, `observe` and `audit`. Public names import their modules on first
+use, so that `import hwsim` is fast.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hwsim.errors import suggestion
 from hwsim.version import MODEL_VERSION, __version__
 
 _PUBLIC = {
@@ -71,7 +73,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
+    hint = "" if name.startswith("_") else suggestion("python", name, _PUBLIC)
+    raise AttributeError(f"module 'hwsim' has no attribute {name!r}. {hint}".removesuffix(". "))
 
 
 def __dir__() -> list[str]:

@@ -209,11 +209,15 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(cls: type[M], values: Mapping[str, Any], where: str) -> M:
-    """Make an instance of `cls`; raises HwsimError with one line about the first validation error."""
+    """Make an instance of `cls`; raises HwsimError with one line about one validation error.
+
+    Unknown settings come first, because a setting under a former name also makes its present name missing.
+    """
     try:
         return cls.model_validate(dict(values))
     except ValidationError as error:
-        raise _readable(cls, error.errors()[0], where) from None
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        raise _readable(cls, details[0], where) from None
 
 
 def _readable(cls: type[BaseModel], detail: ErrorDetails, where: str) -> HwsimError:

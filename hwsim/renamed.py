@@ -34,7 +34,15 @@ python : attributes of the package `hwsim`
 def renamed(kind: str, word: str) -> str | None:
     """Return the present name of a former name, None for any other word.
 
+    A column can have the label of an attack and an underscore before its name.
+
     >>> renamed("setting", "edge_bits"), renamed("setting", "w_bits")
     ('first_last_bits', None)
+    >>> renamed("column", "energy_local_pj")
+    'energy_register_file_pj'
     """
-    return RENAMED[kind].get(word)
+    names = RENAMED[kind]
+    if kind == "column" and word not in names:
+        former = next((name for name in names if word.endswith(f"_{name}")), None)
+        return None if former is None else word.removesuffix(former) + names[former]
+    return names.get(word)
