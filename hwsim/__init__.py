@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.errors import suggestion
 from hwsim.version import MODEL_VERSION, __version__
 
-_PUBLIC = {
+_MODULES = {
     "build": "hwsim.registry",
     "family": "hwsim.registry",
     "Format": "hwsim.formats",
@@ -47,7 +47,42 @@ _PUBLIC = {
     "run_study": "hwsim.study.run.runner",
 }
 
-__all__ = ["MODEL_VERSION", "__version__", *_PUBLIC]
+__all__ = [
+    "MODEL_VERSION",
+    "Design",
+    "Ensemble",
+    "Format",
+    "Game",
+    "Layer",
+    "Members",
+    "Network",
+    "QTensor",
+    "Study",
+    "__version__",
+    "accumulator_bounds",
+    "audit",
+    "balanced_keep",
+    "build",
+    "diff",
+    "estimate",
+    "execute",
+    "explain",
+    "family",
+    "load",
+    "load_design",
+    "load_study",
+    "observe",
+    "overflow_free",
+    "paired_difference",
+    "quantize",
+    "quantize_ensemble",
+    "run_study",
+    "save",
+    "score",
+    "simulate",
+    "trace",
+    "train",
+]
 
 if TYPE_CHECKING:
     from hwsim.debug.diff import diff
@@ -71,9 +106,9 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    hint = "" if name.startswith("_") else suggestion("python", name, _PUBLIC)
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    hint = "" if name.startswith("_") else suggestion("python", name, _MODULES)
     raise AttributeError(f"module 'hwsim' has no attribute {name!r}. {hint}".removesuffix(". "))
 
 

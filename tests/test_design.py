@@ -1,3 +1,5 @@
+"""Designs: resolution, keys, overrides, and errors."""
+
 from __future__ import annotations
 
 import pytest
@@ -63,7 +65,7 @@ def test_the_model_version_is_part_of_the_key(monkeypatch):
     assert resolve().key != before
 
 
-def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypatch):
+def test_the_data_folder_and_equivalent_forms_do_not_change_the_key(monkeypatch):
     before = resolve().key
     monkeypatch.setenv("HWSIM_DATA", "/elsewhere")
     assert resolve().key == before
@@ -87,8 +89,8 @@ def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypa
                                           "Did you mean 'max_bits'?"),
         ({"game__models": 5}, "game.models: got 5; allowed: an even number, so that each sample is a member of "
                               "exactly half of the models"),
-        ({"game__members": 5}, "game.members: unknown setting; allowed: auxiliary, calibration, models, samples, split. "
-                               "Did you mean 'models'?"),
+        ({"game__members": 5}, "game.members: unknown setting; allowed: auxiliary, calibration, models, samples, "
+                               "split. Did you mean 'models'?"),
         ({"channels": "logits"}, "channels: got logits; allowed: a list of names"),
         ({"channels": ["logit"]}, "channels: got logit; allowed: latency_cycles, logits. Did you mean 'logits'?"),
         ({"attacks": ["fake_latency"]}, "channels: got ['logits']; allowed: a list with latency_cycles, which "
@@ -104,7 +106,7 @@ def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypa
         ({"technology__vdd_v": float("nan")}, "design: nan and inf are not allowed as settings"),
     ],
 )  # fmt: skip
-def test_errors_name_the_place_the_value_and_what_is_allowed(change, text):
+def test_errors_contain_the_place_the_value_and_the_allowed_values(change, text):
     with pytest.raises(HwsimError) as caught:
         _ = resolve(**change).key
     assert str(caught.value) == text
@@ -147,12 +149,12 @@ def test_a_list_can_only_be_set_as_a_whole():
         ('a.b=["x=y"]', ["x=y"]),
     ],
 )
-def test_set_takes_values_as_toml(text, value):
+def test_set_parses_values_as_toml(text, value):
     assert parse_override(text) == ("a.b", value)
 
 
 @pytest.mark.parametrize("text", ["a.b", "=4", "a.b=", "a.b=[1", "a=1\nb=2", "a=4 bits"])
-def test_set_refuses_what_is_not_toml(text):
+def test_set_refuses_invalid_toml(text):
     with pytest.raises(BadInput, match="--set"):
         parse_override(text)
 

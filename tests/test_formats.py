@@ -24,7 +24,7 @@ def test_ranges(bits):
     [(Format(7), np.int8), (Format(8), np.int16), (Format(8, signed=True), np.int8), (Format(15), np.int16),
      (Format(16), np.int32), (LOGITS, np.int32), (Format(32), np.int64)],
 )  # fmt: skip
-def test_dtype_is_the_smallest_that_holds_every_code(format, dtype):
+def test_dtype_is_the_smallest_that_represents_every_code(format, dtype):
     assert format.dtype == dtype
 
 
@@ -48,7 +48,7 @@ def test_codebooks_look_up_their_integers():
     assert book.value_range == (-32768, 32767) and book.max_magnitude == 32768 and (book.qmin, book.qmax) == (0, 3)
 
 
-def test_every_decoded_code_lies_within_the_values():
+def test_every_decoded_code_is_in_the_value_range():
     for format in (
         TERNARY, Format(5, zero_point=31), Format(5, signed=True, zero_point=-16), Format(1, kind=Kind.BINARY),
         Format(4, kind=Kind.MIDRISE), Format(1, kind=Kind.CODEBOOK, table=(-3, 9)), Format(1, signed=True),
@@ -58,14 +58,14 @@ def test_every_decoded_code_lies_within_the_values():
         assert np.abs(values).max() == format.max_magnitude and values.dtype == np.int64
 
 
-def test_formats_say_what_they_are():
+def test_formats_as_text():
     assert list(map(str, (Format(3), TERNARY, Format(8, signed=True, zero_point=-2)))) == [
         "uint3", "int2", "int8, zero point -2"]  # fmt: skip
     assert str(Format(1, kind=Kind.BINARY)) == "binary" and str(Format(7, kind=Kind.MIDRISE)) == "midrise of 7 bits"
     assert str(Format(1, kind=Kind.CODEBOOK, table=(0, 1))) == "codebook of 1 bits"
 
 
-def test_magnitude_is_that_of_the_farthest_value():
+def test_the_magnitude_is_the_largest_absolute_value():
     assert Format(8, zero_point=200).max_magnitude == 200
     assert Format(8, signed=True, zero_point=100).max_magnitude == 228
     assert Format(1, kind=Kind.BINARY).max_magnitude == 1
@@ -91,7 +91,7 @@ def test_magnitude_is_that_of_the_farthest_value():
         {"bits": 17, "kind": Kind.CODEBOOK, "table": tuple([0] * 2**17)},
     ],
 )
-def test_formats_that_are_refused(fields):
+def test_invalid_formats(fields):
     with pytest.raises(BadInput, match="format"):
         Format(**fields)
 
@@ -106,12 +106,12 @@ def test_formats_that_are_refused(fields):
         ({"bits": 1, "kind": Kind.CODEBOOK, "table": (-32769, 0)}, "table: got -32769"),
     ],
 )
-def test_tables_that_are_refused(fields, words):
+def test_invalid_tables(fields, words):
     with pytest.raises(BadInput, match=words):
         Format(**fields)
 
 
-def test_codes_outside_the_format_are_named():
+def test_codes_outside_the_format_are_refused():
     with pytest.raises(BadInput, match="tensor: got 8; allowed: codes -8 to 7"):
         QTensor(np.array([0, 8, 7]), Format(4, signed=True))
     with pytest.raises(BadInput, match="tensor: got dtype float64"):

@@ -178,3 +178,8 @@ def test_public_names(former, present):
     assert hasattr(hwsim, present)
     with pytest.raises(AttributeError, match=f"It is called '{present}' now"):
         getattr(hwsim, former)
+
+
+def test_the_list_of_public_names_is_complete():
+    assert sorted(hwsim.__all__) == sorted(["MODEL_VERSION", "__version__", *hwsim._MODULES])
+    assert all(hasattr(hwsim, name) for name in hwsim.__all__)

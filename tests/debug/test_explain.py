@@ -1,4 +1,4 @@
-"""Every element is explained as the definition computes it, and every other rule as the definition would follow it."""
+"""Explanations equal the definition, for the layer's rounding rule and for every other rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network knows of itself, and every rule that it must obey."""
+"""Properties of a network, and every check of its fields."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_shapes_formats_and_lookup():
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(networks_with_inputs())
-def test_shapes_and_formats_are_those_of_the_codes(case):
+def test_shapes_and_formats_equal_those_of_the_computed_codes(case):
     net, codes = case
     for name, values in reference.run(net, codes).items():
         assert values.shape[1:] == net.shapes[name]
@@ -160,7 +160,7 @@ def bad_region(**changes):
         (lambda: Accumulator(bits=49), "accumulator.bits: got 49"),
     ],
 )
-def test_networks_that_are_refused(make, words):
+def test_invalid_networks(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
@@ -191,7 +191,7 @@ def bad_window(layer=CONV, place="conv", **changes):
         (bad_window(POOL, "pool", padding_end=(-2, 0)), "layer 'pool' geometry"),
     ],
 )
-def test_windows_that_are_refused(make, words):
+def test_invalid_windows(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
@@ -213,7 +213,7 @@ def test_output_sizes(geometry, size):
 
 
 def summing(accumulator, **changes):
-    """A linear layer with an accumulator of its own, before the last one."""
+    """Return a network with a linear layer with the given accumulator before the last layer."""
     fields = {"requantizer": requantizer(3, multiplier=np.ones(3, int), shift=np.full(3, 5)), "output": U8}
     middle = but(OUT, name="middle", accumulator=accumulator, **(fields | changes))
     last = but(OUT, name="out", inputs=("middle",), weight=weights(2, 3), bias=np.zeros(2, np.int64))
@@ -229,7 +229,7 @@ def many_multipliers(multiplier, shift, rounding=Rounding.HALF_UP):
 
 
 CHECKED = {"weight": QTensor(np.array([[1] * 36, [127] + [1] * 35, [-128] * 36], np.int8), S8)}
-"""Sums of up to 36 * 255, 162 * 255 and 4608 * 255."""
+"""Weights with sums of up to 36 * 255, 162 * 255 and 4608 * 255."""
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ CHECKED = {"weight": QTensor(np.array([[1] * 36, [127] + [1] * 35, [-128] * 36],
         ),
     ],
 )  # fmt: skip
-def test_accumulators_and_requantizers_that_are_refused(make, words):
+def test_invalid_accumulators_and_requantizers(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
@@ -343,7 +343,7 @@ def test_accumulators_and_requantizers_at_their_limits(make):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_check_at_its_limit_is_proved(sign):
-    """36 weights of 1 by 255, and a bias: 32767 passes with 16 bits, one more does not."""
+    """36 weights of 1 times 255, plus a bias: a bound of 32767 fits 16 bits, a bound of 32768 does not."""
     accumulator, rest = Accumulator(16, Overflow.CHECK), 32767 - 36 * 255
     proved = summing(accumulator, bias=sign * np.array([0, 0, rest]))
     assert accumulator_bounds(proved)["middle"].tolist() == [9180, 9180, 32767]
@@ -376,7 +376,7 @@ def thresholds(levels, low=0):
         ),
     ],
 )
-def test_thresholds_that_are_refused(make, words):
+def test_invalid_thresholds(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
@@ -433,7 +433,7 @@ def test_shapes_of_feature_vectors():
             lambda: tokens(product=but(PRODUCT, output=Format(4, kind=Kind.MIDRISE), requantizer=requantizer(high=15))),
             "layer 'soft' softmax input: got midrise of 4 bits; allowed: uniform codes",
         ),
-        (lambda: tokens(norm=but(NORM, weight=weights(5), bias=np.zeros(5, int))), "'norm': the weights need 5 features"),
+        (lambda: tokens(norm=but(NORM, weight=weights(5), bias=np.zeros(5, int))), "'norm': the weights need 5"),
         (lambda: tokens(norm=but(NORM, weight=weights(6, 1))), "layer 'norm' weight: got 2 axes"),
         (lambda: tokens(norm=but(NORM, bias=None)), "'norm': only convolution, linear and norm"),
         (lambda: tokens(norm=but(NORM, requantizer=None)), "'norm': layer_norm needs a requantizer"),
@@ -455,7 +455,7 @@ def test_shapes_of_feature_vectors():
             lambda: tokens(join=but(JOIN, requantizer=requantizer(2, rounding=Rounding.GEMMLOWP_DOUBLE))),
             "layer 'join' requantizer rounding: got gemmlowp_double; allowed: a rounding of one step",
         ),
-        (lambda: tokens(shaped=but(SHAPED, shape=(2, 4, 5))), r"'shaped': shape \(2, 4, 5\) has another number of codes"),
+        (lambda: tokens(shaped=but(SHAPED, shape=(2, 4, 5))), r"'shaped': shape \(2, 4, 5\) has another number"),
         (lambda: tokens(shaped=but(SHAPED, shape=(-2, -16))), "'shaped': shape"),
         (lambda: tokens(shaped=but(SHAPED, shape=())), "'shaped': shape"),
         (lambda: tokens(shaped=but(SHAPED, output=S8)), "'shaped': reshape keeps the format"),
@@ -481,14 +481,14 @@ def test_shapes_of_feature_vectors():
         ),
     ],
 )  # fmt: skip
-def test_networks_of_vectors_that_are_refused(make, words):
+def test_invalid_networks_of_vectors(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
 
 @pytest.mark.parametrize(("features", "fits"), [(128, True), (129, False)])
 def test_layer_norms_that_are_too_large_for_64_bits(features, fits):
-    """2^23 features times magnitude, so that the shifted variance stays below 2^62."""
+    """Features times magnitude are at most 2^23, so that the shifted variance is below 2^62."""
     norm = but(NORM, weight=weights(features), bias=np.zeros(features, np.int64))
     head = but(HEAD, inputs=("norm",), weight=weights(3, features))
     if fits:
