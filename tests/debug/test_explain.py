@@ -152,7 +152,7 @@ def test_thresholds_show_the_levels_around_the_sum() -> None:
     assert (found.thresholds.reached, found.code) == (5, 1)
     text = explanation_text(found)
     assert "thresholds: reached 5 of 9; code = -4 + 5" in text
-    assert "      5         50            0  reached\n      6         60          -10  not reached" in text
+    assert "      5         50                0  reached\n      6         60              -10  not reached" in text
 
 
 def test_products_of_coarse_regions_are_marked() -> None:
