@@ -1,4 +1,4 @@
-"""The registry: all objects that can be chosen by name, in families.
+"""Registry of all objects that can be chosen by name, in families.
 
 A member of a family is a frozen pydantic class, and its fields are its parameters. Its record contains the help,
 the parameters and the citation for `hwsim list`, `hwsim show`, the tables in the documentation and the contract tests.

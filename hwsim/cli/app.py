@@ -1,4 +1,4 @@
-"""The application to which the command modules add their commands; exit codes and messages."""
+"""Application of the command line: exit codes and messages; command modules add their commands to it."""
 
 from __future__ import annotations
 
