@@ -1,6 +1,6 @@
-"""Version of the package, and version of the numbers that it computes."""
+"""Versions: of the package, and of the numbers that it computes."""
 
 __version__ = "0.1.0"
 
 MODEL_VERSION = 3
-"""Raised whenever a changed default changes a number; part of the key of each point."""
+"""Raised whenever a default changes a number; part of every point's key."""
