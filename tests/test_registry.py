@@ -83,6 +83,7 @@ def test_a_plugin_joins_its_family(package, monkeypatch, tmp_path):
 
 def test_only_replaces_the_registry_and_restores_it_after_an_error():
     before = {family: list(registry.family(family)) for family in registry.FAMILIES}
+    assert all(before.values())
     with pytest.raises(ZeroDivisionError), registry.only([Record(FAMILY, "x", "Help.", "a test", Nested, {})]):
         assert list(registry.family(FAMILY)) == ["x"]
         assert registry.family("attack") == {}

@@ -191,3 +191,14 @@ def test_public_names(former, present):
 def test_the_list_of_public_names_is_complete():
     assert sorted(hwsim.__all__) == sorted(["MODEL_VERSION", "__version__", *hwsim._MODULES])
     assert all(hasattr(hwsim, name) for name in hwsim.__all__)
+
+
+def test_a_present_name_that_is_not_allowed_here_is_not_suggested():
+    assert str(UnknownSetting("game.edge_bits", ["models"])) == "game.edge_bits: unknown setting; allowed: models"
+
+
+def test_a_column_can_have_the_label_of_an_attack(monkeypatch):
+    monkeypatch.setitem(RENAMED["column"], "auc_lower", "auc_ci")
+    assert renamed("column", "lira_auc_lower") == "lira_auc_ci"
+    assert renamed("column", "lira_auc_upper") is None
+    assert renamed("column", "auc_lower") == "auc_ci"

@@ -437,7 +437,7 @@ def npy(array) -> bytes:
         ({HEADER: b'{"version": "HQ1", "version": "HQ1"}'}, "a key twice"),
         ({HEADER: b"[]"}, "got a list; allowed: a table"),
         ({HEADER: b'{"version": "HQ1", "network": ' + b"[" * 900 + b"]" * 900 + b"}"}, "got a list"),
-        ({HEADER: b'{"version": "HQ1", "network": {"narrow": 1, "narrow_range": 1}}'}, "network: got narrow"),
+        ({HEADER: b'{"version": "HQ1", "network": {"narrow": 1, "narrow_range": 1}}'}, "network: got narrow; allowed"),
         ({HEADER: None}, "no such entry"),
     ],
 )
