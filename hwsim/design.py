@@ -49,7 +49,9 @@ class Membership(Configurable):
     models: int = Field(16, ge=4, le=4096, description="models trained; each is the target in turn; even")
     samples: int | None = Field(None, ge=8, description="size of the pool; default: the whole data set")
     calibration: int = Field(128, ge=1, description="samples for the calibration of the quantizer")
-    auxiliary: int = Field(0, ge=0, description="auxiliary samples, members of no model, for the adversary's distillation")
+    auxiliary: int = Field(
+        0, ge=0, description="auxiliary samples, members of no model, for the adversary's distillation"
+    )
     split: str | None = Field(None, description="a published split of the data set instead of a random pool")
 
     @field_validator("models")

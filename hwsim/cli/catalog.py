@@ -12,7 +12,10 @@ from hwsim.cli.app import Json, app
 @app.command("list")
 def list_choices(
     family: Annotated[
-        str | None, typer.Argument(metavar="[FAMILY]", help="Family of choices, such as quantizer. Default: all families.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[FAMILY]", help="Family of choices, such as quantizer. Default: all families.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """List the names that designs and options can choose, by family.

@@ -26,16 +26,19 @@ Codes = Annotated[
 @app.command()
 def explain(
     network: NetworkFile,
-    layer: Annotated[str | None, typer.Option("--layer", metavar="L", help="Name of the layer. Default: the last layer.")] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", metavar="L", help="Name of the layer. Default: the last layer.")
+    ] = None,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="C,H,W", help="Index, one number per axis of the layer's output. Default: zeros.")
+        str | None,
+        typer.Option("--at", metavar="C,H,W", help="Index, one number per axis of the layer's output. Default: zeros."),
     ] = None,
     codes: Codes = None,
     sample: Annotated[int, typer.Option("--sample", metavar="N", help="Index of the sample.", min=0)] = 0,
     everything: Annotated[bool, typer.Option("--all", help="Show all operands.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Explain one output element of one layer: operands, sum, bits shifted out, tie, clip, and the result of the other rounding rules.
+    """Explain one output element of one layer: operands, sum, bits shifted out, tie, clip, other rounding rules.
 
     Example: hwsim explain network.npz, or with a layer: hwsim explain network.npz --layer conv1 --at 0,3,4
     """
@@ -86,9 +89,13 @@ def trace(
 @app.command()
 def diff(
     a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A run (.npz) or a network.", show_default=False)],
-    b: Annotated[Path, typer.Argument(metavar="RUN_B", help="A run (.npz) or a network, with all layers of A.", show_default=False)],
+    b: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_B", help="A run (.npz) or a network, with all layers of A.", show_default=False),
+    ],
     codes: Annotated[
-        Path | None, typer.Option("--input", metavar="CODES.npy", help="Integer input codes for a network, samples first.")
+        Path | None,
+        typer.Option("--input", metavar="CODES.npy", help="Integer input codes for a network, samples first."),
     ] = None,
     common: Annotated[bool, typer.Option("--common", help="Compare only the layers of both runs.")] = False,
     as_json: Json = False,

@@ -21,7 +21,7 @@ def read_integers(stream: IO[bytes], size: int, where: str) -> NDArray[np.int64]
     >>> np.save(file, np.array([1.5]))
     >>> read_integers(io.BytesIO(file.getvalue()), len(file.getvalue()), "x.npy")
     Traceback (most recent call last):
-    hwsim.errors.BadInput: x.npy: got float64 numbers; allowed: integer codes. Network.encode converts real inputs to ...
+    hwsim.errors.BadInput: x.npy: got float64 numbers; allowed: integer codes. Network.encode converts real ...
     """
     try:
         version = np.lib.format.read_magic(stream)

@@ -112,4 +112,6 @@ def _traced(path: Path, network: Network | None, file: RunFile | None, input_fro
 def _note(input_from: Path | None, networks: list[Network | None]) -> str:
     if not any(networks):
         return ""
-    return f"input: {input_from or f'{RANDOM_SAMPLES} samples of random codes, seed {SEED}; choose others with --input'}"
+    return (
+        f"input: {input_from or f'{RANDOM_SAMPLES} samples of random codes, seed {SEED}; choose others with --input'}"
+    )

@@ -325,8 +325,8 @@ def test_diff_skips_what_only_one_side_has(capfd, network):
          "to 255 (uint8)\n"),
         (["trace", "net.npz", "-o", "nowhere/run.npz"], "hwsim: nowhere/run.npz: cannot be written: No such file or "
          "directory\n"),
-        (["diff", "codes.npy", "net.npz"], "hwsim: codes.npy: got a file that is no zip; allowed: a network file, or an .npz "
-         "with one integer array per layer\n"),
+        (["diff", "codes.npy", "net.npz"], "hwsim: codes.npy: got a file that is no zip; allowed: a network file, "
+         "or an .npz with one integer array per layer\n"),
         (["diff", "net.npz", "dump.npz", "--input", "codes.npy"], "hwsim: dump.npz layer 'conv': got no such layer; "
          "allowed: every layer of net.npz. Did you mean 'conv1'? With --common only the layers of both are "
          "compared.\n"),

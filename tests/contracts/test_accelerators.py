@@ -111,7 +111,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"array": {"rows": 0}}, "accelerator.array.rows: got 0; allowed: 1 to 4096"),
     (
         {"array": {"row": 4}},
-        "accelerator.array.row: unknown setting; allowed: cols, row_fifo_depth, rows, weight_buffers. Did you mean 'rows'?",
+        "accelerator.array.row: unknown setting; allowed: cols, row_fifo_depth, rows, weight_buffers. "
+        "Did you mean 'rows'?",
     ),
     ({"array": {"weight_buffers": 3}}, "accelerator.array.weight_buffers: got 3; allowed: 1 or 2"),
     (
