@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwsim.cli.app import Json, app, say
+from hwsim.cli.app import Json, app, print_status
 from hwsim.errors import BadInput
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def audit(
     chosen = _attacks(attacks)
     found = read(file)
     if found.unused:
-        say(f"arrays not used: {', '.join(found.unused)}")
+        print_status(f"arrays not used: {', '.join(found.unused)}")
     with _Progress(len(chosen) + 1) as progress:
         try:
             leakage = audit_arrays(found.observed(chosen), found.game, chosen, seed, told=progress.starts)
@@ -60,7 +60,7 @@ def audit(
             raise error if error.where.startswith(str(file)) else in_file(file, error) from None
     print(json.dumps(audit_rows(leakage), indent=2) if as_json else audit_text(leakage))
     if report is not None:
-        say(f"report: {write_audit(leakage, report, file.name)}")
+        print_status(f"report: {write_audit(leakage, report, file.name)}")
 
 
 def _attacks(text: str) -> list[Attack]:
@@ -96,10 +96,10 @@ class _Progress:
             self._now = f"[{self._begun / self._steps:4.0%}] {label}"
             self._begun += 1
             if self._loud:
-                say(self._now)
+                print_status(self._now)
 
     def _speak_up(self) -> None:
         with self._lock:
             self._loud = True
             if self._now:
-                say(self._now)
+                print_status(self._now)

@@ -53,7 +53,8 @@ def aligned(table: Sequence[Row], columns: Sequence[str]) -> str:
 def summary(design: Design, stored: Stored) -> str:
     """The result of one design for a person: what it is, then its numbers by subject."""
     lines = [f"{group:<12} {describe(design.settings[group])}" for group in ("dataset", "model", "quantizer")]
-    lines += [f"{g:<12} {'none' if g in design.idle else design.names[g]}" for g in ("accelerator", "technology")]
+    unused = design.unused_groups
+    lines += [f"{g:<12} {'none' if g in unused else design.names[g]}" for g in ("accelerator", "technology")]
     lines.append(f"{'status':<12} {stored.status}")
     if stored.status != "done":
         return "\n".join([*lines, f"{'reason':<12} {stored.result.get('reason', '')}"])

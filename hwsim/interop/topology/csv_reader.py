@@ -76,7 +76,7 @@ def read_topology(path: str | Path, reading: Reading = "ceil") -> Topology:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadInput(str(path), error.strerror or "nothing", "a file that can be read") from None
+        raise BadInput(str(path), error.strerror or "no file", "a file that can be read") from None
     if len(data) > MAX_BYTES:
         raise BadInput(str(path), f"more than {MAX_BYTES} bytes", f"at most {MAX_BYTES}")
     try:
@@ -191,7 +191,7 @@ class _Row:
         return self.cells[self.form.required[0]]
 
     def bad(self, column: str, given: object, allowed: str) -> BadInput:
-        return BadInput(f"{self.where}, {column}", given or "nothing", allowed)
+        return BadInput(f"{self.where}, {column}", given or None, allowed)
 
     def number(self, column: str, low: int = 1, high: int = _LARGEST, default: int | None = None) -> int:
         """The whole number in a column."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.design import DEFAULTS, Design, override, read_toml
-from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
 
 RESULT_COLUMNS = (
     "accuracy",
@@ -93,7 +93,7 @@ class Study:
         head = _section(mapping, "study")
         for word in head:
             if word not in ("name", "question"):
-                raise UnknownName(f"study.{word}", word, ("name", "question"))
+                raise UnknownSetting(f"study.{word}", ("name", "question"))
         study = cls(
             name=_text(head, "name", "study"),
             question=_text(head, "question", ""),
@@ -124,7 +124,7 @@ class Study:
             axes = dict(zip(self.axes, values, strict=True))
             try:
                 design = Design.resolve(override(self.base, axes))
-                shown = {path: None if path.split(".")[0] in design.idle else axes[path] for path in axes}
+                shown = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
                 unique.setdefault(design.key, Point(shown, design))
             except HwsimError as error:
                 place = ", ".join(f"{path}={describe(value)}" for path, value in axes.items())
@@ -205,6 +205,6 @@ def _check_objectives(objectives: Mapping[str, str], points: Sequence[Point]) ->
     known = result_columns(points)
     for column, sense in objectives.items():
         if column not in known:
-            raise UnknownName(f"objectives.{column}", column, known)
+            raise UnknownName(f"objectives.{column}", column, known, "column")
         if sense not in ("max", "min"):
             raise BadInput(f"objectives.{column}", sense, '"max" or "min"')

@@ -226,8 +226,8 @@ REFUSED = [
     (f"{GEMM}\na,1,1 2,3", f"net.csv line 2, N: got 1 2; {WHOLE}"),
     (f"{GEMM}\na,1,2147483648,3", f"net.csv line 2, N: got 2147483648; {WHOLE}"),
     (f"{GEMM}\na,1,{'9' * 5000},3", "net.csv line 2, N: got 999"),
-    (f"{GEMM}\na,,2,3", f"net.csv line 2, M: got nothing; {WHOLE}"),
-    (f"{GEMM}\n,1,2,3", "net.csv line 2, Layer: got nothing; allowed: a printable name"),
+    (f"{GEMM}\na,,2,3", f"net.csv line 2, M is missing; {WHOLE}"),
+    (f"{GEMM}\n,1,2,3", "net.csv line 2, Layer is missing; allowed: a printable name"),
     (f'{GEMM}\n"a\nb",1,2,3', "net.csv line 3, Layer: got 'a\\nb'; allowed: a printable name"),
     (f'{GEMM}\n"a,1,2,3', "net.csv line 2: got unexpected end of data; allowed: comma-separated cells"),
     (
