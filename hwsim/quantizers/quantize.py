@@ -11,9 +11,10 @@ from hwsim.errors import BadInput, HwsimError
 from hwsim.interop.torch.reader import import_module
 from hwsim.network.graph import Network
 from hwsim.quantizers.base import Quantizer
+from hwsim.quantizers.fine_tune import fine_tune
 from hwsim.quantizers.lowering.to_network import build_network
 from hwsim.quantizers.scheme import Scheme
-from hwsim.training.ensemble import Ensemble, Members, fine_tune
+from hwsim.training.ensemble import Ensemble, Members
 
 
 def quantize(

@@ -17,9 +17,6 @@ from torch import Tensor
 from hwsim.errors import BadInput
 from hwsim.float_graph.graph import Arithmetic, FloatArithmetic, FloatGraph, Weights, logits, models_in, repeat_input
 from hwsim.interop.torch.reader import import_module
-from hwsim.quantizers.base import Quantizer
-from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
-from hwsim.quantizers.scheme import Scheme
 from hwsim.rng import derive_seed, stream
 from hwsim.training.checkpoint import Checkpoint, setting_key
 from hwsim.training.fit import Loss, Parameters, Tick, TrainingPlan, fit, models_at_once, one_thread, silent
@@ -135,49 +132,10 @@ def train(
 
     course = course_of(model, members, "train", model.epochs, loss)
     group = models_at_once(graph, weights, model.batch) if device == "cpu" else len(members.keep)
-    kept = None
-    if checkpoint is not None:
-        settings = {"model": model.model_dump(mode="json"), "class": type(model).__qualname__, "device": device}
-        kept = Checkpoint(checkpoint, _key("train", members, settings))
+    settings = {"model": model.model_dump(mode="json"), "class": type(model).__qualname__, "device": device}
+    kept = checkpoint_at(checkpoint, "train", members, settings)
     trained = fit({name: tensor.to(device) for name, tensor in weights.items()}, course, group, tick, kept)
-    if kept is not None:
-        kept.remove()
     return Ensemble(graph, {name: tensor.cpu() for name, tensor in trained.items()})
-
-
-def fine_tune(
-    ensemble: Ensemble,
-    quantizer: Quantizer,
-    calibration: NDArray[np.float32],
-    members: Members,
-    batch: int = 64,
-    tick: Tick = silent,
-    checkpoint: Path | None = None,
-) -> tuple[Ensemble, Scheme]:
-    """Fine-tune weights and step sizes together, for a quantizer that trains; the scheme holds the learned steps.
-
-    `checkpoint` is what it is for `train`.
-    """
-    graph, settings = ensemble.graph, quantizer.model_dump(mode="json")
-    start = quantizer.scheme(graph, ensemble.weights, torch.from_numpy(calibration))
-    parameters = ensemble.weights | {_STEP + name: step for name, step in start.steps().items()}
-    x, labels = torch.from_numpy(members.x), torch.from_numpy(members.labels)
-
-    def loss(parameters: Parameters, models: slice, chosen: Tensor) -> Tensor:
-        weights, steps = _split(parameters)
-        arithmetic = FakeQuantArithmetic(graph, start.with_steps(steps))
-        return mean_cross_entropy(logits(graph, weights, gather(x, chosen), arithmetic), labels[chosen])
-
-    order = partial(members.order, "fine_tune", batch=batch)
-    course = TrainingPlan(settings["epochs"], batch, settings["learning_rate"], order, loss)
-    kept = None
-    if checkpoint is not None:
-        own = {"quantizer": settings, "class": type(quantizer).__qualname__, "batch": batch}
-        kept = Checkpoint(checkpoint, _key("fine_tune", members, own, _arrays(parameters)))
-    weights, steps = _split(fit(parameters, course, ensemble.models, tick, kept))
-    if kept is not None:
-        kept.remove()
-    return Ensemble(graph, weights), start.with_steps(steps)
 
 
 DEVICES = ("cpu", "cuda")
@@ -185,9 +143,6 @@ DEVICES = ("cpu", "cuda")
 
 MOST_WEIGHTS = 1 << 28
 """Most weights that are trained at once; with gradients and Adam's moments four times as many numbers."""
-
-_STEP = "step "
-"""What stands before the name of a step size among the parameters of a fine-tuning."""
 
 
 def initial_weights(model: Model, members: Members, classes: int) -> tuple[FloatGraph, Weights]:
@@ -231,21 +186,22 @@ def mean_cross_entropy(out: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(out.flatten(0, 1), labels.flatten(), reduction="sum") / labels.shape[1]
 
 
-def _key(
-    purpose: str, members: Members, settings: Mapping[str, Any], more: Mapping[str, NDArray[Any]] | None = None
-) -> str:
-    """The key of a checkpoint: whatever affects the bits of a training, the versions of hwsim and torch included."""
+def checkpoint_at(
+    path: Path | None,
+    purpose: str,
+    members: Members,
+    settings: Mapping[str, Any],
+    tensors: Mapping[str, Tensor] | None = None,
+) -> Checkpoint | None:
+    """Return the checkpoint of a training at `path`, None without a path.
+
+    Its key covers everything that affects the bits of the training: `purpose`, members, plain `settings`, start values
+    `tensors`, and the versions of hwsim and torch.
+    """
+    if path is None:
+        return None
     versions = {"purpose": purpose, "model_version": MODEL_VERSION, "torch": torch.__version__}
     numbers = {"first": members.first, "seed": members.seed}
     arrays: dict[str, NDArray[Any]] = {"x": members.x, "labels": members.labels, "keep": members.keep}
-    return setting_key({**versions, **numbers, **settings}, arrays | dict(more or {}))
-
-
-def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
-    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
-
-
-def _split(parameters: Parameters) -> tuple[Weights, dict[str, Tensor]]:
-    """Weights and step sizes out of the parameters of a fine-tuning."""
-    weights = {name: tensor for name, tensor in parameters.items() if not name.startswith(_STEP)}
-    return weights, {name.removeprefix(_STEP): parameters[name] for name in parameters if name.startswith(_STEP)}
+    arrays |= {name: tensor.detach().numpy() for name, tensor in (tensors or {}).items()}
+    return Checkpoint(path, setting_key({**versions, **numbers, **settings}, arrays))

@@ -75,8 +75,8 @@ def fit(
 ) -> Parameters:
     """Train stacked parameters [model, ...], about `group` models at a time; returns new tensors.
 
-    With a `checkpoint` the state is kept after every epoch, and a training that was stopped goes on
-    from there with the same bits.
+    With a `checkpoint` the state is stored after every epoch, and a training that was stopped continues from there
+    with the same bits. The checkpoint is removed at the end.
     """
     models = len(next(iter(parameters.values())))
     groups = [_Group(rows, parameters, course) for rows in cut(models, group)]
@@ -94,6 +94,8 @@ def fit(
                 checkpoint.save(epoch + 1, _state(groups))
             watch(epoch, _together(groups))
             tick((epoch + 1) / course.epochs)
+    if checkpoint is not None:
+        checkpoint.remove()
     return _together(groups)
 
 

@@ -6,32 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from hwsim.datasets import Data
 from hwsim.privacy.game import balanced_keep
 from hwsim.registry import build
 from hwsim.training import fit
 from hwsim.training.checkpoint import Checkpoint
-from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
+from hwsim.training.ensemble import Members, train
+from tests.support.interrupted_training import StopAfter, Stopped, assert_same
 
 MODELS, SAMPLES = 4, 120
-
-
-class Stopped(Exception):
-    pass
-
-
-class StopAfter:
-    """A tick that stops the training at the end of an epoch and counts the epochs that were run."""
-
-    def __init__(self, epochs: int | None = None) -> None:
-        self.left, self.run = epochs, 0
-
-    def __call__(self, done: float) -> None:
-        self.run += 1
-        if self.run == self.left:
-            raise Stopped
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +26,6 @@ def members() -> Members:
 
 MODEL = build("model", "small_cnn", channels=(3, 4), epochs=4, batch=16, weight_decay=1e-3)
 ROBUST = build("model", "mlp", hidden=(8,), epochs=4, adversarial_eps=0.1, adversarial_steps=2)
-
-
-def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
-    assert one.keys() == other.keys()
-    for name in one:
-        assert torch.equal(one[name], other[name]), name
 
 
 @pytest.mark.parametrize("model", [MODEL, ROBUST], ids=["small_cnn", "robust mlp"])
@@ -64,20 +42,6 @@ def test_a_stopped_training_goes_on_with_the_same_bits(
     assert_same(train(model, members, last, file).weights, straight)
     assert last.run == 1, "three of four epochs were done before"
     assert not list(file.parent.iterdir()), "a training that has ended leaves nothing behind"
-
-
-def test_a_stopped_fine_tuning_goes_on_with_the_same_bits(members: Members, tmp_path: Path) -> None:
-    ensemble: Ensemble = train(MODEL.model_copy(update={"epochs": 1}), members)
-    quantizer = build("quantizer", "lsq", w_bits=3, a_bits=3, epochs=3)
-    straight, steps = fine_tune(ensemble, quantizer, members.x[:32], members)
-    with pytest.raises(Stopped):
-        fine_tune(ensemble, quantizer, members.x[:32], members, 64, StopAfter(2), tmp_path / "c")
-    last = StopAfter()
-    tuned, scheme = fine_tune(ensemble, quantizer, members.x[:32], members, 64, last, tmp_path / "c")
-    assert_same(tuned.weights, straight.weights)
-    assert_same(scheme.steps(), steps.steps())
-    assert last.run == 1
-    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize(

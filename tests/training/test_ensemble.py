@@ -11,10 +11,9 @@ from hwsim.errors import BadInput
 from hwsim.float_graph.graph import Node, multiply
 from hwsim.network.layer import Op
 from hwsim.privacy.game import balanced_keep
-from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
 from hwsim.registry import build
 from hwsim.training import fit
-from hwsim.training.ensemble import Members, fine_tune, initial_weights, train
+from hwsim.training.ensemble import Members, initial_weights, train
 from hwsim.training.grouped import GroupArithmetic
 
 MODELS = 4
@@ -82,19 +81,6 @@ def test_members_that_do_not_fit_are_refused(digits: Data) -> None:
         Members(x[:39], labels, keep)
     with pytest.raises(BadInput, match="without members"):
         Members(x, labels, np.zeros_like(keep))
-
-
-def test_fine_tuning_learns_steps_and_mends_accuracy(digits: Data) -> None:
-    x, labels, keep = arena(digits, 400)
-    members = Members(x, labels, keep)
-    ensemble = train(build("model", "mlp", hidden=(32,), epochs=15), members)
-    quantizer = build("quantizer", "lsq", w_bits=2, a_bits=2, epochs=8)
-    start = quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(x[:64]))
-    before = ensemble.logits(x, FakeQuantArithmetic(ensemble.graph, start)).argmax(2)
-    tuned, scheme = fine_tune(ensemble, quantizer, x[:64], members)
-    after = tuned.logits(x, FakeQuantArithmetic(tuned.graph, scheme)).argmax(2)
-    assert (after == labels)[keep].mean() > (before == labels)[keep].mean()
-    assert not torch.equal(scheme.grids["fc1.weight"].scale, start.grids["fc1.weight"].scale)
 
 
 def test_more_weights_than_fit_are_refused_before_memory_is_taken() -> None:

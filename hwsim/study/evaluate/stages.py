@@ -22,13 +22,14 @@ from hwsim.errors import HwsimError, Infeasible
 from hwsim.float_graph.graph import FloatGraph, Weights, model_slice
 from hwsim.interop.torch.reader import import_module
 from hwsim.network.graph import Network
+from hwsim.quantizers.fine_tune import fine_tune
 from hwsim.quantizers.quantize import build_networks, quantize_ensemble
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.study.evaluate.game_data import GameData, prepare
 from hwsim.study.evaluate.point_result import Baseline, float_result, hardware_result
 from hwsim.training.checkpoint import write_arrays
-from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
+from hwsim.training.ensemble import Ensemble, Members, train
 from hwsim.version import MODEL_VERSION
 
 Tick = Callable[[float], None]
