@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hwsim.float_graph.graph import FloatArithmetic, FloatGraph, Weights, forward, models_in, repeat_input
+from hwsim.float_graph.graph import FloatArithmetic, FloatGraph, Weights, forward, model_count, repeat_input
 from hwsim.network.layer import INPUT
 from hwsim.quantizers.base import UniformBits
 from hwsim.quantizers.scheme import (
@@ -35,7 +35,7 @@ def calibrate(rule: RangeEstimator, q: UniformBits, graph: FloatGraph, weights: 
 
     The last layer gets one step for all classes, because its logits share one scale.
     """
-    models = models_in(weights)
+    models = model_count(weights)
     x = repeat_input(calibration, models)
     with torch.no_grad():
         values = forward(graph, weights, x, FloatArithmetic())

@@ -15,7 +15,7 @@ from hwsim.quantizers.base import Quantizer
 from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
 from hwsim.quantizers.scheme import Scheme
 from hwsim.training.ensemble import Ensemble, Members, checkpoint_at, gather, mean_cross_entropy
-from hwsim.training.fit import Parameters, Tick, TrainingPlan, fit, silent
+from hwsim.training.fit import Parameters, Progress, TrainingPlan, fit
 
 _SCALE = "scale "
 """Prefix of the name of a scale among the parameters of a fine-tuning."""
@@ -27,7 +27,7 @@ def fine_tune(
     calibration: NDArray[np.float32],
     members: Members,
     batch: int = 64,
-    tick: Tick = silent,
+    progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[Ensemble, Scheme]:
     """Fine-tune weights and scales of an ensemble for a quantizer that trains.
@@ -39,7 +39,7 @@ def fine_tune(
     calibration : float32 [sample, *shape], sets the initial scales
     members : training samples of each model
     batch : samples per step
-    tick : called with the completed share of the work
+    progress : callback with the completed share of the work
     checkpoint : file of the training state between epochs, as for `train`
 
     Returns
@@ -60,7 +60,7 @@ def fine_tune(
     plan = TrainingPlan(settings["epochs"], batch, settings["learning_rate"], order, loss)
     own = {"quantizer": settings, "class": type(quantizer).__qualname__, "batch": batch}
     state = checkpoint_at(checkpoint, "fine_tune", members, own, parameters)
-    weights, scales = _split(fit(parameters, plan, ensemble.models, tick, state))
+    weights, scales = _split(fit(parameters, plan, ensemble.models, progress, state))
     return Ensemble(graph, weights), start.with_steps(scales)
 
 

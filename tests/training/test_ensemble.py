@@ -8,7 +8,7 @@ import torch
 
 from hwsim.datasets import Data
 from hwsim.errors import BadInput
-from hwsim.float_graph.graph import Node, multiply
+from hwsim.float_graph.graph import Node, sum_of_products
 from hwsim.network.layer import Op
 from hwsim.privacy.game import balanced_keep
 from hwsim.registry import build
@@ -129,14 +129,16 @@ def test_the_gradient_of_a_bias_has_the_bits_that_it_has_in_the_whole_ensemble(g
     part = bias[group].clone().requires_grad_()
     weights = {"fc.weight": torch.rand(len(part), 10, 5), "fc.bias": part}
     y = GroupArithmetic(group, 7).product(node, x[:, group.start * 5 : group.stop * 5], weights)
-    torch.testing.assert_close(y, multiply(node, x[:, group.start * 5 : group.stop * 5], weights["fc.weight"], part))
+    torch.testing.assert_close(
+        y, sum_of_products(node, x[:, group.start * 5 : group.stop * 5], weights["fc.weight"], part)
+    )
     y.backward(gradient[:, group.start * 10 : group.stop * 10])
     assert torch.equal(part.grad, whole.grad[group])
 
 
 @pytest.mark.parametrize(("models", "group"), [(1, 4), (2, 1), (7, 2), (8, 3), (9, 4), (17, 2), (17, 100)])
 def test_groups_hold_every_model_once_and_none_alone(models: int, group: int) -> None:
-    groups = fit.cut(models, group)
+    groups = fit.model_groups(models, group)
     assert [model for rows in groups for model in range(models)[rows]] == list(range(models))
     assert models == 1 or min(len(range(models)[rows]) for rows in groups) >= 2
 
@@ -145,7 +147,7 @@ def test_small_networks_make_large_groups_and_large_ones_small() -> None:
     def size(name: str, shape: tuple[int, ...]) -> int:
         members = Members(np.zeros((4, *shape), np.float32), np.arange(4), np.ones((1, 4), np.bool_))
         model = build("model", name)
-        return fit.models_at_once(*initial_weights(model, members, 4), model.batch)
+        return fit.models_per_group(*initial_weights(model, members, 4), model.batch)
 
     assert size("small_resnet", (3, 32, 32)) == 2
     assert size("small_cnn", (1, 8, 8)) in range(3, 9)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from hwsim.float_graph.graph import FloatGraph, Weights, forward, models_in, repeat_input
+from hwsim.float_graph.graph import FloatGraph, Weights, forward, model_count, repeat_input
 from hwsim.network.layer import FRACTION_BITS, INPUT, Op
 from hwsim.quantizers.base import Quantizer
 from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic, region_sums
@@ -53,7 +53,7 @@ class DRQ(Quantizer):
         plain = MinMax(w_bits=FULL_BITS, a_bits=FULL_BITS, power_of_two=self.power_of_two).scheme(
             graph, weights, calibration
         )
-        models = models_in(weights)
+        models = model_count(weights)
         with torch.no_grad():
             values = forward(graph, weights, repeat_input(calibration, models), FakeQuantArithmetic(graph, plain))
         regions = {}

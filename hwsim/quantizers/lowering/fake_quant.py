@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.float_graph.graph import FloatGraph, Node, Weights, multiply
+from hwsim.float_graph.graph import FloatGraph, Node, Weights, sum_of_products
 from hwsim.formats import Kind
 from hwsim.network.layer import FRACTION_BITS, INPUT
 from hwsim.quantizers.scheme import (
@@ -52,7 +52,7 @@ class FakeQuantArithmetic:
         values = w_codes * _match(w_step, w_codes)
         rule = self.scheme.regions.get(node.name)
         if rule is None:
-            return multiply(node, x, values, bias)
+            return sum_of_products(node, x, values, bias)
         return self._region_product(node, rule, x, x_step, w_codes, unit) + bias.reshape(1, -1, 1, 1)
 
     def output(self, node: Node, y: Tensor) -> Tensor:
@@ -84,8 +84,8 @@ class FakeQuantArithmetic:
         x_bits = self.scheme.grids[value_source(self.graph, node.inputs[0])].bits
         x_drop, w_drop = x_bits - rule.low_bits, self.scheme.grids[weight_name(node.name)].bits - rule.low_bits
         low_x = torch.clamp(torch.floor((codes + (1 << x_drop >> 1)) / (1 << x_drop)), max=(1 << rule.low_bits) - 1)
-        full = multiply(node, codes * mask, w_codes, None)
-        low = multiply(node, low_x * (1 - mask), low_weight_codes(w_codes, w_drop, rule.low_bits), None)
+        full = sum_of_products(node, codes * mask, w_codes, None)
+        low = sum_of_products(node, low_x * (1 - mask), low_weight_codes(w_codes, w_drop, rule.low_bits), None)
         return (full + low * (1 << (x_drop + w_drop))) * unit.expand(-1, w_codes.shape[1]).reshape(1, -1, 1, 1)
 
 
