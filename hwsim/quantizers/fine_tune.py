@@ -48,12 +48,12 @@ def fine_tune(
     """
     graph, settings = ensemble.graph, quantizer.model_dump(mode="json")
     start = quantizer.scheme(graph, ensemble.weights, torch.from_numpy(calibration))
-    parameters = ensemble.weights | {_SCALE + name: scale for name, scale in start.steps().items()}
+    parameters = ensemble.weights | {_SCALE + name: scale for name, scale in start.scales().items()}
     x, labels = torch.from_numpy(members.x), torch.from_numpy(members.labels)
 
     def loss(parameters: Parameters, models: slice, chosen: Tensor) -> Tensor:
         weights, scales = _split(parameters)
-        arithmetic = FakeQuantArithmetic(graph, start.with_steps(scales))
+        arithmetic = FakeQuantArithmetic(graph, start.with_scales(scales))
         return mean_cross_entropy(logits(graph, weights, gather(x, chosen), arithmetic), labels[chosen])
 
     order = partial(members.order, "fine_tune", batch=batch)
@@ -61,7 +61,7 @@ def fine_tune(
     own = {"quantizer": settings, "class": type(quantizer).__qualname__, "batch": batch}
     state = checkpoint_at(checkpoint, "fine_tune", members, own, parameters)
     weights, scales = _split(fit(parameters, plan, ensemble.models, progress, state))
-    return Ensemble(graph, weights), start.with_steps(scales)
+    return Ensemble(graph, weights), start.with_scales(scales)
 
 
 def _split(parameters: Parameters) -> tuple[Weights, dict[str, Tensor]]:

@@ -58,7 +58,7 @@ def test_a_decision_counts_its_own_codes(per_channel: bool, deciders: int, large
 def test_the_share_asked_for_holds_over_all_decisions_of_each_model(share: float, per_channel: bool) -> None:
     quantizer = build("quantizer", "drq", sensitive=share, per_channel=per_channel, region_width=3)
     codes = codes_of_channels()
-    rule = quantizer._calibrated(codes, MODELS)  # type: ignore[attr-defined]
+    rule = quantizer.region_rule(codes, MODELS)  # type: ignore[attr-defined]
     assert rule.per_channel == per_channel
     for model in range(MODELS):
         mask = sensitive_regions(definition(rule, model), one_model(codes, model))

@@ -33,7 +33,7 @@ def test_fine_tuning_learns_steps_and_mends_accuracy() -> None:
     tuned, scheme = fine_tune(ensemble, quantizer, x[:64], members)
     after = tuned.logits(x, FakeQuantArithmetic(tuned.graph, scheme)).argmax(2)
     assert (after == labels)[keep].mean() > (before == labels)[keep].mean()
-    assert not torch.equal(scheme.grids["fc1.weight"].scale, start.grids["fc1.weight"].scale)
+    assert not torch.equal(scheme.quant_params["fc1.weight"].scale, start.quant_params["fc1.weight"].scale)
 
 
 def test_a_stopped_fine_tuning_goes_on_with_the_same_bits(tmp_path: Path) -> None:
@@ -41,12 +41,12 @@ def test_a_stopped_fine_tuning_goes_on_with_the_same_bits(tmp_path: Path) -> Non
     model = build("model", "small_cnn", channels=(3, 4), epochs=1, batch=16, weight_decay=1e-3)
     ensemble: Ensemble = train(model, members)
     quantizer = build("quantizer", "lsq", w_bits=3, a_bits=3, epochs=3)
-    straight, steps = fine_tune(ensemble, quantizer, members.x[:32], members)
+    straight, scales = fine_tune(ensemble, quantizer, members.x[:32], members)
     with pytest.raises(Stopped):
         fine_tune(ensemble, quantizer, members.x[:32], members, 64, StopAfter(2), tmp_path / "c")
     last = StopAfter()
     tuned, scheme = fine_tune(ensemble, quantizer, members.x[:32], members, 64, last, tmp_path / "c")
     assert_same(tuned.weights, straight.weights)
-    assert_same(scheme.steps(), steps.steps())
+    assert_same(scheme.scales(), scales.scales())
     assert last.run == 1
     assert not (tmp_path / "c").exists()

@@ -69,7 +69,7 @@ def fake_codes(
     graph: FloatGraph, weights: Weights, scheme: Scheme, x: np.ndarray, dtype: torch.dtype
 ) -> dict[str, np.ndarray]:
     """What the twin computes, as codes (the last layer: in units of the logit scale)."""
-    scheme = scheme.with_steps({n: s.to(dtype) for n, s in scheme.steps().items()})
+    scheme = scheme.with_scales({n: s.to(dtype) for n, s in scheme.scales().items()})
     weights = {n: w.to(dtype) for n, w in weights.items()}
     with torch.no_grad():
         values = forward(
@@ -105,7 +105,7 @@ def test_any_scale_differs_by_at_most_one_code_next_to_a_tie(name: str, paramete
     """Each layer restarted from the integer codes, so that differences do not add up."""
     graph, weights, scheme, x = prepare(name, parameters, power_of_two=False)
     network, codes = integers(graph, weights, scheme, x)
-    twin = FakeQuantArithmetic(graph, scheme.with_steps({n: s.double() for n, s in scheme.steps().items()}))
+    twin = FakeQuantArithmetic(graph, scheme.with_scales({n: s.double() for n, s in scheme.scales().items()}))
     double = {n: w.double() for n, w in weights.items()}
     scales = {INPUT: network.input_scale} | {layer.name: layer.scale for layer in network.layers}
     compared = different = 0
@@ -126,9 +126,9 @@ def test_any_scale_differs_by_at_most_one_code_next_to_a_tie(name: str, paramete
 def test_pools_share_the_grid_of_their_input() -> None:
     graph, _, scheme, _ = prepare("minmax", {}, power_of_two=False)
     source = value_source(graph, "pool")
-    assert source in scheme.grids
+    assert source in scheme.quant_params
     assert next(node for node in graph.nodes if node.name == source).relu
-    assert "pool" not in scheme.grids
+    assert "pool" not in scheme.quant_params
 
 
 def test_a_wrong_rounding_in_the_twin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

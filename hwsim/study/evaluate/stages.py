@@ -66,7 +66,7 @@ class Task:
             ensemble, scheme = fine_tune(
                 start, design.quantizer, arena.calibration, members, design.model.batch, tick, checkpoint
             )
-            artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.steps().items()}
+            artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.scales().items()}
         write_arrays(models / f"{self.key}.npz", {name: tensor.numpy() for name, tensor in artifact.items()})
 
 
@@ -125,7 +125,7 @@ def _networks(design: Design, arena: GameData, ensemble: Ensemble, models: Path)
     scheme = design.quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(arena.calibration))
     if _trains(design):
         tuned = _trained(design, models, tuned=True)
-        scheme = scheme.with_steps({name: tuned.pop(f"step {name}") for name in scheme.grids})
+        scheme = scheme.with_scales({name: tuned.pop(f"step {name}") for name in scheme.quant_params})
         ensemble = Ensemble(ensemble.graph, tuned)
     return build_networks(ensemble, scheme)
 
