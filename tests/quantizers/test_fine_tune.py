@@ -23,7 +23,7 @@ def members_of(samples: int, first: int = 0, seed: int = 0) -> Members:
     return Members(data.x[:samples], data.labels[:samples], balanced_keep(MODELS, samples, 0), first, seed)
 
 
-def test_fine_tuning_learns_steps_and_mends_accuracy() -> None:
+def test_fine_tuning_learns_scales_and_improves_accuracy() -> None:
     members = members_of(400)
     x, labels, keep = members.x, members.labels, members.keep
     ensemble = train(build("model", "mlp", hidden=(32,), epochs=15), members)
@@ -36,17 +36,17 @@ def test_fine_tuning_learns_steps_and_mends_accuracy() -> None:
     assert not torch.equal(scheme.quant_params["fc1.weight"].scale, start.quant_params["fc1.weight"].scale)
 
 
-def test_a_stopped_fine_tuning_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+def test_an_interrupted_fine_tuning_continues_with_the_same_bits(tmp_path: Path) -> None:
     members = members_of(120, first=2, seed=5)
     model = build("model", "small_cnn", channels=(3, 4), epochs=1, batch=16, weight_decay=1e-3)
     ensemble: Ensemble = train(model, members)
     quantizer = build("quantizer", "lsq", w_bits=3, a_bits=3, epochs=3)
-    straight, scales = fine_tune(ensemble, quantizer, members.x[:32], members)
+    straight, want = fine_tune(ensemble, quantizer, members.x[:32], members)
     with pytest.raises(Stopped):
         fine_tune(ensemble, quantizer, members.x[:32], members, 64, StopAfter(2), tmp_path / "c")
     last = StopAfter()
     tuned, scheme = fine_tune(ensemble, quantizer, members.x[:32], members, 64, last, tmp_path / "c")
     assert_same(tuned.weights, straight.weights)
-    assert_same(scheme.scales(), scales.scales())
+    assert_same(scheme.scales(), want.scales())
     assert last.run == 1
     assert not (tmp_path / "c").exists()
