@@ -94,7 +94,7 @@ class Dataset(Configurable):
     card: ClassVar[DatasetCard | None] = None
 
     label_noise: float = Field(
-        0.0, ge=0.0, le=0.9, description="share of labels replaced by a wrong class, members and non-members alike"
+        0.0, ge=0.0, le=0.9, description="share of labels replaced by a wrong class, of members and of non-members"
     )
 
     @abstractmethod

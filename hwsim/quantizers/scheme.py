@@ -111,7 +111,7 @@ class Scheme:
         return replace(self, quant_params=changed)
 
     def effective_scale(self, name: str) -> Tensor:
-        """Return the scale that the arithmetic uses: MIN_SCALE or more, and a power of two where the scheme says so."""
+        """Return the scale that the arithmetic uses: MIN_SCALE or more, and a power of two where `power_of_two`."""
         scale = self.quant_params[name].scale.clamp_min(MIN_SCALE)
         return snap_to_power_of_two(scale) if self.power_of_two else scale
 

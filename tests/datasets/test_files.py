@@ -118,12 +118,12 @@ def test_the_blob_id_is_that_of_git(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(3_000_000))
     try:
-        message = subprocess.run(
+        hashed = subprocess.run(
             ["git", "hash-object", "--no-filters", path], capture_output=True, text=True, check=True
         )
     except OSError:
         pytest.skip("no git here")
-    assert git_blob(path) == message.stdout.strip()
+    assert git_blob(path) == hashed.stdout.strip()
 
 
 def packed(path: Path, members: list[tuple[tarfile.TarInfo, bytes]]) -> Path:

@@ -46,8 +46,8 @@ def test_students_approach_their_own_teacher(game: dict[str, np.ndarray], teache
     assert losses[:, :, -1].mean() < 0.5 * losses[:, :, 0].mean()
     taught = label_losses(teachers.graph, teachers.weights, game["pool"], game["labels"])
     own, theirs = (part - part.mean(0) for part in (losses[:, :, -1], taught))  # differences between models
-    alike = np.corrcoef(own, theirs)[:MODELS, MODELS:]
-    assert (alike.argmax(1) == np.arange(MODELS)).all(), "each student is most similar to its own teacher"
+    correlation = np.corrcoef(own, theirs)[:MODELS, MODELS:]
+    assert (correlation.argmax(1) == np.arange(MODELS)).all(), "each student is most similar to its own teacher"
 
 
 def test_the_trajectory_is_deterministic_and_depends_on_the_seed(game: dict[str, np.ndarray]) -> None:

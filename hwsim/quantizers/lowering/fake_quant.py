@@ -21,7 +21,7 @@ from hwsim.quantizers.scheme import KEEPS_FORMAT, QuantParams, RegionRule, Schem
 
 
 class FakeQuantArithmetic:
-    """Arithmetic whose inputs, weights, biases and outputs are rounded as a scheme says."""
+    """Arithmetic whose inputs, weights, biases and outputs are rounded by a scheme."""
 
     def __init__(self, graph: FloatGraph, scheme: Scheme) -> None:
         self.graph, self.scheme = graph, scheme

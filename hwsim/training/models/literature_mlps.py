@@ -60,8 +60,8 @@ class PurchaseMLP(Model):
 class TexasMLP(Model):
     """A 6170-1024-512-256-128-100 perceptron for Texas-100.
 
-    Design choice: sizes and recipe are those of `purchase_mlp` with half the epochs; no source with layer sizes for
-    Texas was found.
+    No source with layer sizes for Texas was found. Design choice: the sizes and the recipe of `purchase_mlp`, with half
+    the epochs.
     """
 
     epochs: Epochs = 50
