@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hwsim.datasets import Data
 from hwsim.privacy.game import balanced_keep
 from hwsim.quantizers.fine_tune import fine_tune
 from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
+from hwsim.quantizers.quantize import quantize_ensemble
 from hwsim.registry import build
 from hwsim.training.ensemble import Ensemble, Members, train
 from tests.support.interrupted_training import StopAfter, Stopped, assert_same
@@ -50,3 +52,12 @@ def test_an_interrupted_fine_tuning_continues_with_the_same_bits(tmp_path: Path)
     assert_same(scheme.scales(), want.scales())
     assert last.run == 1
     assert not (tmp_path / "c").exists()
+
+
+def test_learned_scales_are_rounded_to_powers_of_two() -> None:
+    members = members_of(40)
+    ensemble = train(build("model", "mlp", hidden=(6,), epochs=1), members)
+    quantizer = build("quantizer", "lsq", w_bits=3, a_bits=3, epochs=2, power_of_two=True)
+    network = quantize_ensemble(ensemble, quantizer, members.x, members)[0]
+    scales = [network.input_scale, *(layer.scale for layer in network.layers)]
+    assert all(math.frexp(scale)[0] == 0.5 for scale in scales)
