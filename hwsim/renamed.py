@@ -15,7 +15,12 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
     },
     "value": {"odd": "midrise", "traffic": "dram_traffic"},
     "name": {"foreign_records": "transfer_records", "pair": "float_and_quantized"},
-    "column": {"energy_local_pj": "energy_register_file_pj", "test_gap": "generalization_gap"},
+    "column": {
+        "energy_local_pj": "energy_register_file_pj",
+        "get": "how_to_get",
+        "licence": "license",
+        "test_gap": "generalization_gap",
+    },
     "python": {"bounds": "accumulator_bounds"},
 }
 """Kind of name -> former name -> present name.

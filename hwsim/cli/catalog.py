@@ -67,11 +67,11 @@ def data_sets(
     from dataclasses import asdict
 
     from hwsim.datasets.files import DATA_VARIABLE
-    from hwsim.datasets.inventory import inventory, table
+    from hwsim.datasets.inventory import inventory, inventory_table
 
     if folder:
         os.environ[DATA_VARIABLE] = folder
     entries = inventory(verify)
-    print(json.dumps([asdict(entry) for entry in entries], indent=2) if as_json else table(entries))
+    print(json.dumps([asdict(entry) for entry in entries], indent=2) if as_json else inventory_table(entries))
     if any(entry.state == "damaged" for entry in entries):
         raise typer.Exit(1)
