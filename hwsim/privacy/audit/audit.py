@@ -201,7 +201,7 @@ def audit(
     if inputs is None:
         inputs = observations[0].channels.get("inputs")
     return audit_arrays(
-        stack(observations), game, attacks, seed, resamples, targets, inputs, threat=observations[0].threat
+        stack(observations), game, attacks, seed, resamples, targets, inputs, threat_model=observations[0].threat_model
     )
 
 
@@ -213,7 +213,7 @@ def audit_arrays(
     resamples: int = RESAMPLES,
     targets: Sequence[int] | None = None,
     inputs: NDArray[Any] | None = None,
-    threat: str = "one query per sample",
+    threat_model: str = "one query per sample",
     told: Callable[[str], None] = lambda label: None,
 ) -> Leakage:
     """The audit of channels that are arrays already, [model, sample, ...]; otherwise as `audit`.
@@ -241,7 +241,7 @@ def audit_arrays(
         *_without_shadows(attacks, game, chosen),
         *_shift(blind, game, blind_targets),
     )
-    return Leakage(tuple(results), blind, threat, game, chosen, seed, members, nonmembers, flags)
+    return Leakage(tuple(results), blind, threat_model, game, chosen, seed, members, nonmembers, flags)
 
 
 def audit_null(

@@ -17,7 +17,8 @@ from hwsim.network.graph import Network
 from hwsim.privacy import Leakage, Observation, audit
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.mismatched_shadows import MismatchedShadows
-from hwsim.privacy.observation.channels.outputs import DeployedModel, HardwareChannel, HardwareRun
+from hwsim.privacy.observation.channels.base import DeployedModel, HardwareRun
+from hwsim.privacy.observation.channels.side_channels import HardwareChannel
 from hwsim.privacy.observation.observe import observe_model, stack
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
@@ -81,7 +82,7 @@ def _observe(
                 stand.scale(model),
                 full_scale=stand.full_scales[model] if narrow else None,
                 chip=chips[model] if chips else None,
-                supplied=further[model],
+                collected=further[model],
                 seed=derive_seed(design.seed, "meters", model),
             ),
             channels,
