@@ -37,7 +37,7 @@ def translations(x: NDArray[np.floating[Any]], d: int) -> NDArray[np.floating[An
 
 
 def rotations(x: NDArray[np.floating[Any]], degrees: float) -> NDArray[np.floating[Any]]:
-    """Return the images, and rotated by -`degrees` and +`degrees` about their center: [3, sample, channel, row, column].
+    """Return the images, and their rotations by -`degrees` and +`degrees` about the center: [3, sample, ...].
 
     `x` is float [sample, channel, row, column]; the result has its dtype. Pixels are interpolated linearly, and pixels
     from outside the image replicate its edge. The published code takes 9 degrees. Raises BadInput unless `x` has four
@@ -77,7 +77,7 @@ def bit_flips(x: NDArray[np.floating[Any]], p: float, copies: int, seed: int) ->
 
 
 def gaussian_noise(x: NDArray[np.floating[Any]], sigma: float, copies: int, seed: int) -> NDArray[np.floating[Any]]:
-    """Return the vectors, and `copies` with normal noise of standard deviation `sigma` added: [copies + 1, sample, ...].
+    """Return the vectors, and `copies` with normal noise of deviation `sigma` added: [copies + 1, sample, ...].
 
     `x` is float [sample, ...]; the result has its dtype and is not clipped. The noise of a sample depends on its
     features and `seed` alone. Raises BadInput for a negative `sigma` or fewer than one copy.

@@ -153,7 +153,7 @@ class _HopSkipJump:
             distance[active] = np.minimum(distance[active], self.lengths(active))
 
     def crossed(self, samples: NDArray[np.intp], rows: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return whether rows float32 [n, feature] have another label than their samples int64 [n]; one query per row."""
+        """Return whether rows float32 [n, feature] have another label than their samples int64 [n]; one query each."""
         self.left[samples] -= 1
         if not len(samples):
             return np.zeros(0, dtype=np.bool_)
@@ -213,7 +213,7 @@ class _HopSkipJump:
             length[pending] /= 2
 
     def _directions(self, samples: NDArray[np.intp], probes: int) -> NDArray[np.float64]:
-        """Return unit vectors float64 [n, feature] along the gradient, by Monte Carlo with the mean answer as baseline."""
+        """Return unit vectors float64 [n, feature] along the gradient: Monte Carlo, with the mean as baseline."""
         features = self.x.shape[1]
         size = np.maximum(self.lengths(samples) / features, self.min_probe)
         rows = np.empty((len(samples), probes, features), dtype=np.float32)

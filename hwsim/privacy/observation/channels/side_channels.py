@@ -88,7 +88,7 @@ class SensitiveRegions(HardwareChannel):
 
 @register("channel", "region_counts", citation=_DRQ)
 class RegionCounts(HardwareChannel):
-    """Number of regions at high precision in each dynamic layer, int64 [sample, layer]; one zero without such layers."""
+    """Number of regions at high precision in each dynamic layer, int64 [sample, layer]; one zero without any."""
 
     name = "region_counts"
 
