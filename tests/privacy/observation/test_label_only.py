@@ -12,7 +12,7 @@ from hwsim.privacy.observation.augmentations import bit_flips, gaussian_noise, r
 from hwsim.privacy.observation.hopskipjump import Query, boundary_distance
 from hwsim.privacy.statistics.roc import roc
 from hwsim.registry import build
-from tests.support.planted import planted
+from tests.support.planted import planted, scores_of
 
 NAMES = ["label_only_augmentation", "label_only_augmentation_learned", "label_only_boundary"]
 
@@ -24,14 +24,16 @@ def mean_auc(scores: np.ndarray, keep: np.ndarray) -> float:
 def test_copies_that_stay_right_are_counted() -> None:
     seen = np.array([[[1, 1, 0], [2, 2, 2]], [[0, 0, 0], [1, 2, 1]]])
     keep = np.zeros((2, 2), dtype=bool)
-    scores = build("attack", "label_only_augmentation").scores({"augmented_labels": seen}, keep, np.array([1, 2]))
+    scores = scores_of(build("attack", "label_only_augmentation"), {"augmented_labels": seen}, keep, np.array([1, 2]))
     assert scores.tolist() == [[2.0, 3.0], [0.0, 1.0]]
 
 
 def test_the_distance_is_the_score() -> None:
     seen = np.array([[0.5, 0.0], [0.1, 2.0]])
     attack = build("attack", "label_only_boundary")
-    scores = attack.scores({"boundary_distance": seen}, np.zeros((2, 2), dtype=bool), np.zeros(2, dtype=np.int64), [1])
+    scores = scores_of(
+        attack, {"boundary_distance": seen}, np.zeros((2, 2), dtype=bool), np.zeros(2, dtype=np.int64), [1]
+    )
     assert scores.tolist() == [[0.1, 2.0]]
 
 
@@ -42,7 +44,7 @@ def test_the_learned_attack_weighs_the_copies() -> None:
     right = rng.random((8, 300, 5)) < 0.5
     right[:, :, 2] = rng.random((8, 300)) < 0.3 + 0.5 * game.keep
     observed = {"augmented_labels": np.where(right, game.labels[:, None], -1)}
-    counted, learned = (build("attack", n).scores(observed, game.keep, game.labels) for n in NAMES[:2])
+    counted, learned = (scores_of(build("attack", n), observed, game.keep, game.labels) for n in NAMES[:2])
     assert mean_auc(learned, game.keep) > mean_auc(counted, game.keep) + 0.05
 
 
