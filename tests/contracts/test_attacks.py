@@ -117,10 +117,10 @@ def test_the_order_of_the_samples_moves_the_scores_along(attack: Attack) -> None
     observed = stack(observations)
     scores = scores_of(attack, observed, game.keep, game.labels)
     order = np.random.default_rng(0).permutation(61)
-    moved = scores_of(
+    permuted = scores_of(
         attack, {name: values[:, order] for name, values in observed.items()}, game.keep[:, order], game.labels[order]
     )
-    np.testing.assert_array_equal(moved, scores[:, order])
+    np.testing.assert_array_equal(permuted, scores[:, order])
 
 
 def test_samples_in_no_model_have_a_score_too(attack: Attack) -> None:

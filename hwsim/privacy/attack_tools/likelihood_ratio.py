@@ -73,7 +73,8 @@ def online_lira_score(
     for row, usable, own, sets in _moments(x, game, online_requirement(variance)):
         spread, floor = _spread(sets[OUT], sets[IN])
         log_out, log_in = (
-            _log_density(own, side, *_predictive(side, variance, prior_strength, spread, floor)) for side in sets
+            _log_density(own, moments, *_predictive(moments, variance, prior_strength, spread, floor))
+            for moments in sets
         )
         scores[row, usable] = log_in - log_out
     return scores
@@ -91,7 +92,7 @@ def offline_lira_score(
     Arguments, variances and errors as in `online_lira_score`; the values of IN models are not read. One-sided, the
     score is log F - log(1 - F), where F is the probability of a smaller value. It has the order of F, does not
     saturate, and is 0 in the middle, which a sample without shadows gets. Two-sided, the score is the negated log
-    density: large on either side. A sample without shadows gets the median.
+    density: large for values far above and far below the OUT models. A sample without shadows gets the median.
 
     Where every sample has one OUT model, the variance is that of the targets about the OUT models.
 
@@ -99,17 +100,17 @@ def offline_lira_score(
     """
     x = _finite(values)
     scores = np.zeros((len(game.targets), x.shape[1]))
-    for row, usable, own, (side, _) in _moments(x, game, offline_requirement(variance)):
+    for row, usable, own, (moments, _) in _moments(x, game, offline_requirement(variance)):
         # a target differs from the mean of n shadows by the variance and its n-th part
-        spread = _total((own - side.mean) ** 2 * (side.size / (side.size + 1))) / len(own)
-        floor = _FLOOR * (spread + _total(side.squares) / len(own)) or 1.0
-        scale, freedom = _predictive(side, variance, prior_strength, spread, floor)
+        spread = _total((own - moments.mean) ** 2 * (moments.size / (moments.size + 1))) / len(own)
+        floor = _FLOOR * (spread + _total(moments.squares) / len(own)) or 1.0
+        scale, freedom = _predictive(moments, variance, prior_strength, spread, floor)
         if two_sided:
-            density = _log_density(own, side, scale, freedom) + _log_constant(freedom)
+            density = _log_density(own, moments, scale, freedom) + _log_constant(freedom)
             scores[row] = np.median(-density)
             scores[row, usable] = -density
         else:
-            scores[row, usable] = log_tail_odds((own - side.mean) / np.sqrt(scale), freedom)
+            scores[row, usable] = log_tail_odds((own - moments.mean) / np.sqrt(scale), freedom)
     return scores
 
 
@@ -143,7 +144,7 @@ def _moments(
         enough = requirement.met(counts)
         usable = slice(None) if enough.all() else enough  # where all have shadows, views instead of copies
         out_set, in_set = (
-            _Moments(counts[side, usable], means[side, row, usable], squares[side, row, usable]) for side in (OUT, IN)
+            _Moments(counts[k, usable], means[k, row, usable], squares[k, row, usable]) for k in (OUT, IN)
         )
         yield row, usable, x[target, usable], (out_set, in_set)
 
@@ -171,24 +172,24 @@ def _total(values: NDArray[np.float64]) -> float:
 
 
 def _predictive(
-    side: _Moments, variance: Variance, prior_strength: float, spread: float, floor: float
+    moments: _Moments, variance: Variance, prior_strength: float, spread: float, floor: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Return squared scale and degrees of freedom (None: a normal) of the predictive distribution, [sample] each."""
-    degrees = side.size - 1
+    degrees = moments.size - 1
     if variance == "per_point":
-        return side.squares / degrees + floor, None
-    pooled = _total(side.squares) / int(degrees.sum()) if degrees.any() else spread
+        return moments.squares / degrees + floor, None
+    pooled = _total(moments.squares) / int(degrees.sum()) if degrees.any() else spread
     if variance == "pooled":
         return np.full(len(degrees), pooled + floor), None
     freedom = prior_strength + degrees.astype(np.float64)
-    return ((prior_strength * pooled + side.squares) / freedom + floor) * (1 + 1 / side.size), freedom
+    return ((prior_strength * pooled + moments.squares) / freedom + floor) * (1 + 1 / moments.size), freedom
 
 
 def _log_density(
-    x: NDArray[np.float64], side: _Moments, scale: NDArray[np.float64], freedom: NDArray[np.float64] | None
+    x: NDArray[np.float64], moments: _Moments, scale: NDArray[np.float64], freedom: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     """Return the log density at `x`, float64 [sample], less the constant that sets of equal size have in common."""
-    distance = (x - side.mean) ** 2 / scale
+    distance = (x - moments.mean) ** 2 / scale
     if freedom is None:
         return np.asarray(-distance / 2 - np.log(scale) / 2)
     return np.asarray(-(freedom + 1) / 2 * np.log1p(distance / freedom) - np.log(scale) / 2)

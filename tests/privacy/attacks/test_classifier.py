@@ -122,8 +122,8 @@ def test_order_targets_and_the_own_membership_change_no_bit(attack: Attack) -> N
     observed = {name: values for name, values in observed.items() if name in attack.needs}
     scores = scores_of(attack, observed, keep, labels)
     order = np.random.default_rng(0).permutation(61)
-    moved = scores_of(attack, {n: v[:, order] for n, v in observed.items()}, keep[:, order], labels[order])
-    np.testing.assert_array_equal(moved, scores[:, order])
+    permuted = scores_of(attack, {n: v[:, order] for n, v in observed.items()}, keep[:, order], labels[order])
+    np.testing.assert_array_equal(permuted, scores[:, order])
     for target in range(6):
         flipped = keep.copy()
         flipped[target] = ~keep[target]

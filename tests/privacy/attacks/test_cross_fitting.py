@@ -159,8 +159,8 @@ def test_order_changes_no_bit_even_among_equal_samples(attack: LearnedAttack) ->
     scores = scores_of(attack, observed, keep, labels)
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(301)
-        moved = scores_of(attack, {"inputs": observed["inputs"][:, order]}, keep[:, order], labels[order])
-        np.testing.assert_array_equal(moved, scores[:, order])
+        permuted = scores_of(attack, {"inputs": observed["inputs"][:, order]}, keep[:, order], labels[order])
+        np.testing.assert_array_equal(permuted, scores[:, order])
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

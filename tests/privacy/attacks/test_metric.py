@@ -59,13 +59,13 @@ def test_threshold_attacks_against_their_formulas() -> None:
     assert (scores_of(Gap(), observed, keep, labels)[0] == (p.argmax(axis=1) == labels)).all()
 
 
-def test_losses_of_sure_answers_stay_apart() -> None:
+def test_losses_of_confident_predictions_stay_different() -> None:
     logits = np.array([[[100.0, 0.0], [120.0, 0.0]]])
     scores = scores_of(Loss(), {"logits": logits}, np.zeros((1, 2), dtype=bool), np.zeros(2, dtype=np.int64))[0]
     np.testing.assert_allclose(scores, [-math.exp(-100), -math.exp(-120)], rtol=1e-13)
 
 
-def test_modified_entropy_orders_sure_answers() -> None:
+def test_modified_entropy_orders_confident_predictions() -> None:
     logits = np.array([[[40.0, 0.0], [60.0, 0.0], [0.0, 60.0], [700.0, 0.0]]])
     scores = scores_of(
         ModifiedEntropy(), {"logits": logits}, np.zeros((1, 4), dtype=bool), np.zeros(4, dtype=np.int64)
@@ -78,21 +78,21 @@ def plain_log_ratio(x: np.ndarray, keep: np.ndarray, variance: Variance, strengt
     models, samples = x.shape
     scores = np.zeros(x.shape)
     for t in range(models):
-        walk = [(t + step) % models for step in range(1, models)]
-        sides = []
+        ring = [(t + step) % models for step in range(1, models)]
+        sets = []
         for s in range(samples):
-            inside, out = ([x[m, s] for m in walk if keep[m, s] == side] for side in (True, False))
-            n = min(len(inside), len(out))
-            sides.append((inside[:n], out[:n]))
+            in_set, out = ([x[m, s] for m in ring if keep[m, s] == side] for side in (True, False))
+            n = min(len(in_set), len(out))
+            sets.append((in_set[:n], out[:n]))
         pooled = [
-            sum(np.sum((np.array(side[i]) - np.mean(side[i])) ** 2) for side in sides)
-            / sum(len(side[i]) - 1 for side in sides)
+            sum(np.sum((np.array(side[i]) - np.mean(side[i])) ** 2) for side in sets)
+            / sum(len(side[i]) - 1 for side in sets)
             for i in (0, 1)
         ]
         for s in range(samples):
             densities = []
             for i in (0, 1):
-                shadows = np.array(sides[s][i])
+                shadows = np.array(sets[s][i])
                 n, mean = len(shadows), shadows.mean()
                 if variance == "shrinkage":
                     freedom = strength + n - 1
@@ -120,8 +120,8 @@ def test_likelihood_ratio_against_a_plain_loop(variance: Variance, models: int) 
     )
 
 
-def test_the_sizes_of_the_sides_do_not_give_the_membership_away() -> None:
-    """Noise alone, 6 models: with sides of unequal size the mean score of members would differ."""
+def test_the_sizes_of_the_sets_do_not_reveal_the_membership() -> None:
+    """Noise alone, 6 models: with sets of unequal size the mean score of members would differ."""
     keep = balanced_keep(6, 20_000, seed=1)
     scores = online_lira_score(np.random.default_rng(3).normal(size=keep.shape), membership_view(keep))
     gap = scores[keep].mean() - scores[~keep].mean()

@@ -54,10 +54,10 @@ def plain_threshold(values: np.ndarray, member: np.ndarray) -> float | None:
 
 
 def plain_sets(keep: np.ndarray, target: int, sample: int) -> list[int]:
-    walk = [(target + step) % len(keep) for step in range(1, len(keep))]
-    inside, out = ([m for m in walk if keep[m, sample] == side] for side in (True, False))
-    n = min(len(inside), len(out))
-    return inside[:n] + out[:n]
+    ring = [(target + step) % len(keep) for step in range(1, len(keep))]
+    in_set, out = ([m for m in ring if keep[m, sample] == side] for side in (True, False))
+    n = min(len(in_set), len(out))
+    return in_set[:n] + out[:n]
 
 
 @pytest.mark.parametrize("levels", [2, 5, 1000])

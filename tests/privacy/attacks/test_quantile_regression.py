@@ -50,10 +50,10 @@ def test_the_scores_are_deviations_of_non_members() -> None:
     x = observed["inputs"][0, :, 0]
     for low, high in ((-1.5, -0.5), (-0.5, 0.5), (0.5, 1.5)):
         here = (x >= low) & (x < high)
-        out, inside = scores[:, here][~keep[:, here]], scores[:, here][keep[:, here]]
-        assert out.mean() == pytest.approx(0, abs=0.2)
-        assert out.std() == pytest.approx(1, abs=0.2)
-        assert inside.mean() == pytest.approx(2, abs=0.3)
+        nonmembers, members = scores[:, here][~keep[:, here]], scores[:, here][keep[:, here]]
+        assert nonmembers.mean() == pytest.approx(0, abs=0.2)
+        assert nonmembers.std() == pytest.approx(1, abs=0.2)
+        assert members.mean() == pytest.approx(2, abs=0.3)
 
 
 @pytest.mark.parametrize("attack", BOTH, ids=lambda a: a.population)
@@ -87,8 +87,8 @@ def test_order_targets_and_membership_of_the_target_change_no_bit(attack: Quanti
     scores = scores_of(attack, observed, keep, labels)
     np.testing.assert_array_equal(scores_of(attack, observed, keep, labels, targets=[5, 1]), scores[[5, 1]])
     order = np.random.default_rng(0).permutation(120)
-    moved = scores_of(attack, {n: v[:, order] for n, v in observed.items()}, keep[:, order], labels[order])
-    np.testing.assert_array_equal(moved, scores[:, order])
+    permuted = scores_of(attack, {n: v[:, order] for n, v in observed.items()}, keep[:, order], labels[order])
+    np.testing.assert_array_equal(permuted, scores[:, order])
     for target in range(8):
         flipped = keep.copy()
         flipped[target] = ~flipped[target]

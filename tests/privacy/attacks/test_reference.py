@@ -47,7 +47,7 @@ BY_NAME = [attack.label for attack in SHADOW_ATTACKS]
 
 
 def coin_game(models: int, samples: int, seed: int, leak: float = 1.0, step: float = 0.0, p: float = 0.5) -> Game:
-    """Logits, memberships by one coin each, labels; with a step, logits are multiples of it as on hardware."""
+    """Return logits, memberships by independent coins, labels; with a step, logits are multiples of it."""
     rng = np.random.default_rng(seed)
     keep, labels = rng.random((models, samples)) < p, rng.integers(3, size=samples)
     logits = 2 * rng.normal(size=(samples, 3)) + rng.normal(size=(models, samples, 3))
@@ -59,12 +59,12 @@ def coin_game(models: int, samples: int, seed: int, leak: float = 1.0, step: flo
 
 def shadow_sets(keep: np.ndarray, target: int, sample: int, sets: str) -> tuple[list[int], list[int]]:
     """Return OUT and IN shadow models of a sample in a game of coins, by a plain loop."""
-    walk = [(target + step) % len(keep) for step in range(1, len(keep))]
-    out, inside = ([m for m in walk if keep[m, sample] == side] for side in (0, 1))
+    ring = [(target + step) % len(keep) for step in range(1, len(keep))]
+    out, in_set = ([m for m in ring if keep[m, sample] == side] for side in (0, 1))
     if sets == "out":
         return out[: (len(keep) - 1) // 2], []
-    n = min(len(out), len(inside))
-    return out[:n], inside[:n]
+    n = min(len(out), len(in_set))
+    return out[:n], in_set[:n]
 
 
 # --- log-odds
@@ -130,11 +130,11 @@ def test_online_lira_against_scipy_in_a_game_of_coins(models: int, variance: str
         for s in range(60):
             expected = 0.0
             if s in sets:
-                out, inside = (
+                out, in_set = (
                     scipy_density(x[t, s], x[models_of, s], variance, strength, pooled[side])
                     for side, models_of in enumerate(sets[s])
                 )
-                expected = inside - out
+                expected = in_set - out
             assert scores[t, s] == pytest.approx(expected, rel=1e-6, abs=1e-9)  # the smallest variance shows
 
 
@@ -144,7 +144,7 @@ def mean_square(groups: list[np.ndarray]) -> float | None:
 
 
 def scipy_predictive(shadows: np.ndarray, variance: str, strength: float, pooled: float):
-    """The predictive distribution of one side, as scipy knows it."""
+    """Return the predictive distribution of one set, by scipy."""
     n, mean = len(shadows), shadows.mean()
     if variance == "shrinkage":
         freedom = strength + n - 1
@@ -177,15 +177,15 @@ def test_offline_lira_against_scipy_in_a_game_of_coins(mode: str, variance: str)
         np.testing.assert_allclose(scores[t], full, rtol=1e-6, atol=1e-9)
 
 
-def test_one_shadow_a_side_orders_as_a_common_variance_does() -> None:
+def test_one_shadow_per_set_orders_as_a_common_variance_does() -> None:
     """Four models: nothing can be pooled within a side, and the order of the pooled scores does not need it."""
     keep = balanced_keep(4, 40, seed=0)
     x = np.random.default_rng(0).normal(size=keep.shape) + keep
     scores = online_lira_score(x, membership_view(keep, [1]), "pooled")[0]
     plain = []
     for s in range(40):
-        (out,), (inside,) = shadow_sets(keep, 1, s, "in_out")
-        plain.append((x[1, s] - x[out, s]) ** 2 - (x[1, s] - x[inside, s]) ** 2)
+        (out,), (in_set,) = shadow_sets(keep, 1, s, "in_out")
+        plain.append((x[1, s] - x[out, s]) ** 2 - (x[1, s] - x[in_set, s]) ** 2)
     np.testing.assert_array_equal(np.argsort(scores), np.argsort(plain))
     offline = offline_lira_score(x, membership_view(keep, [1]), "pooled")[0]
     gaps = [x[1, s] - x[shadow_sets(keep, 1, s, "out")[0][0], s] for s in range(40)]
@@ -231,9 +231,9 @@ def plain_log_ratios(odds: np.ndarray, keep: np.ndarray, mode: str, a: float) ->
     log_p = -np.logaddexp(0, -odds)
     ratios = np.full(odds.shape, np.nan)
     for t, s in np.ndindex(odds.shape):
-        out, inside = shadow_sets(keep, t, s, "in_out" if mode == "online" else "out")
+        out, in_set = shadow_sets(keep, t, s, "in_out" if mode == "online" else "out")
         if out:
-            mean = np.exp(log_p[[*out, *inside], s]).mean()
+            mean = np.exp(log_p[[*out, *in_set], s]).mean()
             mean = mean if mode == "online" else (1 + a) / 2 * mean + (1 - a) / 2
             ratios[t, s] = log_p[t, s] - log(mean)
     return ratios
@@ -273,15 +273,15 @@ def test_rmia_and_base_against_their_formulas(mode: str, a: float) -> None:
     log_p = -np.logaddexp(0, -odds)
     scores = scores_of(Base(mode=mode, offline_factor=a), observed, keep, labels)
     for t, s in np.ndindex(scores.shape):
-        out, inside = shadow_sets(keep, t, s, "in_out" if mode == "online" else "out")
-        shadows = log_p[[*out, *inside], s]
+        out, in_set = shadow_sets(keep, t, s, "in_out" if mode == "online" else "out")
+        shadows = log_p[[*out, *in_set], s]
         factor = 1.0 if mode == "online" else a
         mean = special.logsumexp(shadows) - log(len(shadows)) if len(shadows) else 0.0
         expected = log_p[t, s] - factor * mean if len(shadows) else 0.0
         assert scores[t, s] == pytest.approx(expected, rel=1e-12, abs=1e-13)
 
 
-def test_ratios_of_sure_and_of_hopeless_answers_stay_apart() -> None:
+def test_ratios_of_probabilities_close_to_0_and_1_stay_different() -> None:
     """p = 1 - 1e-40 against 1 - 2e-40, and 1e-300 squared: as floats all are 1, or 0."""
     keep = np.array([[True, False, True, False], [False] * 4, [False] * 4])
     odds = np.array([[92.0, 92.1, -1400.0, -1401.0], [92.05] * 2 + [-1400.5] * 2, [92.05] * 2 + [-1400.5] * 2])
@@ -304,7 +304,7 @@ def test_rmia_works_with_one_and_with_two_references() -> None:
     assert roc(scores_of(Rmia(mode="offline"), observed, keep, labels, [0])[0], keep[0]).auc > 0.6
 
 
-def test_a_population_does_not_depend_on_where_samples_stand() -> None:
+def test_a_population_does_not_depend_on_the_order_of_the_samples() -> None:
     observed, _, labels = coin_game(4, 500, seed=7)
     odds = log_odds(observed["logits"], labels)
     place = hashed(odds, labels)
@@ -349,7 +349,7 @@ def test_one_target_has_the_bits_that_all_give(attack: Attack) -> None:
     np.testing.assert_array_equal(scores_of(attack, observed, keep, labels, [4, 1]), scores[[4, 1]])
 
 
-def test_the_target_s_own_memberships_are_not_read(attack: Attack) -> None:
+def test_the_membership_of_the_target_is_not_read(attack: Attack) -> None:
     for keep_of in (lambda: coin_game(7, 60, seed=11)[1], lambda: balanced_keep(8, 60, seed=0)):
         keep = keep_of()
         observed, _, labels = coin_game(len(keep), 60, seed=11)
@@ -361,18 +361,18 @@ def test_the_target_s_own_memberships_are_not_read(attack: Attack) -> None:
 def test_samples_may_come_in_any_order(attack: Attack) -> None:
     observed, keep, labels = coin_game(7, 83, seed=12, step=0.25)
     order = np.random.default_rng(1).permutation(83)
-    moved = scores_of(attack, {"logits": observed["logits"][:, order]}, keep[:, order], labels[order])
-    np.testing.assert_array_equal(moved, scores_of(attack, observed, keep, labels)[:, order])
+    permuted = scores_of(attack, {"logits": observed["logits"][:, order]}, keep[:, order], labels[order])
+    np.testing.assert_array_equal(permuted, scores_of(attack, observed, keep, labels)[:, order])
 
 
-def test_samples_whose_shadows_say_the_same_tie(attack: Attack) -> None:
-    """The same outputs on either side, dealt to the models in another way: quantized outputs do that."""
+def test_samples_with_equal_outputs_of_shadows_tie(attack: Attack) -> None:
+    """The same outputs of IN and OUT models, permuted among the models, as quantized outputs are."""
     rng = np.random.default_rng(2)
-    inside, out = rng.normal(size=4), rng.normal(size=4)
+    in_set, out = rng.normal(size=4), rng.normal(size=4)
     keep = np.stack([rng.permutation(np.repeat([True, False], 4)) for _ in range(20)], axis=1)
     odds = np.zeros(keep.shape)
     for s in range(20):
-        odds[keep[:, s], s], odds[~keep[:, s], s] = rng.permutation(inside), rng.permutation(out)
+        odds[keep[:, s], s], odds[~keep[:, s], s] = rng.permutation(in_set), rng.permutation(out)
     keep, odds = np.vstack([np.tile([True, False], 10), keep]), np.vstack([np.full(20, 0.3), odds])
     observed = {"logits": np.stack([odds, np.zeros_like(odds)], axis=-1)}
     scores = scores_of(attack, observed, keep, np.zeros(20, dtype=np.int64), [0])
@@ -388,7 +388,7 @@ def test_a_planted_leak_is_found_with_coins_for_memberships(attack: Attack) -> N
 
 
 def game_of(kind: str, samples: int, seed: int) -> np.ndarray:
-    """Memberships of 8 models, where how many shadows hold a sample tells more or less of the target."""
+    """Return memberships of 8 models, where the number of IN models reveals more or less about the target."""
     rng = np.random.default_rng(seed)
     place = np.argsort(rng.random((8, samples)), axis=0)
     members = {"half": 4, "quarter": 2, "one": 1, "coin": rng.binomial(8, 0.5, samples)}
@@ -398,8 +398,8 @@ def game_of(kind: str, samples: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["half", "quarter", "one", "coin", "half and never"])
-def test_the_number_of_shadows_does_not_give_the_membership_away(attack: Attack, kind: str) -> None:
-    """Outputs of noise alone. Members among the samples that are ever one must score as the others do."""
+def test_the_number_of_shadows_does_not_reveal_the_membership(attack: Attack, kind: str) -> None:
+    """Outputs of noise alone: among samples that are in some model, members must score as non-members do."""
     samples = 6000
     rng = np.random.default_rng(14)
     keep = game_of(kind, samples, seed=3)
@@ -417,7 +417,7 @@ def test_the_number_of_shadows_does_not_give_the_membership_away(attack: Attack,
 
 
 def test_numbers_of_shadows_in_a_nearly_balanced_game() -> None:
-    """Most samples are in 4 of 8 models, a few in 2 to 6: counts then are no run of two, yet tell nearly all."""
+    """Most samples are in 4 of 8 models, a few in 2 to 6: counts have a longer range, yet reveal most memberships."""
     rng = np.random.default_rng(4)
     members = np.where(rng.random(800) < 0.05, rng.integers(2, 7, size=800), 4)
     keep = np.argsort(rng.random((8, 800)), axis=0) < members
@@ -448,7 +448,7 @@ def test_samples_without_shadows_are_counted_and_score_in_the_middle(attack: Att
     assert (scores[lonely] == middle).all()
 
 
-def test_two_shadows_on_a_side_are_asked_for_where_the_variance_is_a_sample_s_own() -> None:
+def test_two_shadows_per_set_are_required_for_a_variance_per_point() -> None:
     observed, keep, labels = coin_game(7, 90, seed=16)
     attack = Lira(variance="per_point")
     assert without_shadows(attack, keep)[0] > without_shadows(Lira(), keep)[0]
@@ -484,7 +484,7 @@ def test_targets_are_models_of_the_game(attack: Attack, target: int) -> None:
         scores_of(attack, observed, keep, labels, [target])
 
 
-def test_logits_that_are_no_numbers_are_refused(attack: Attack) -> None:
+def test_logits_that_are_not_finite_are_refused(attack: Attack) -> None:
     observed, keep, labels = coin_game(6, 30, seed=18)
     observed["logits"][2, 3, 1] = np.nan
     if attack.name == "attack_r":  # compares, and leaves it to the audit that scores are finite
@@ -513,7 +513,7 @@ def test_a_view_has_no_membership_of_its_target() -> None:
         np.testing.assert_array_equal(first.shadow_statistics(values, np.sum), second.shadow_statistics(values, np.sum))
 
 
-def test_the_planted_game_is_won_by_every_mode(attack: Attack) -> None:
+def test_every_mode_finds_the_planted_leak(attack: Attack) -> None:
     game, observations = planted(16, 400, seed=3, leak=1.5)
     scores = scores_of(attack, stack(observations), game.keep, game.labels, [0, 1, 2, 3])
     mean = np.mean([roc(row, game.keep[t]).auc for t, row in enumerate(scores)])

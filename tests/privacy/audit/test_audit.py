@@ -137,9 +137,9 @@ def test_members_with_other_inputs_are_a_distribution_shift() -> None:
     """Members with larger inputs: a leak of the data, which the attacks would count as one of the model."""
     rng = np.random.default_rng(0)
     game, observations = direct_game(rng.normal(size=(4, 400)), 0)
-    honest = rng.normal(size=(400, 3))
-    assert not _shifts(audit(observations, game, [Direct()], seed=0, resamples=200, inputs=honest).warnings)
-    shifted = honest + 1.0 * game.keep.T[:, :3]
+    unshifted = rng.normal(size=(400, 3))
+    assert not _shifts(audit(observations, game, [Direct()], seed=0, resamples=200, inputs=unshifted).warnings)
+    shifted = unshifted + 1.0 * game.keep.T[:, :3]
     leakage = audit(observations, game, [Direct()], seed=0, resamples=200, inputs=shifted)
     assert _shifts(leakage.warnings)
     assert leakage.blind_baseline is not None

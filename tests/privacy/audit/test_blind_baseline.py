@@ -100,8 +100,8 @@ def test_the_order_of_the_samples_does_not_matter(with_inputs: bool) -> None:
     assert scores.min() > 0
     assert scores.max() < 1
     order = np.random.default_rng(0).permutation(120)
-    moved = blind_scores(given if given is None else given[order], labels[order], keep[:, order], TARGETS)
-    np.testing.assert_array_equal(moved, scores[:, order])
+    permuted = blind_scores(given if given is None else given[order], labels[order], keep[:, order], TARGETS)
+    np.testing.assert_array_equal(permuted, scores[:, order])
 
 
 def test_a_guess_does_not_depend_on_the_membership_that_it_guesses() -> None:

@@ -38,7 +38,7 @@ def test_the_distance_is_the_score() -> None:
 
 
 def test_the_learned_attack_weighs_the_copies() -> None:
-    """Only copy 2 tells members from non-members; the other four are noise to the count."""
+    """Only copy 2 separates members from non-members; the other four are noise in the count."""
     game, _ = planted(8, 300, seed=0, leak=0.0)
     rng = np.random.default_rng(0)
     right = rng.random((8, 300, 5)) < 0.5

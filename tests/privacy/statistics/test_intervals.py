@@ -49,12 +49,12 @@ def randomized_response(epsilon: float, samples: int, seed: int) -> tuple[np.nda
 @pytest.mark.parametrize("epsilon", [0.0, 0.5, 2.0])
 def test_the_bound_holds_for_a_private_mechanism(epsilon: float) -> None:
     repetitions = 400
-    held = 0
+    covered = 0
     for seed in range(repetitions):
         scores, member = randomized_response(epsilon, 300, seed)
         scores = scores + np.random.default_rng([12, seed]).random(300)  # many thresholds without information
-        held += epsilon_lower_bound(scores, member, seed).epsilon <= epsilon
-    assert held >= 0.95 * repetitions
+        covered += epsilon_lower_bound(scores, member, seed).epsilon <= epsilon
+    assert covered >= 0.95 * repetitions
 
 
 def test_choosing_the_threshold_on_the_samples_that_bound_it_would_overstate_the_bound() -> None:

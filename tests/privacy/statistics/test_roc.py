@@ -53,9 +53,9 @@ def test_order_and_sign(rows: list[tuple[int, bool]], random: object) -> None:
     scores, member = np.array([float(s) for s, _ in rows]), np.array([m for _, m in rows])
     curve = roc(scores, member)
     order = np.random.default_rng(random.getrandbits(32)).permutation(len(rows))  # type: ignore[attr-defined]
-    moved = roc(scores[order], member[order])
-    assert (moved.false_positives == curve.false_positives).all()
-    assert (moved.true_positives == curve.true_positives).all()
+    permuted = roc(scores[order], member[order])
+    assert (permuted.false_positives == curve.false_positives).all()
+    assert (permuted.true_positives == curve.true_positives).all()
     assert roc(-scores, member).auc == pytest.approx(1 - curve.auc, abs=1e-15)
 
 
