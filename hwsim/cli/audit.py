@@ -21,7 +21,7 @@ QUIET_SECONDS = 2.0
 def audit(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE.npz", help="Arrays logits, keep and labels; see below.", show_default=False),
+        typer.Argument(metavar="FILE.npz", help="Arrays logits, keep and labels; see above.", show_default=False),
     ],
     attacks: Annotated[
         str, typer.Option("--attacks", metavar="A,B,...", help="Names from `hwsim list attack`, separated by commas.")

@@ -30,9 +30,9 @@ class Lira(Attack):
     """Likelihood-ratio attack on the log-odds of the label.
 
     `mode` "online" (default) is the ratio of the likelihoods under the IN and the OUT models of the sample. "offline"
-    reads OUT models alone and returns how few of them would be as confident as the target: the paper's one-sided test.
-    "offline_two_sided" is the negated log density of the OUT models, as in the code released with the paper; it takes a
-    target that is much *less* confident than the OUT models for a member too.
+    is the probability of smaller log-odds under the OUT models alone: the paper's one-sided test. "offline_two_sided"
+    is the negated log density under the OUT models, as in the code released with the paper; it takes a target that is
+    much *less* confident than the OUT models for a member too.
 
     `variance` is the estimate of the spread of a sample's shadow models. "shrinkage" (default) combines the sample's
     own and the pooled variance with the weight `prior_strength`, is good at any number of shadow models, and predicts a
