@@ -124,8 +124,8 @@ class Design:
                     raise BadInput("channels", shown, f"a list with {need}, which {attack.label} needs")
         game = registry.validate(Membership, _table("game", mapping.get("game", {})), "game")
         for _, attack in attacks:
-            if game.models < attack.least_models:
-                raise BadInput("game.models", game.models, f"{attack.least_models} or more, which {attack.label} needs")
+            if game.models < attack.min_models:
+                raise BadInput("game.models", game.models, f"{attack.min_models} or more, which {attack.label} needs")
         return cls(
             **{group: made for group, (_, made) in chosen.items()},
             game=game,

@@ -52,13 +52,13 @@ class FakeChannel(Configurable):
 
 
 class FakeAttack(Configurable):
-    least_models: ClassVar[int] = 4
+    min_models: ClassVar[int] = 4
     needs: ClassVar[tuple[str, ...]] = ("logits",)
     label: ClassVar[str] = "fake_loss"
 
 
 class FakeLatencyAttack(Configurable):
-    least_models: ClassVar[int] = 6
+    min_models: ClassVar[int] = 6
     needs: ClassVar[tuple[str, ...]] = ("latency_cycles",)
     label: ClassVar[str] = "fake_latency"
 

@@ -45,11 +45,11 @@ RESULT_COLUMNS = (
 ATTACK_COLUMNS = tuple(
     f"{statistic}{end}"
     for statistic in ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
-    for end in ("", "_low", "_high", "_target_low", "_target_high")
+    for end in ("", "_ci_low", "_ci_high", "_ci_targets_low", "_ci_targets_high")
 )
 """The columns of one attack; each is prefixed with the attack's label and an underscore.
 
-low and high bound the interval over samples; target_low and target_high that over target models.
+ci_low and ci_high bound the 95 % interval over samples, ci_targets_low and ci_targets_high the one over target models.
 """
 
 MOST_POINTS = 100_000
