@@ -149,11 +149,11 @@ class Leakage:
             ):
                 column = f"{result.label}_{name}"
                 row[column] = statistic.mean
-                row[f"{column}_low"], row[f"{column}_high"] = statistic.ci_samples
-                row[f"{column}_target_low"], row[f"{column}_target_high"] = statistic.ci_targets
+                row[f"{column}_ci_low"], row[f"{column}_ci_high"] = statistic.ci_samples
+                row[f"{column}_ci_targets_low"], row[f"{column}_ci_targets_high"] = statistic.ci_targets
         row["n_members"], row["n_nonmembers"] = int(self.n_members.min()), int(self.n_nonmembers.min())
         row["n_targets"] = len(self.n_members)
-        row["flags"] = "; ".join(self.warnings)
+        row["warnings"] = "; ".join(self.warnings)
         return row
 
 
