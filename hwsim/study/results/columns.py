@@ -135,8 +135,25 @@ NOTES = (
 )
 """Last columns of a table."""
 
+AUDIT_TABLE = (
+    Column("attack", "", "label of the attack", "audit"),
+    *(
+        Column(f"tnr_at_fnr_{rate}", "share", f"true-negative rate at a false-negative rate of {rate}", "audit")
+        for rate in ("0.01", "0.001")
+    ),
+    Column("advantage", "share", "largest TPR less FPR, threshold set in hindsight (Yeom et al. 2018)", "audit"),
+    Column("accuracy", "share", "accuracy of the attack at its best balanced accuracy", "audit"),
+    *(
+        Column(f"{name}{end}", "share", f"{title}{of} at the best balanced accuracy of the attack", "audit")
+        for end, of in (("", ", members being positive,"), ("_nonmembers", ", non-members being positive,"))
+        for name, title in (("precision", "precision"), ("recall", "recall"), ("f1", "F1 score"))
+    ),
+    Column("blind_auc", "probability", "AUC of the blind baseline, a classifier that sees no model", "audit"),
+)
+"""Columns that only the table of `hwsim audit` has; its other columns are ATTACK, AUDIT and warnings."""
+
 COLUMNS = (STATUS, *RESULT, *ATTACK, *GAIN, *AUDIT, *NOTES)
-"""Every column except the axes of the study, which come first in a table."""
+"""Every column of the table of a study except its axes, which come first."""
 
 
 def attack_column(label: str, column: Column) -> Column:

@@ -126,7 +126,7 @@ def test_order_targets_and_the_own_membership_change_no_bit(attack: Attack) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["shokri", "ml_leaks_1", "ml_leaks_2", "ml_leaks_3", "trajectory", "pair", "side_channel"]
+    "name", ["shokri", "ml_leaks_1", "ml_leaks_2", "ml_leaks_3", "trajectory", "float_and_quantized", "side_channel"]
 )
 def test_defaults_come_from_the_registry(name: str) -> None:
     attack = build("attack", name)

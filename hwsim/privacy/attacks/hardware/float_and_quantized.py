@@ -14,7 +14,7 @@ from hwsim.registry import register
 
 
 @register(
-    "attack", "pair", citation="Own definition, after the attack of CompLeak on several versions, arXiv 2507.16872"
+    "attack", "float_and_quantized", citation="Own definition, after the attack of CompLeak on several versions, arXiv 2507.16872"
 )
 class Pair(Attack):
     """Likelihood ratio of LiRA on the full-precision log-odds, plus that of what the hardware made of them.
@@ -27,7 +27,7 @@ class Pair(Attack):
     .76. There the ratio of the full-precision model alone has .78: the second version added noise.
     """
 
-    name = "pair"
+    name = "float_and_quantized"
     least_models = 3
 
     @property
