@@ -165,7 +165,7 @@ def port_figure(axes: Axes, rows: Sequence[Row]) -> Axes:
 
 
 def side_channel_table(rows: Sequence[Row]) -> str:
-    """Return one line per attack: for each seed the AUC with both intervals, and the gain of joint attacks over LiRA."""
+    """Return one line per attack: the AUC of each seed with both intervals, and the gain of joint attacks over LiRA."""
     head = ["attack", *(f"seed {row['seed']}: AUC [samples] [targets], gain over LiRA" for row in rows)]
     labels = attack_labels(rows[0])
     body = [[label.replace("_", " "), *(side_channel_cell(row, f"{label}_auc") for row in rows)] for label in labels]

@@ -20,8 +20,8 @@ from tests.support.planted import planted
 
 ROOT = Path(__file__).parents[2]
 KEYS = [
-    "attack", "auc", "auc_low", "auc_high", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "n_members",
-    "n_nonmembers", "flags",
+    "attack", "auc", "auc_ci_low", "auc_ci_high", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001",
+    "n_members", "n_nonmembers", "warnings",
 ]  # fmt: skip
 
 
@@ -71,11 +71,11 @@ def test_json_is_a_list_with_the_agreed_keys_first(capfd: Any, file: Path) -> No
     for row in rows:
         expected = same[row["attack"]]
         assert row["auc"] == expected.auc.mean > 0.6
-        assert (row["auc_low"], row["auc_high"]) == expected.auc.ci_samples
+        assert (row["auc_ci_low"], row["auc_ci_high"]) == expected.auc.ci_samples
         assert row["balanced_accuracy"] == expected.balanced_accuracy.mean
         assert row["tpr_at_fpr_0.01"] == expected.tpr.mean
         assert (row["n_members"], row["n_nonmembers"]) == (same.n_members.min(), same.n_nonmembers.min())
-        assert [flag.split()[0] for flag in row["flags"]] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
+        assert [flag.split()[0] for flag in row["warnings"]] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
         assert row["advantage"] == pytest.approx(2 * row["balanced_accuracy"] - 1)
         assert 0.5 < row["accuracy"] < 1
         assert row["recall"] + row["recall_nonmembers"] - 1 == pytest.approx(row["advantage"])
@@ -86,13 +86,13 @@ def test_the_table_for_people(capfd: Any, file: Path) -> None:
     assert code == 0
     lines = out.splitlines()
     assert re.split(r" {2,}", lines[0].strip()) == [
-        "attack", "AUC", "balanced accuracy", "TPR@1%", "TPR@0.1%", "members", "non-members", "flags",
+        "attack", "AUC", "balanced accuracy", "TPR@1%", "TPR@0.1%", "members", "non-members", "warnings",
     ]  # fmt: skip
     assert re.match(r"loss +0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] +0\.\d{4} ", lines[1])
     assert lines[1].endswith("  1 2")
     assert lines[2].startswith("latency ")
     assert "means over 6 targets" in out
-    assert re.search(r"^flag 1: tpr_at_fpr_0\.01 rests on 1\.\d+ false positives per target", out, re.MULTILINE)
+    assert re.search(r"^warning 1: tpr_at_fpr_0\.01 rests on 1\.\d+ false positives per target", out, re.MULTILINE)
 
 
 def test_loss_lira_and_rmia_when_nothing_is_asked(capfd: Any, file: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_seed_moves_the_intervals_only(capfd: Any, file: Path) -> None:
     )
     assert first == again
     assert first["auc"] == other["auc"]
-    assert first["auc_low"] != other["auc_low"]
+    assert first["auc_ci_low"] != other["auc_ci_low"]
 
 
 def test_integer_logits_have_the_result_of_the_same_real_ones(capfd: Any, file: Path) -> None:
@@ -147,7 +147,7 @@ def test_members_that_differ_by_their_inputs_are_a_distribution_shift(capfd: Any
     game, _ = planted(6, 300, seed=0, leak=1.5)
     save(Path("shifted.npz"), inputs=np.random.default_rng(0).normal(size=(300, 6)) + 1.5 * game.keep.T)
     _, out, _ = call(capfd, "audit", "shifted.npz", "--attacks", "loss", "--json")
-    assert any(flag.startswith("distribution shift") for flag in json.loads(out)[0]["flags"])
+    assert any(flag.startswith("distribution shift") for flag in json.loads(out)[0]["warnings"])
 
 
 def test_it_says_what_it_is_at_once_two_seconds_have_passed(

@@ -7,7 +7,7 @@ import pytest
 import hwsim
 from hwsim import MODEL_VERSION
 from hwsim.errors import HwsimError
-from hwsim.study.results.store import read_store, write_store
+from hwsim.study.results.store import FORMAT, read_store, write_store
 
 STUDY = {"study": {"name": "s"}, "axes": {}}
 
@@ -25,9 +25,9 @@ def test_results_come_back_exactly_and_nan_is_left_out(tmp_path):
         results = store.results()
         assert store.study == STUDY
     assert results["k1"].status == "done"
-    assert results["k1"].result == {"accuracy": 0.30000000000000004, "macs": 3}
+    assert results["k1"].columns == {"accuracy": 0.30000000000000004, "macs": 3}
     assert results["k2"].status == "infeasible"
-    assert results["k2"].result == {"reason": "too small"}
+    assert results["k2"].columns == {"reason": "too small"}
 
 
 def test_axes_may_be_extended_and_old_results_stay(tmp_path):
@@ -41,7 +41,7 @@ def test_axes_may_be_extended_and_old_results_stay(tmp_path):
 def test_another_study_is_refused(tmp_path):
     filled(tmp_path)
     with (
-        pytest.raises(HwsimError, match="holds the study 's', not 't'; choose another folder with -o"),
+        pytest.raises(HwsimError, match="contains the study 's', not 't'; choose another folder with -o"),
         write_store(tmp_path, {"study": {"name": "t"}}),
     ):
         pass
@@ -56,7 +56,7 @@ def test_another_model_version_is_refused_and_nothing_changes(tmp_path, monkeypa
     before = path.read_bytes()
     for name, value in change.items():
         monkeypatch.setattr(hwsim, name, value)
-    written = rf"study\.db: written by hwsim \S+ \(model version {MODEL_VERSION}, format 1\); "
+    written = rf"study\.db: written by hwsim \S+ \(model version {MODEL_VERSION}, format {FORMAT}\); "
     text = rf"{written}this is hwsim \S+ \(model version {value}, "
     with pytest.raises(HwsimError, match=text), opened(tmp_path):
         pass
