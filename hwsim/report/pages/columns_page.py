@@ -8,8 +8,8 @@ from hwsim.study.results.columns import ATTACK, AUDIT, AUDIT_TABLE, CYCLES, ENER
 
 INTRODUCTION = """# Result columns
 
-Columns of `points.csv` and `hwsim table`, in their order. The axes of the study come first. `hwsim table --help` prints the
-same list. The direction is the better one for the owner of the network; `hwsim pareto` takes the directions of the study.
+Columns of `points.csv` and `hwsim table`, in their order, after the axes of the study. `hwsim table --help` prints the
+same list. Better means better for the owner of the network; `hwsim pareto` takes the directions of the study.
 
 Written by `python -m hwsim.report.pages.columns_page > docs/columns.md`.
 """
@@ -31,9 +31,9 @@ def columns_page() -> str:
         "Cycles": "Every cycle has one cause, so these columns add up to `latency_cycles`.",
         "Energy": "These columns add up to `energy_pj`.",
         "Attacks": (
-            "Once per attack. LABEL is the label of the attack, such as `lira`; with shadow models in full precision it "
-            "ends in\n`_float_shadows`. Every value is a mean over the targets. The columns with `auc_gain` exist for "
-            "attacks that join side channels to\nthe outputs."
+            "Once per attack. LABEL is the label of the attack, such as `lira`; with shadow models in full precision\n"
+            "it ends in `_float_shadows`. Every value is a mean over the targets. The columns with `auc_gain` exist\n"
+            "for attacks that join side channels to the outputs."
         ),
         "Only in `hwsim audit`": (
             "The table of `hwsim audit` has one row per attack, so its columns of an attack have no label."

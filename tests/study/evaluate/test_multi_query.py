@@ -123,7 +123,7 @@ def test_bits_are_flipped_where_all_features_are_bits() -> None:
         1,
         6,
         6,
-    )  # 4 shifts, 2 turns
+    )  # 4 translations, 2 rotations
 
 
 def test_shadows_in_full_precision_have_columns_of_their_own(folder: Path) -> None:
