@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import hwsim
-from hwsim import cli
+from hwsim import cli, version
 from hwsim.study.results.columns import COLUMNS
 from tests.support import fake_stages
 from tests.support.fakes import BASE
@@ -212,7 +212,7 @@ def test_misspelt_options_are_one_line_with_the_nearest(capfd, arguments, words)
 
 def test_another_model_version_exits_with_2_and_names_both(capfd, study, monkeypatch):
     call(capfd, "sweep", study, "-o", "results")
-    monkeypatch.setattr(hwsim, "MODEL_VERSION", hwsim.MODEL_VERSION + 1)
+    monkeypatch.setattr(version, "MODEL_VERSION", hwsim.MODEL_VERSION + 1)
     for arguments in (
         ["sweep", study, "-o", "results"],
         ["pareto", "results"],

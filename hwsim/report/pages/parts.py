@@ -10,7 +10,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-import hwsim
+from hwsim import version
 from hwsim.report.text import short
 from hwsim.study.results.table import Row
 
@@ -29,7 +29,7 @@ def document(kind: str, title: str, question: str, body: Sequence[str]) -> str:
             f'<header><p class="kicker">{kind}</p><h1>{escape(title)}</h1>',
             f'<p class="question">{escape(question)}</p></header>',
             *body,
-            f"<footer>Made by hwsim {escape(hwsim.__version__)}, model version {hwsim.MODEL_VERSION}.</footer>",
+            f"<footer>Made by hwsim {escape(version.__version__)}, model version {version.MODEL_VERSION}.</footer>",
             "</main>\n</body>\n</html>\n",
         ]
     )

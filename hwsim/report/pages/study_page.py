@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import hwsim
+from hwsim import version
 from hwsim.errors import HwsimError
 from hwsim.report.figures import base
 from hwsim.report.figures import study as study_figures
@@ -219,7 +219,7 @@ def _provenance(content: Content) -> str:
     ]
     axes = [f"{path}: {', '.join(describe(value) for value in values)}" for path, values in content.study.axes.items()]
     facts = {
-        "hwsim": f"{hwsim.__version__}, model version {hwsim.MODEL_VERSION}",
+        "hwsim": f"{version.__version__}, model version {version.MODEL_VERSION}",
         "seeds": ", ".join(sorted({str(point.design.seed) for point in content.points})),
         "samples per audit": "; ".join(counts) or "no attack was run",
         "axes": "; ".join(axes) or "none",

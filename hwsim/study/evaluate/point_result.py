@@ -40,7 +40,7 @@ BASELINE = "tpu_like"
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """The 8-bit network that energies are relative to, and its input codes, integers [sample, *shape]."""
+    """Reference of relative energies: an 8-bit network and its input codes, integers [sample, *shape]."""
 
     network: Network
     codes: NDArray[np.integer]

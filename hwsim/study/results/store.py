@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import hwsim
+from hwsim import version
 from hwsim.errors import HwsimError
 
 FILE = "study.db"
@@ -105,8 +105,8 @@ def _create(path: Path, study: Mapping[str, Any]) -> None:
     try:
         meta = {
             "format": str(FORMAT),
-            "model_version": str(hwsim.MODEL_VERSION),
-            "hwsim": hwsim.__version__,
+            "model_version": str(version.MODEL_VERSION),
+            "hwsim": version.__version__,
             "study": json.dumps(study),
         }
         connection.executescript(_SCHEMA)
@@ -150,11 +150,11 @@ def _meta(connection: sqlite3.Connection) -> dict[str, str]:
 
 def _check_version(path: Path, meta: Mapping[str, str]) -> None:
     written = (meta.get("model_version"), meta.get("format"))
-    present = (str(hwsim.MODEL_VERSION), str(FORMAT))
+    present = (str(version.MODEL_VERSION), str(FORMAT))
     if written != present:
         raise HwsimError(
             f"{path}: written by hwsim {meta.get('hwsim')} (model version {written[0]}, format {written[1]}); this is "
-            f"hwsim {hwsim.__version__} (model version {present[0]}, format {present[1]}), whose numbers and column "
+            f"hwsim {version.__version__} (model version {present[0]}, format {present[1]}), whose numbers and column "
             "names may differ. Nothing was changed; choose another folder, or use the version that wrote it"
         )
 

@@ -4,8 +4,7 @@ import sqlite3
 
 import pytest
 
-import hwsim
-from hwsim import MODEL_VERSION
+from hwsim import MODEL_VERSION, version
 from hwsim.errors import HwsimError
 from hwsim.study.results.store import FORMAT, read_store, write_store
 
@@ -49,13 +48,13 @@ def test_another_study_is_refused(tmp_path):
         assert store.study == STUDY
 
 
-@pytest.mark.parametrize("change", [{"MODEL_VERSION": hwsim.MODEL_VERSION + 1}, {"MODEL_VERSION": 0}])
+@pytest.mark.parametrize("change", [{"MODEL_VERSION": MODEL_VERSION + 1}, {"MODEL_VERSION": 0}])
 @pytest.mark.parametrize("opened", [lambda f: write_store(f, STUDY), read_store])
 def test_another_model_version_is_refused_and_nothing_changes(tmp_path, monkeypatch, change, opened):
     path = filled(tmp_path)
     before = path.read_bytes()
     for name, value in change.items():
-        monkeypatch.setattr(hwsim, name, value)
+        monkeypatch.setattr(version, name, value)
     written = rf"study\.db: written by hwsim \S+ \(model version {MODEL_VERSION}, format {FORMAT}\); "
     text = rf"{written}this is hwsim \S+ \(model version {value}, "
     with pytest.raises(HwsimError, match=text), opened(tmp_path):
