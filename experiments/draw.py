@@ -175,8 +175,8 @@ def side_channel_table(rows: Sequence[Row]) -> str:
 def side_channel_cell(row: Row, auc: str) -> str:
     low, high = (float(row[f"{auc}_ci_targets_{end}"]) for end in ("low", "high"))
     gain = ""
-    if row.get(f"{auc}_gain_low"):
-        gain = f"; {float(row[f'{auc}_gain_low']):+.4f} to {float(row[f'{auc}_gain_high']):+.4f}"
+    if row.get(f"{auc}_gain_ci_low"):
+        gain = f"; {float(row[f'{auc}_gain_ci_low']):+.4f} to {float(row[f'{auc}_gain_ci_high']):+.4f}"
     return f"{with_interval(row, auc)} [{low:.3f}, {high:.3f}]{gain}"
 
 

@@ -186,5 +186,5 @@ def _gains(leakage: Leakage, attacks: Sequence[Attack]) -> dict[str, float]:
         for attack in attacks:
             if "logits" in attack.needs and not set(attack.needs) <= set(OUTPUT_CHANNELS):
                 low, high = leakage.auc_gain(attack.label, over=OUTPUTS_ALONE)
-                gains |= {f"{attack.label}_auc_gain_low": low, f"{attack.label}_auc_gain_high": high}
+                gains |= {f"{attack.label}_auc_gain_ci_low": low, f"{attack.label}_auc_gain_ci_high": high}
     return gains
