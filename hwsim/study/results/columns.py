@@ -113,8 +113,8 @@ ATTACK = tuple(
 """Columns of one attack, without the attack's label."""
 
 GAIN = (
-    Column("auc_gain_ci_low", "probability", "lower end of the paired 95 % interval of AUC less that of lira", "attack"),
-    Column("auc_gain_ci_high", "probability", "upper end of the paired 95 % interval of AUC less that of lira", "attack"),
+    Column("auc_gain_ci_low", "probability", "lower end of the 95 % interval of AUC less lira's, paired", "attack"),
+    Column("auc_gain_ci_high", "probability", "upper end of the 95 % interval of AUC less lira's, paired", "attack"),
 )
 """Further columns of an attack that joins a side channel to the outputs, without the attack's label."""
 
