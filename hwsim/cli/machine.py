@@ -26,8 +26,8 @@ IsoArea = Annotated[
     ),
 ]
 Dataflow = Annotated[
-    Literal["ws", "os", "is", "rs"] | None,
-    typer.Option("--dataflow", help="Dataflow, instead of the accelerator's."),
+    str | None,
+    typer.Option("--dataflow", metavar="NAME", help="Another dataflow: a name from `hwsim list dataflow`."),
 ]
 OutputSize = Literal["ceil", "floor", "padded"]
 Batch = Annotated[
@@ -87,7 +87,7 @@ def cycles(
     for note in [*notes, *workload_notes, *chosen.notes()]:
         say(note)
     reports = layer_reports(chosen, layers, batch)
-    rows = [report.all_causes() if breakdown else report.row() for report in reports]
+    rows = [report.breakdown() if breakdown else report.row() for report in reports]
     if form == "text":
         say(f"{accelerator}: {chosen.describe()}; batch {batch}")
         total = total_row(reports, breakdown)
@@ -140,7 +140,7 @@ def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -
     """Return the timeline of one sample from a file of codes or a run of `hwsim trace`."""
     from hwsim.debug.inputs import read_codes
     from hwsim.errors import BadInput
-    from hwsim.machine.simulate import sample_lines
+    from hwsim.machine.simulate import layers_of_sample
     from hwsim.machine.trace.timeline import timeline_of
     from hwsim.network.graph import Network
 
@@ -149,7 +149,7 @@ def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -
     codes = read_codes(path, network)
     if sample >= len(codes):
         raise BadInput("--sample", sample, f"0 to {len(codes) - 1}, the samples of {path}")
-    return timeline_of(accelerator, sample_lines(network, accelerator, codes[sample]))
+    return timeline_of(accelerator, layers_of_sample(network, accelerator, codes[sample]))
 
 
 def _workload(text: str, output_size: OutputSize) -> tuple[Any, list[str]]:

@@ -83,7 +83,7 @@ def cycles_figure(
     """
     if path.suffix not in (".svg", ".png"):
         raise BadInput("figure", path.name, "a file name that ends in .svg or .png")
-    subtitle, bits = subtitle_of(accelerator, samples, name), min(8, accelerator.pe.widest)
+    subtitle, bits = subtitle_of(accelerator, samples, name), min(8, accelerator.pe.max_operand_bits)
     with_cycles = sum(bool(report.total_cycles) for report in reports)
     with_macs = sum(bool(report.macs) for report in reports)
     panels: list[tuple[float, Callable[[Axes], Axes]]] = [

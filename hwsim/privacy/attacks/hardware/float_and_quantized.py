@@ -14,7 +14,9 @@ from hwsim.registry import register
 
 
 @register(
-    "attack", "float_and_quantized", citation="Own definition, after the attack of CompLeak on several versions, arXiv 2507.16872"
+    "attack",
+    "float_and_quantized",
+    citation="Own definition, after the attack of CompLeak on several versions, arXiv 2507.16872",
 )
 class Pair(Attack):
     """Likelihood ratio of LiRA on the full-precision log-odds, plus that of what the hardware made of them.
