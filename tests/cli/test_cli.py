@@ -182,7 +182,7 @@ def test_list_and_show_tell_what_can_be_chosen(capfd):
          "objectives, study. Did you mean 'base'?\n"),
         (["table", "."], "hwsim: .: no study here (study.db is missing); `hwsim sweep STUDY.toml -o .` makes one\n"),
         (["list", "quantiser"], "hwsim: registry family: got quantiser; allowed: accelerator, attack, channel, "
-         "dataset, model, pe, quantizer, technology. Did you mean 'quantizer'?\n"),
+         "dataflow, dataset, model, pe, quantizer, technology. Did you mean 'quantizer'?\n"),
         (["show", "fake_quantiser"], "hwsim: show: got fake_quantiser; allowed: fake_array, fake_data, fake_latency, "
          "fake_loss, fake_model, fake_node, fake_quantizer, latency_cycles, logits, no_quantizer, other_quantizer, "
          "wide_array. Did you mean 'fake_quantizer'?\n"),
