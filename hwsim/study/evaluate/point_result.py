@@ -58,7 +58,7 @@ def hardware_result(
     row["energy_relative"] = energy_pj / _baseline_energy_pj(baseline, design, costs[0].mode)
     attacks = list(design.attacks)
     if design.shadows == "both":
-        attacks += _attacks_with_float_shadows(design, models, multi_query)
+        attacks += attacks_with_float_shadows(design, models, multi_query)
     hardware = [HardwareRun(run, cost) for run, cost in zip(runs, costs, strict=True)]
     observations = _observe(design, models, outputs, design.channels, multi_query, hardware)
     return row | _leakage(design, attacks, observations, models.game_data)
@@ -79,7 +79,7 @@ def _without_hardware(design: Design) -> tuple[list[Any], list[Attack]]:
     return channels, [attack for attack in design.attacks if set(attack.needs) <= names]
 
 
-def _attacks_with_float_shadows(
+def attacks_with_float_shadows(
     design: Design, models: DeployedModels, multi_query: MultiQueryCache
 ) -> list[MismatchedShadows]:
     """Return each attack on outputs once more, with shadow models in full precision."""

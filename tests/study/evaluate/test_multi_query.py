@@ -14,6 +14,7 @@ from hwsim.privacy.observation.channels.outputs import AugmentedLabels, MultiQue
 from hwsim.registry import build, family
 from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.study.evaluate.multi_query import COLLECTORS, MultiQueryCache, augmented
+from hwsim.study.evaluate.point_result import attacks_with_float_shadows
 from hwsim.study.evaluate.stages import evaluate, load_models, training_tasks
 
 CHEAP = {
@@ -146,3 +147,12 @@ def test_fewer_output_bits_change_the_leakage(folder: Path) -> None:
         rows.append(row["lira_auc"])
     assert abs(rows[0] - rows[1]) < 0.03
     assert rows[2] != rows[1]
+
+
+def test_float_shadows_are_observed_in_full_precision(integers: DeployedModels) -> None:
+    design = Design.resolve(BASE | {"channels": ["logits", "augmented_labels"], "shadows": "both"})
+    loss, lira = attacks_with_float_shadows(design, integers, MultiQueryCache())
+    assert (loss.label, lira.label) == ("loss_float_shadows", "lira_float_shadows")
+    np.testing.assert_array_equal(lira.shadows["logits"], integers.float_logits)
+    labels = integers.float_logits.argmax(axis=2)
+    np.testing.assert_array_equal(lira.shadows["augmented_labels"][:, :, 0], labels)
