@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 RENAMED: Mapping[str, Mapping[str, str]] = {
-    "option": {},
+    "option": {"--causes": "--breakdown", "--reading": "--output-size"},
     "setting": {
         "edge_bits": "first_last_bits",
         "elastic_depth": "row_fifo_depth",

@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-MODEL_VERSION = 3
-"""Raised whenever a default changes a number; part of every point's key."""
+MODEL_VERSION = 4
+"""Raised whenever a default changes a number or a stored name changes; part of the key of every point."""

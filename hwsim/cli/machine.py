@@ -1,4 +1,4 @@
-"""The commands that time a workload on an accelerator: cycles, timeline."""
+"""Commands that time a workload on an accelerator: cycles, timeline."""
 
 from __future__ import annotations
 
@@ -14,20 +14,26 @@ AcceleratorName = Annotated[
     str, typer.Option("--accelerator", metavar="NAME", help="A name from `hwsim list accelerator`, or a TOML file.")
 ]
 ArraySize = Annotated[
-    str | None, typer.Option("--array", metavar="ROWSxCOLS", help="Another size of the array, such as 32x32.")
+    str | None,
+    typer.Option("--array", metavar="ROWSxCOLS", help="Size of the array, such as 32x32."),
 ]
 IsoArea = Annotated[
     str | None,
     typer.Option(
-        "--iso-area", metavar="AREA|NAME", help="As many PEs as fit 1.5mm2, or the PE area of an accelerator."
+        "--iso-area",
+        metavar="AREA|NAME",
+        help="Size the array to an area, such as 1.5mm2, or to the PE area of another accelerator.",
     ),
 ]
 Dataflow = Annotated[
     str | None,
     typer.Option("--dataflow", metavar="NAME", help="Another dataflow: a name from `hwsim list dataflow`."),
 ]
-Profile = Literal["rtl", "scalesim", "stonne"]
-Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Images that share a layer's weights.", min=1)]
+OutputSize = Literal["ceil", "floor", "padded"]
+Batch = Annotated[
+    int,
+    typer.Option("--batch", metavar="N", help="Samples that share the loaded weights of a layer.", min=1),
+]
 
 
 @app.command()
@@ -36,27 +42,38 @@ def cycles(
         str,
         typer.Argument(
             metavar="WORKLOAD",
-            help="A topology (.csv), a network (.npz), or a name such as resnet18.",
+            help="A topology (.csv), a network (.npz), or a built-in name such as resnet18.",
             show_default=False,
         ),
     ],
     accelerator: AcceleratorName = "tpu_like",
     array: ArraySize = None,
     dataflow: Dataflow = None,
-    timing: Annotated[Profile | None, typer.Option("--timing", help="Convention of the counts.")] = None,
+    timing: Annotated[
+        Literal["rtl", "scalesim", "stonne"] | None,
+        typer.Option("--timing", help="Timing model: hwsim's RTL, or the convention of another simulator."),
+    ] = None,
     iso_area: IsoArea = None,
     batch: Batch = 1,
-    reading: Annotated[
-        Literal["ceil", "floor", "padded"],
-        typer.Option("--reading", help="Output sizes of a topology without padding: SCALE-Sim's, floor, or same size."),
+    output_size: Annotated[
+        OutputSize,
+        typer.Option(
+            "--output-size",
+            help="How output sizes follow from a topology file: SCALE-Sim's ceil, floor, or 'same' padding.",
+        ),
     ] = "ceil",
-    form: Annotated[Literal["text", "csv", "jsonl"], typer.Option("--format", help="What to print.")] = "text",
-    causes: Annotated[bool, typer.Option("--causes", help="One column per cause instead of the summary.")] = False,
+    form: Annotated[
+        Literal["text", "csv", "jsonl"], typer.Option("--format", help="Format of the standard output.")
+    ] = "text",
+    breakdown: Annotated[
+        bool, typer.Option("--breakdown", help="Print the cycles of each cause instead of the summary.")
+    ] = False,
     figure: Annotated[
-        Path | None, typer.Option("--figure", metavar="FILE.svg", help="Draw cycles, utilization and roofline.")
+        Path | None,
+        typer.Option("--figure", metavar="FILE.svg", help="Draw cycles, utilization and roofline."),
     ] = None,
 ) -> None:
-    """Cycles, utilization and DRAM traffic of every layer; needs no weights and no data.
+    """Print cycles, utilization and DRAM traffic of every layer. Weights and data are not needed.
 
     Example: hwsim cycles resnet18 --array 32x32 --dataflow ws --timing scalesim --format csv
     """
@@ -66,14 +83,14 @@ def cycles(
     from hwsim.study.results.table import to_csv, to_jsonl
 
     chosen, notes = accelerator_from_options(accelerator, array, dataflow, timing, iso_area)
-    layers, more = _workload(workload, reading)
-    for note in [*notes, *more, *chosen.notes()]:
+    layers, workload_notes = _workload(workload, output_size)
+    for note in [*notes, *workload_notes, *chosen.notes()]:
         print_status(note)
     reports = layer_reports(chosen, layers, batch)
-    rows = [report.breakdown() if causes else report.row() for report in reports]
+    rows = [report.breakdown() if breakdown else report.row() for report in reports]
     if form == "text":
         print_status(f"{accelerator}: {chosen.describe()}; batch {batch}")
-        total = total_row(reports, causes)
+        total = total_row(reports, breakdown)
         print(aligned([*rows, total], list(rows[0])))
     else:
         sys.stdout.write(to_csv(rows) if form == "csv" else to_jsonl(rows))
@@ -87,7 +104,7 @@ def cycles(
 @app.command()
 def timeline(
     workload: Annotated[str, typer.Argument(metavar="WORKLOAD", help="As for hwsim cycles.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.json", help="Where the trace goes.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.json", help="File for the trace.")],
     accelerator: AcceleratorName = "tpu_like",
     array: ArraySize = None,
     dataflow: Dataflow = None,
@@ -97,12 +114,12 @@ def timeline(
         typer.Option(
             "--input",
             metavar="RUN.npz|CODES.npy",
-            help="Of a network: run this input, cycles that depend on it included.",
+            help="Input of a network, for cycles that depend on the data.",
         ),
     ] = None,
-    sample: Annotated[int, typer.Option("--sample", metavar="N", help="Which sample of the input.", min=0)] = 0,
+    sample: Annotated[int, typer.Option("--sample", metavar="N", help="Index of the sample in the input.", min=0)] = 0,
 ) -> None:
-    """Write what array, DRAM and vector unit do, tile by tile, as a trace that Perfetto (ui.perfetto.dev) opens.
+    """Write the activity of array, DRAM and vector unit, tile by tile, as a trace for Perfetto (ui.perfetto.dev).
 
     Example: hwsim timeline resnet18 -o trace.json
     """
@@ -111,8 +128,8 @@ def timeline(
     from hwsim.machine.trace.timeline import write_trace
 
     chosen, notes = accelerator_from_options(accelerator, array, dataflow)
-    layers, more = _workload(workload, "ceil")
-    for note in [*notes, *more]:
+    layers, workload_notes = _workload(workload, "ceil")
+    for note in [*notes, *workload_notes]:
         print_status(note)
     events = events_of(chosen, layers, batch) if codes is None else _events_of_sample(chosen, layers, codes, sample)
     write_trace(events, chosen, output)
@@ -120,7 +137,7 @@ def timeline(
 
 
 def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -> list[Any]:
-    """The timeline of one sample of a file of codes, or of what `hwsim trace` wrote."""
+    """Return the timeline of one sample from a file of codes or a run of `hwsim trace`."""
     from hwsim.debug.inputs import read_codes
     from hwsim.errors import BadInput
     from hwsim.machine.simulate import layers_of_sample
@@ -135,13 +152,13 @@ def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -
     return timeline_of(accelerator, layers_of_sample(network, accelerator, codes[sample]))
 
 
-def _workload(text: str, reading: Literal["ceil", "floor", "padded"]) -> tuple[Any, list[str]]:
-    """A network, or named products; and what there is to say about how it was read."""
+def _workload(text: str, output_size: OutputSize) -> tuple[Any, list[str]]:
+    """Return a network or named products, and notes on how they were read."""
     if text.endswith(".npz"):
         from hwsim.network.file import load
 
         return load(Path(text)), []
     from hwsim.interop.topology.builtin import load_workload
 
-    topology = load_workload(text, reading)
+    topology = load_workload(text, output_size)
     return [(layer.name, layer.product) for layer in topology.layers], list(topology.notes)

@@ -1,35 +1,40 @@
-"""The commands that work on studies and designs: demo, run, sweep, pareto, report, table."""
+"""Commands for studies and designs: demo, run, sweep, pareto, report, table."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hwsim.cli.app import Json, app, print_status
 from hwsim.errors import HwsimError
+from hwsim.study.results.columns import COLUMNS, Column
 
 if TYPE_CHECKING:
     from hwsim.study.search.study import Study
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.", show_default=False)]
-Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where results and trained models go.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study.", show_default=False)]
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for results and trained models.")]
 Jobs = Annotated[
-    int | None, typer.Option("-j", "--jobs", metavar="N", help="Worker processes; one per core when not given.")
+    int | None, typer.Option("-j", "--jobs", metavar="N", help="Number of worker processes; one per core by default.")
 ]
 DataFolder = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="Where data sets lie (else HWSIM_DATA).", exists=True, file_okay=False),
+    typer.Option(
+        "--data", metavar="DIR", help="Folder with the data sets, instead of HWSIM_DATA.", exists=True, file_okay=False
+    ),
 ]
 RUNS = Path(".hwsim")
+"""Default folder of `hwsim run`."""
 
 
 @app.command()
 def demo(output: Output = Path("hwsim-demo"), jobs: Jobs = None) -> None:
-    """Run the main job on bundled data, a few minutes on two cores, and write a report.
+    """Run a study on bundled data, in a few minutes on two cores, and write its report.
 
     Example: hwsim demo -o hwsim-demo
     """
@@ -47,16 +52,17 @@ def demo(output: Output = Path("hwsim-demo"), jobs: Jobs = None) -> None:
 
 @app.command()
 def run(
-    design: Annotated[Path, typer.Argument(metavar="DESIGN.toml", help="A design; an empty file is the default one.")],
+    design: Annotated[Path, typer.Argument(metavar="DESIGN.toml", help="A design; an empty file is the default.")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a setting, as quantizer.w_bits=4.")
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Override one setting: quantizer.w_bits=4."),
     ] = None,
     as_json: Json = False,
     output: Output = RUNS,
     jobs: Jobs = None,
     data: DataFolder = None,
 ) -> None:
-    """Evaluate one design; a design that was evaluated before is only looked up.
+    """Evaluate one design, or print its stored result if it was evaluated before.
 
     Example: hwsim run design.toml --set quantizer.w_bits=4
     """
@@ -76,26 +82,26 @@ def run(
     _run_study(study, output, jobs)
     (point,) = study.points()
     with read_store(output) as store:
-        stored = store.results()[point.design.key]
+        result = store.results()[point.design.key]
     if as_json:
-        result = {"key": point.design.key, "status": stored.status, "settings": point.design.settings}
-        print(json.dumps(result | {"result": dict(stored.result)}, indent=2))
+        answer = {"key": point.design.key, "status": result.status, "settings": point.design.settings}
+        print(json.dumps(answer | {"result": dict(result.columns)}, indent=2))
     else:
         from hwsim.report.text import summary
 
-        print(summary(point.design, stored))
-    if stored.status != "done":
+        print(summary(point.design, result))
+    if result.status != "done":
         raise typer.Exit(1)
 
 
 @app.command()
 def sweep(
-    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study: base design, axes, objectives.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where results and models go.")],
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study: base design, axes and objectives.")],
+    output: Output,
     jobs: Jobs = None,
     data: DataFolder = None,
 ) -> None:
-    """Evaluate every point of a study. Stop it at any moment and run it again: it resumes.
+    """Evaluate every point of a study. The same command resumes a sweep that was stopped at any moment.
 
     Example: hwsim sweep study.toml -o results
     """
@@ -108,7 +114,7 @@ def sweep(
 
 @app.command()
 def pareto(folder: Folder) -> None:
-    """Print the points of a study that no other point beats in every objective.
+    """Print the points of a study that no other point dominates: its Pareto front.
 
     Example: hwsim pareto hwsim-demo
     """
@@ -126,34 +132,53 @@ def report(folder: Folder) -> None:
     print(study_page.write(folder))
 
 
-@app.command()
+def _help_line(column: Column) -> str:
+    """Return name, unit and meaning of a column, wrapped to the width of a terminal."""
+    name = f"LABEL_{column.name}" if column.group == "attack" else column.name
+    unit = f" ({column.unit})" if column.unit else ""
+    return fill(f"{name}{unit}: {column.meaning}", 78, subsequent_indent="    ", break_on_hyphens=False)
+
+
+_TABLE_HELP = f"""Print every point of a study with all its columns.
+
+Example: hwsim table hwsim-demo --format csv > points.csv
+
+The axes of the study come first. LABEL stands for the label of an attack; with shadow models in full precision the
+label ends in _float_shadows. The other columns:
+
+\b
+{chr(10).join(map(_help_line, COLUMNS))}
+"""
+
+
+@app.command(help=_TABLE_HELP)
 def table(
     folder: Folder,
-    form: Annotated[Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="What to print.")] = "csv",
+    form: Annotated[Literal["csv", "jsonl", "parquet"], typer.Option("--format", help="Format of the table.")] = "csv",
 ) -> None:
-    """Print every point of a study with all its columns.
-
-    Example: hwsim table hwsim-demo --format csv > points.csv
-    """
+    """Print every point of a study with all its columns."""
     from hwsim.study.results.table import rows, to_csv, to_jsonl, to_parquet
 
     study, results = _read(folder)
     content = rows(study.points(), results)
     if form == "parquet":
         if sys.stdout.isatty():
-            raise HwsimError(f"parquet is not for a terminal: hwsim table {folder} --format parquet > points.parquet")
+            raise HwsimError(
+                f"parquet is binary: write it to a file, as in hwsim table {folder} --format parquet > FILE"
+            )
         sys.stdout.buffer.write(to_parquet(content))
     else:
         sys.stdout.write(to_csv(content) if form == "csv" else to_jsonl(content))
 
 
 def _set_data(folder: Path | None) -> None:
-    """Worker processes inherit the variable; where the data lies is no part of a design."""
+    """Set the folder of the data sets for this process and its workers; it is no part of a design."""
     if folder is not None:
         os.environ["HWSIM_DATA"] = str(folder.absolute())
 
 
 def _run_study(study: Study, folder: Path, jobs: int | None) -> None:
+    """Run a study with progress on standard error, and turn failures into one-line errors."""
     from hwsim.study.run.progress import reporter
     from hwsim.study.run.runner import run_study
     from hwsim.study.run.workers import JobFailed
@@ -166,13 +191,14 @@ def _run_study(study: Study, folder: Path, jobs: int | None) -> None:
             f"{error}. Finished points are kept; details: {folder / 'failure.txt'}", error.details
         ) from None
     except KeyboardInterrupt:
-        print_status("hwsim: stopped. What was finished is kept: run the same command again to go on.")
+        print_status("hwsim: stopped. Finished work is kept: run the same command again to continue.")
         raise typer.Exit(130) from None
     except OSError as error:
         raise HwsimError(f"{error.filename or folder}: {error.strerror or error}") from None
 
 
 def _read(folder: Path) -> tuple[Study, Any]:
+    """Return the study in a folder, and the result of every finished point by key."""
     from hwsim.study.results.store import read_store
     from hwsim.study.search.study import Study
 
@@ -181,15 +207,17 @@ def _read(folder: Path) -> tuple[Study, Any]:
 
 
 def _print_front(folder: Path) -> None:
+    """Print axes and objectives of the points on the Pareto front; exit with 1 when there is none."""
     from hwsim.report.text import aligned
-    from hwsim.study.results.table import front_of, rows
+    from hwsim.study.results.table import rows
+    from hwsim.study.search.pareto import front_of
 
     study, results = _read(folder)
     content = rows(study.points(), results)
-    front = [row for row, chosen in zip(content, front_of(content, study.objectives), strict=True) if chosen]
+    front = [row for row, on_front in zip(content, front_of(content, study.objectives), strict=True) if on_front]
     if not front:
-        print_status(f"hwsim: {folder}: no finished point has all of {', '.join(study.objectives)}")
+        print_status(f"hwsim: {folder}: no finished point has a value for each of {', '.join(study.objectives)}")
         raise typer.Exit(1)
     print(aligned(front, [*study.axes, *study.objectives]))
-    senses = ", ".join(f"{name} ({sense})" for name, sense in study.objectives.items())
-    print_status(f"{len(front)} of {len(content)} points are on the front of {senses}")
+    directions = ", ".join(f"{name} ({direction})" for name, direction in study.objectives.items())
+    print_status(f"{len(front)} of {len(content)} points are on the Pareto front of {directions}")

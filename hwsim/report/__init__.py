@@ -1,1 +1,1 @@
-"""Report: the figures, the tables and the one page that a study ends in."""
+"""Reports: figures, tables and self-contained pages of studies, audits and hardware."""

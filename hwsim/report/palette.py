@@ -1,45 +1,52 @@
-"""How causes of cycles, components of energy and states of PEs look: the same in every figure."""
+"""Labels, colors and hatches of causes of cycles, components of energy and states of PEs, equal in all figures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-BarStyle = tuple[str, str, str]
-"""What the legend says, colour, and hatch."""
 
-CAUSE_LOOKS: Mapping[str, BarStyle] = {
-    "compute": ("compute", "#4477AA", ""),
-    "fill_drain": ("fill and drain", "#66CCEE", ""),
-    "weight_load": ("weight load", "#228833", ""),
-    "stall_rows": ("stall: rows", "#999933", ""),
-    "stall_ifmap_port": ("stall: ifmap port", "#EEDD88", ""),
-    "stall_weight_port": ("stall: weight port", "#EEDD88", "////"),
-    "stall_ofmap_port": ("stall: ofmap port", "#EEDD88", "xxxx"),
-    "stall_dram_bandwidth": ("stall: DRAM bandwidth", "#EE6677", ""),
-    "stall_dram_latency": ("stall: DRAM latency", "#AA3377", ""),
-    "prefetch": ("prefetch", "#EE6677", "////"),
-    "writeback": ("write-back", "#EE6677", "xxxx"),
-    "vector": ("vector unit", "#BBBBBB", ""),
+class BarStyle(NamedTuple):
+    """Style of one part of a stacked bar or area: its label in the legend, color and hatch."""
+
+    label: str
+    color: str
+    hatch: str = ""
+
+
+CAUSE_STYLES: Mapping[str, BarStyle] = {
+    "compute": BarStyle("compute", "#4477AA"),
+    "fill_drain": BarStyle("fill and drain", "#66CCEE"),
+    "weight_load": BarStyle("weight load", "#228833"),
+    "stall_rows": BarStyle("stall: rows", "#999933"),
+    "stall_ifmap_port": BarStyle("stall: ifmap port", "#EEDD88"),
+    "stall_weight_port": BarStyle("stall: weight port", "#EEDD88", "////"),
+    "stall_ofmap_port": BarStyle("stall: ofmap port", "#EEDD88", "xxxx"),
+    "stall_dram_bandwidth": BarStyle("stall: DRAM bandwidth", "#EE6677"),
+    "stall_dram_latency": BarStyle("stall: DRAM latency", "#AA3377"),
+    "prefetch": BarStyle("prefetch", "#EE6677", "////"),
+    "writeback": BarStyle("write-back", "#EE6677", "xxxx"),
+    "vector": BarStyle("vector unit", "#BBBBBB"),
 }
 
-COMPONENT_LOOKS: Mapping[str, BarStyle] = {
-    "pe": ("PE", "#4477AA", ""),
-    "register_file": ("memories in the PEs", "#4477AA", "////"),
-    "scratchpad": ("scratchpads", "#66CCEE", ""),
-    "dram": ("DRAM", "#EE6677", ""),
-    "vector": ("vector unit", "#CCBB44", ""),
-    "leakage": ("leakage current", "#BBBBBB", ""),
+COMPONENT_STYLES: Mapping[str, BarStyle] = {
+    "pe": BarStyle("PE", "#4477AA"),
+    "register_file": BarStyle("register files", "#4477AA", "////"),
+    "scratchpad": BarStyle("scratchpads", "#66CCEE"),
+    "dram": BarStyle("DRAM", "#EE6677"),
+    "vector": BarStyle("vector unit", "#CCBB44"),
+    "leakage": BarStyle("leakage current", "#BBBBBB"),
 }
 
-STATE_LOOKS: Mapping[str, BarStyle] = {
-    "busy": ("multiplying", "#4477AA", ""),
-    "unused": ("outside the fold", "#C9D7E6", ""),
-    "port": ("scratchpad port", "#EEDD88", ""),
-    "fill_drain": ("fill and drain", "#66CCEE", ""),
-    "load": ("load", "#228833", ""),
-    "wait": ("waiting for DRAM", "#EE6677", ""),
-    "vector": ("vector unit at work", "#BBBBBB", ""),
+STATE_STYLES: Mapping[str, BarStyle] = {
+    "busy": BarStyle("multiplying", "#4477AA"),
+    "unused": BarStyle("outside the fold", "#C9D7E6"),
+    "port": BarStyle("scratchpad port", "#EEDD88"),
+    "fill_drain": BarStyle("fill and drain", "#66CCEE"),
+    "load": BarStyle("load", "#228833"),
+    "wait": BarStyle("waiting for DRAM", "#EE6677"),
+    "vector": BarStyle("vector unit at work", "#BBBBBB"),
 }
 
-SPARE = ("#CCBB44", "#AA3377", "#117733", "#332288", "#882255")
-"""Colours of causes and components that have no look of their own."""
+SPARE_COLORS = ("#CCBB44", "#AA3377", "#117733", "#332288", "#882255")
+"""Colors of causes and components that have no style of their own."""

@@ -1,4 +1,4 @@
-"""Tables for people: short numbers in aligned columns of plain text."""
+"""Plain text for people: aligned tables, the summary of a design, and the entries of the registry."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from hwsim.design import Design
 from hwsim.machine.description.toml_file import sources
 from hwsim.registry import Record
-from hwsim.study.results.store import Stored
+from hwsim.study.point import describe
+from hwsim.study.results.columns import RESULT
+from hwsim.study.results.store import PointResult
 from hwsim.study.results.table import Row
-from hwsim.study.search.study import ATTACK_COLUMNS, RESULT_COLUMNS, describe
 
 
 def short(value: Any) -> str:
-    """A value in at most about eight characters.
+    """Return a value as a text of about eight characters.
 
     >>> short(0.97263), short(1234567.8), short(12), short(None), short(3.2e-7)
     ('0.9726', '1,234,568', '12', '-', '3.2e-07')
@@ -33,7 +34,7 @@ def short(value: Any) -> str:
 
 
 def aligned(table: Sequence[Row], columns: Sequence[str]) -> str:
-    """The chosen columns of the rows as text; numbers stand flush right.
+    """Return the chosen columns of the rows as text; columns of numbers are flush right.
 
     >>> print(aligned([{"a": "x", "b": 1.5}, {"a": "longer", "b": 10.25}], ["a", "b"]))
     a           b
@@ -50,36 +51,40 @@ def aligned(table: Sequence[Row], columns: Sequence[str]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def summary(design: Design, stored: Stored) -> str:
-    """The result of one design for a person: what it is, then its numbers by subject."""
+def summary(design: Design, result: PointResult) -> str:
+    """Return the settings of one design and its result: cost, then one line per attack, then warnings."""
     lines = [f"{group:<12} {describe(design.settings[group])}" for group in ("dataset", "model", "quantizer")]
-    unused = design.unused_groups
-    lines += [f"{g:<12} {'none' if g in unused else design.names[g]}" for g in ("accelerator", "technology")]
-    lines.append(f"{'status':<12} {stored.status}")
-    if stored.status != "done":
-        return "\n".join([*lines, f"{'reason':<12} {stored.result.get('reason', '')}"])
-    plain = [name for name in RESULT_COLUMNS if name in stored.result]
-    lines += ["", *(f"{name:<22} {short(stored.result[name]):>12}" for name in plain)]
+    lines += [
+        f"{g:<12} {'none' if g in design.unused_groups else design.names[g]}" for g in ("accelerator", "technology")
+    ]
+    lines.append(f"{'status':<12} {result.status}")
+    values = result.columns
+    if result.status != "done":
+        return "\n".join([*lines, f"{'reason':<12} {values.get('reason', '')}"])
+    lines += ["", *(f"{c.name:<27} {short(values[c.name]):>12} {c.unit}" for c in RESULT if c.name in values)]
     if not design.attacks:
         return "\n".join(lines)
-    lines += ["", "attack              AUC  over samples      over targets      TPR at FPR 0.01"]
-    for attack in design.attacks:
-        found = {name: stored.result.get(f"{attack.label}_{name}") for name in ATTACK_COLUMNS}
-        spans = (
-            _span(found["auc_ci_low"], found["auc_ci_high"]),
-            _span(found["auc_ci_targets_low"], found["auc_ci_targets_high"]),
-        )
-        tpr = short(found["tpr_at_fpr_0.01"])
-        lines.append(f"{attack.label:<16} {short(found['auc']):>6}  {spans[0]:<17} {spans[1]:<17} {tpr}")
-    members, others, targets = (short(stored.result.get(f"n_{of}")) for of in ("members", "nonmembers", "targets"))
-    lines += ["", f"samples: {targets} targets, each with at least {members} members and {others} non-members"]
-    if stored.result.get("warnings"):
-        lines += ["", f"warnings: {stored.result['warnings']}"]
+    attacks = [_attack_row(attack.label, values) for attack in design.attacks]
+    lines += ["", aligned(attacks, list(attacks[0]))]
+    members, nonmembers, targets = (short(values.get(f"n_{of}")) for of in ("members", "nonmembers", "targets"))
+    lines += ["", f"samples: {targets} targets, each with at least {members} members and {nonmembers} non-members"]
+    if values.get("warnings"):
+        lines += ["", f"warnings: {values['warnings']}"]
     return "\n".join(lines)
 
 
+def _attack_row(label: str, values: Row) -> Row:
+    return {
+        "attack": label,
+        "AUC": values.get(f"{label}_auc"),
+        "over samples": _interval(values, f"{label}_auc_ci"),
+        "over targets": _interval(values, f"{label}_auc_ci_targets"),
+        "TPR at FPR 0.01": values.get(f"{label}_tpr_at_fpr_0.01"),
+    }
+
+
 def explain(record: Record) -> str:
-    """Everything about one entry of the registry: help, parameters with defaults, sources of numbers, citation."""
+    """Return help, parameters with defaults, sources of numbers and citation of one entry of the registry."""
     lines = [f"{record.family} {record.name}", "", inspect.cleandoc(record.help), "", "parameters:"]
     fields = record.factory.model_fields
     for name, field in fields.items():
@@ -93,5 +98,6 @@ def explain(record: Record) -> str:
     return "\n".join([*lines, "", f"cite: {record.citation}"])
 
 
-def _span(low: Any, high: Any) -> str:
+def _interval(values: Row, column: str) -> str:
+    low, high = values.get(f"{column}_low"), values.get(f"{column}_high")
     return "-" if low is None or high is None else f"[{short(low)}, {short(high)}]"

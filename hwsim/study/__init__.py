@@ -1,1 +1,1 @@
-"""Study: a base design with axes becomes points, and points become a table that survives any interruption."""
+"""Studies: a base design with axes becomes points, and the points become a table that survives interruptions."""

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import hwsim
-from hwsim import cli
+from hwsim import cli, version
+from hwsim.study.results.columns import COLUMNS
 from tests.support import fake_stages
 from tests.support.fakes import BASE
 from tests.support.small_network import small_network
@@ -79,6 +80,16 @@ def test_every_command_has_an_example(capfd):
         assert f"Example: hwsim {command}" in text
 
 
+def test_the_help_of_table_explains_every_column(capfd):
+    code, out, _ = call(capfd, "table", "--help")
+    words = " ".join(out.split())
+    assert code == 0
+    for column in COLUMNS:
+        name = f"LABEL_{column.name}" if column.group == "attack" else column.name
+        unit = f" ({column.unit})" if column.unit else ""
+        assert f"{name}{unit}: {column.meaning}" in words
+
+
 def test_version(capfd):
     assert call(capfd, "--version") == (0, f"hwsim {hwsim.__version__} (model version {hwsim.MODEL_VERSION})\n", "")
 
@@ -95,7 +106,7 @@ def test_sweep_then_table_pareto_report(capfd, study, tmp_path):
     code, out, err = call(capfd, "pareto", "results")
     assert code == 0
     assert out.splitlines()[0].split() == [*fake_stages.STUDY["axes"], *fake_stages.STUDY["objectives"]]
-    assert "of 18 points are on the front of accuracy (max), energy_pj (min), fake_loss_auc (min)" in err
+    assert "of 18 points are on the Pareto front of accuracy (max), energy_pj (min), fake_loss_auc (min)" in err
     assert call(capfd, "report", "results") == (0, "results/report.html\n", "")
 
 
@@ -114,7 +125,7 @@ def test_run_prints_a_summary(capfd, design):
     code, out, _ = call(capfd, "run", design, "-o", "here")
     assert code == 0
     assert re.search(r"^accelerator +fake_array$", out, re.MULTILINE)
-    assert re.search(r"^macs +110,000$", out, re.MULTILINE)
+    assert re.search(r"^macs +110,000 MACs$", out, re.MULTILINE)
     assert re.search(r"^fake_loss +0\.63 +\[0\.618, 0\.643\]", out, re.MULTILINE)
     assert "samples: 16 targets, each with at least 450 members and 449 non-members" in out
     assert Path("here/study.db").exists()
@@ -171,7 +182,7 @@ def test_list_and_show_tell_what_can_be_chosen(capfd):
          "objectives, study. Did you mean 'base'?\n"),
         (["table", "."], "hwsim: .: no study here (study.db is missing); `hwsim sweep STUDY.toml -o .` makes one\n"),
         (["list", "quantiser"], "hwsim: registry family: got quantiser; allowed: accelerator, attack, channel, "
-         "dataset, model, pe, quantizer, technology. Did you mean 'quantizer'?\n"),
+         "dataflow, dataset, model, pe, quantizer, technology. Did you mean 'quantizer'?\n"),
         (["show", "fake_quantiser"], "hwsim: show: got fake_quantiser; allowed: fake_array, fake_data, fake_latency, "
          "fake_loss, fake_model, fake_node, fake_quantizer, latency_cycles, logits, no_quantizer, other_quantizer, "
          "wide_array. Did you mean 'fake_quantizer'?\n"),
@@ -201,7 +212,7 @@ def test_misspelt_options_are_one_line_with_the_nearest(capfd, arguments, words)
 
 def test_another_model_version_exits_with_2_and_names_both(capfd, study, monkeypatch):
     call(capfd, "sweep", study, "-o", "results")
-    monkeypatch.setattr(hwsim, "MODEL_VERSION", hwsim.MODEL_VERSION + 1)
+    monkeypatch.setattr(version, "MODEL_VERSION", hwsim.MODEL_VERSION + 1)
     for arguments in (
         ["sweep", study, "-o", "results"],
         ["pareto", "results"],
@@ -210,10 +221,10 @@ def test_another_model_version_exits_with_2_and_names_both(capfd, study, monkeyp
     ):
         code, out, err = call(capfd, *arguments)
         assert (code, out) == (2, "")
-        assert re.fullmatch(r"hwsim: results/study\.db: written by .*model version 3, .*model version 4, .*\n", err)
+        assert re.fullmatch(r"hwsim: results/study\.db: written by .*model version 4, .*model version 5, .*\n", err)
 
 
-def test_an_interrupt_exits_with_130_and_says_how_to_go_on(capfd, design, monkeypatch):
+def test_an_interrupt_exits_with_130_and_says_how_to_continue(capfd, design, monkeypatch):
     from hwsim.study.run import runner
 
     def interrupted(*_):
@@ -222,7 +233,7 @@ def test_an_interrupt_exits_with_130_and_says_how_to_go_on(capfd, design, monkey
     monkeypatch.setattr(runner, "run_jobs", interrupted)
     code, out, err = call(capfd, "run", design)
     assert (code, out) == (130, "")
-    assert err.splitlines()[-1] == "hwsim: stopped. What was finished is kept: run the same command again to go on."
+    assert err.splitlines()[-1] == "hwsim: stopped. Finished work is kept: run the same command again to continue."
 
 
 @pytest.fixture

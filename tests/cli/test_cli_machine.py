@@ -1,4 +1,4 @@
-"""The commands that time a workload, on the real accelerators."""
+"""Commands that time a workload, on the registered accelerators."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hwsim import cli
+from hwsim.machine import CAUSES
 
 
 def call(capfd: Any, *arguments: object) -> tuple[int, str, str]:
@@ -35,6 +36,28 @@ def test_cycles_prints_a_row_per_layer_whose_parts_add_up(capfd, tmp_path):
             *parts, total = [int(number) for number in row.split(",")[2:8]]
             assert sum(parts) == total
     assert rows[0].split(",")[2:8] == ["37", "0", "10", "4", "0", "51"]  # 2R + C + M - 2
+
+
+def test_breakdown_prints_a_column_per_cause(capfd, tmp_path):
+    (tmp_path / "net.csv").write_text("Layer, M, N, K\na, 37, 4, 4\n")
+    code, out, _ = call(capfd, "cycles", tmp_path / "net.csv", "--breakdown", "--format", "csv")
+    head, row = (line.split(",") for line in out.splitlines())
+    assert (code, head) == (0, ["layer", *CAUSES, "total_cycles"])
+    assert sum(map(int, row[1:-1])) == int(row[-1])
+
+
+def test_output_size_changes_the_layers_of_a_topology(capfd, tmp_path):
+    (tmp_path / "net.csv").write_text(
+        "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
+        "conv, 8, 8, 3, 3, 1, 4, 2,\n"
+    )
+    macs = {}
+    for size in ("ceil", "floor", "padded"):
+        code, out, _ = call(capfd, "cycles", tmp_path / "net.csv", "--output-size", size, "--format", "csv")
+        macs[size] = int(out.splitlines()[1].split(",")[1])
+        assert code == 0
+    assert macs["floor"] == 3 * 3 * 9 * 4
+    assert macs["floor"] < macs["ceil"] <= macs["padded"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the pictures of the hardware draw are the numbers that they were given."""
+"""Figures of the hardware: drawn numbers, labels and layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hwsim.machine.trace.pe_utilization import STATES, pe_utilization
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, conv_product
 from hwsim.registry import build
-from hwsim.report.figures import hardware, study
+from hwsim.report.figures import base, hardware
 from tests.support.small_network import small_network
 
 SAME = Geometry((3, 3), (1, 1), (1, 1))
@@ -31,13 +31,13 @@ LAYERS = [
     ("fc", Product(pixels=1, reduction=512, filters=100, ifmap_elements=512)),
 ]
 TPU = build("accelerator", "tpu_like")
-ABOUT = hardware.about(TPU, 1, "tpu_like")
+SUBTITLE = hardware.subtitle_of(TPU, 1, "tpu_like")
 REPORTS = layer_reports(TPU, LAYERS)
 
 
 def axes_of(draw) -> Axes:
-    with study.style():
-        return study.figure(draw).axes[0]
+    with base.style():
+        return base.figure(draw).axes[0]
 
 
 def legend(axes: Axes) -> list[str]:
@@ -59,13 +59,13 @@ def bars(axes: Axes) -> np.ndarray:
 
 
 def test_cycles_are_those_of_the_reports() -> None:
-    axes = axes_of(lambda a: hardware.stacked_cycles(a, REPORTS, ABOUT))
+    axes = axes_of(lambda a: hardware.stacked_cycles(a, REPORTS, SUBTITLE))
     seen = [cause for cause in CAUSES if any(report.cycles[cause] for report in REPORTS)]
     assert 2 < len(seen) < len(CAUSES)
     widths = bars(axes)
     assert widths.tolist() == [[report.cycles[cause] for report in REPORTS] for cause in seen]
     assert widths.sum(axis=0).tolist() == [report.total_cycles for report in REPORTS]
-    assert legend(axes) == [hardware.CAUSE_LOOKS[cause][0] for cause in seen]
+    assert legend(axes) == [hardware.CAUSE_STYLES[cause][0] for cause in seen]
     assert layer_names(axes) == ["conv1", "conv2", "again", "fc"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first layer is on top
     assert axes.get_xlabel() == "cycles"
@@ -73,7 +73,7 @@ def test_cycles_are_those_of_the_reports() -> None:
 
 def test_long_counts_are_shown_in_millions() -> None:
     slow = [replace(REPORTS[0], cycles=REPORTS[0].cycles | {"compute": 30_000_000})]
-    axes = axes_of(lambda a: hardware.stacked_cycles(a, slow, ABOUT))
+    axes = axes_of(lambda a: hardware.stacked_cycles(a, slow, SUBTITLE))
     assert axes.get_xlabel() == "cycles (millions)"
     assert axes.xaxis.get_major_formatter()(20_000_000, 0) == "20"
     assert axes.containers[0][0].get_width() == 30_000_000
@@ -81,20 +81,20 @@ def test_long_counts_are_shown_in_millions() -> None:
 
 def test_layers_without_cycles_are_left_out() -> None:
     reports = layer_reports(TPU, small_network())
-    axes = axes_of(lambda a: hardware.stacked_cycles(a, reports, ABOUT))
+    axes = axes_of(lambda a: hardware.stacked_cycles(a, reports, SUBTITLE))
     assert layer_names(axes) == ["conv", "pool", "head"]
     assert "vector unit" in legend(axes)
 
 
-def test_every_cause_state_and_component_has_a_look_and_no_two_are_the_same() -> None:
-    for names, looks in (
-        (CAUSES, hardware.CAUSE_LOOKS),
-        (STATES, hardware.STATE_LOOKS),
-        (COMPONENTS, hardware.COMPONENT_LOOKS),
+def test_every_cause_state_and_component_has_a_style_of_its_own() -> None:
+    for names, styles in (
+        (CAUSES, hardware.CAUSE_STYLES),
+        (STATES, hardware.STATE_STYLES),
+        (COMPONENTS, hardware.COMPONENT_STYLES),
     ):
-        assert list(looks) == list(names)
-        assert len({look[0] for look in looks.values()}) == len(looks)
-        assert len({look[1:] for look in looks.values()}) == len(looks)
+        assert list(styles) == list(names)
+        assert len({style[0] for style in styles.values()}) == len(styles)
+        assert len({style[1:] for style in styles.values()}) == len(styles)
 
 
 def small_cost():
@@ -105,13 +105,13 @@ def small_cost():
 
 def test_energy_is_that_of_the_cost() -> None:
     cost = small_cost()
-    axes = axes_of(lambda a: hardware.stacked_energy(a, cost, ABOUT))
-    mean = cost.energy_pj.mean(axis=0)[[0, 1, 3]]  # the change of shape takes none
+    axes = axes_of(lambda a: hardware.stacked_energy(a, cost, SUBTITLE))
+    mean = cost.energy_pj.mean(axis=0)[[0, 1, 3]]  # flatten takes no energy
     seen = [i for i in range(len(COMPONENTS)) if mean[:, i].any()]
     assert bars(axes) * 1000 == pytest.approx(mean[:, seen].T)
     assert axes.get_xlabel() == "energy per inference (nJ), priced with nangate45"
     assert layer_names(axes) == ["conv", "pool", "head"]
-    assert legend(axes) == [hardware.COMPONENT_LOOKS[COMPONENTS[i]][0] for i in seen]
+    assert legend(axes) == [hardware.COMPONENT_STYLES[COMPONENTS[i]][0] for i in seen]
     total = sum(bar.get_width() for part in axes.containers for bar in part)
     assert total * 1000 == pytest.approx(cost.total_energy_pj.mean())
 
@@ -119,7 +119,7 @@ def test_energy_is_that_of_the_cost() -> None:
 def test_energy_is_the_mean_over_samples() -> None:
     first = small_cost().energy_pj[:1]
     costs = [replace(small_cost(), energy_pj=energy) for energy in (first, np.concatenate([first, 3 * first]))]
-    once, twice = (axes_of(lambda a, c=c: hardware.stacked_energy(a, c, ABOUT)) for c in costs)
+    once, twice = (axes_of(lambda a, c=c: hardware.stacked_energy(a, c, SUBTITLE)) for c in costs)
     assert bars(twice) == pytest.approx(2 * bars(once))
 
 
@@ -127,23 +127,23 @@ def test_energy_is_the_mean_over_samples() -> None:
 def test_energy_has_a_fitting_unit(scale: float, unit: str) -> None:
     cost = small_cost()
     scaled = replace(cost, energy_pj=cost.energy_pj * scale)
-    axes = axes_of(lambda a: hardware.stacked_energy(a, scaled, ABOUT))
+    axes = axes_of(lambda a: hardware.stacked_energy(a, scaled, SUBTITLE))
     assert f"({unit})" in axes.get_xlabel()
     assert unit == "pJ" or 1 <= bars(axes).sum(axis=0).max() < 1000
 
 
-def test_a_component_without_a_look_is_drawn_all_the_same(monkeypatch) -> None:
+def test_a_component_without_a_style_is_drawn(monkeypatch) -> None:
     cost = small_cost()
     monkeypatch.setattr(hardware, "COMPONENTS", (*COMPONENTS, "clock_tree"))
     more = replace(cost, energy_pj=np.concatenate([cost.energy_pj, cost.energy_pj[:, :, :1]], axis=2))
-    axes = axes_of(lambda a: hardware.stacked_energy(a, more, ABOUT))
+    axes = axes_of(lambda a: hardware.stacked_energy(a, more, SUBTITLE))
     assert legend(axes)[-1] == "clock tree"
     assert bars(axes)[-1] == pytest.approx(bars(axes)[0])
 
 
-def test_utilisation_and_its_mean() -> None:
+def test_utilization_and_its_mean() -> None:
     reports = [*REPORTS, *layer_reports(TPU, small_network())[1:3]]  # layers of the vector unit are not shown
-    axes = axes_of(lambda a: hardware.utilisation(a, reports, ABOUT))
+    axes = axes_of(lambda a: hardware.utilization(a, reports, SUBTITLE))
     assert [bar.get_width() for bar in axes.containers[0]] == [report.utilization for report in REPORTS]
     mean = sum(r.utilization * r.macs for r in REPORTS) / sum(r.macs for r in REPORTS)
     assert axes.lines[0].get_xdata() == pytest.approx([mean, mean])
@@ -152,7 +152,7 @@ def test_utilisation_and_its_mean() -> None:
 
 
 def test_roofline_places_layers_under_the_roof() -> None:
-    axes = axes_of(lambda a: hardware.roofline(a, TPU, REPORTS, ABOUT))
+    axes = axes_of(lambda a: hardware.roofline(a, TPU, REPORTS, SUBTITLE))
     found = np.asarray(axes.collections[0].get_offsets())
     assert found[:, 0] == pytest.approx([report.macs / report.dram_bytes for report in REPORTS])
     assert found[:, 1] == pytest.approx([report.macs / report.total_cycles for report in REPORTS])
@@ -178,23 +178,23 @@ def test_roof_follows_the_widths() -> None:
     fused = build("accelerator", "bitfusion_like")
     reports = layer_reports(fused, LAYERS)
     peaks = [
-        axes_of(lambda a, bits=bits: hardware.roofline(a, fused, reports, ABOUT, bits)).lines[1].get_ydata()[0]
+        axes_of(lambda a, bits=bits: hardware.roofline(a, fused, reports, SUBTITLE, bits)).lines[1].get_ydata()[0]
         for bits in ((8, 8), (4, 4), (16, 16))
     ]
     assert peaks == [512, 2048, 128]
     with pytest.raises(Infeasible, match="16-bit"):
-        axes_of(lambda a: hardware.roofline(a, TPU, REPORTS, ABOUT, (16, 16)))
+        axes_of(lambda a: hardware.roofline(a, TPU, REPORTS, SUBTITLE, (16, 16)))
 
 
 @pytest.mark.parametrize("count", [1, 7, 60])
-def test_labels_of_a_roofline_keep_clear_of_points_and_of_each_other(count: int) -> None:
+def test_numbers_of_a_roofline_overlap_neither_markers_nor_each_other(count: int) -> None:
     products = [
         (f"layer{i}", conv_product(8 + 5 * (i % 7), 8 + 11 * (i % 5), 8 + i, 9 + i // 3, SAME)) for i in range(count)
     ]
     reports = layer_reports(TPU, products)
-    with study.style():
-        made = study.figure(lambda a: hardware.roofline(a, TPU, reports, ABOUT), (7.2, 5.6))
-        made.draw_without_rendering()  # the layout is made now
+    with base.style():
+        made = base.figure(lambda a: hardware.roofline(a, TPU, reports, SUBTITLE), (7.2, 5.6))
+        made.draw_without_rendering()  # makes the layout
     axes = made.axes[0]
     words = [text for text in axes.texts if text.get_text().isdigit()]
     spots = axes.transData.transform(np.asarray(axes.collections[0].get_offsets()))
@@ -208,7 +208,7 @@ def test_labels_of_a_roofline_keep_clear_of_points_and_of_each_other(count: int)
 
 
 def mask_axes(image, mask, region=(2, 2)) -> Axes:
-    return axes_of(lambda a: hardware.region_masks(a, image, mask, ABOUT, region))
+    return axes_of(lambda a: hardware.region_masks(a, image, mask, SUBTITLE, region))
 
 
 def test_region_masks_tint_the_pixels_of_sensitive_regions() -> None:
@@ -242,7 +242,7 @@ def test_regions_need_not_be_square() -> None:
     assert np.argwhere(tint > 0).tolist() == [[i, j] for i in (0, 1) for j in (6, 7, 8)]
 
 
-def test_region_masks_refuse_what_does_not_fit() -> None:
+def test_region_masks_of_the_wrong_shape_are_refused() -> None:
     with pytest.raises(BadInput, match=r"mask: got shape \(2, 2\); allowed: shape \(3, 4\), one for each 2x2 region"):
         mask_axes(np.zeros((5, 7)), np.zeros((2, 2), dtype=bool))
     with pytest.raises(BadInput, match="image"):
@@ -270,9 +270,9 @@ def heights(axes: Axes) -> np.ndarray:
 
 def test_array_activity_draws_the_shares() -> None:
     found = pe_utilization(TPU, LAYERS, bins=30)
-    axes = axes_of(lambda a: hardware.array_activity(a, found, ABOUT))
+    axes = axes_of(lambda a: hardware.array_activity(a, found, SUBTITLE))
     seen = [i for i, state in enumerate(STATES) if found.pe_cycles[i].any()]
-    assert legend(axes) == [hardware.STATE_LOOKS[STATES[i]][0] for i in seen]
+    assert legend(axes) == [hardware.STATE_STYLES[STATES[i]][0] for i in seen]
     assert heights(axes) == pytest.approx(found.shares[seen])
     assert axes.get_xlim() == (0, found.edges[-1])
     assert axes.get_ylim() == (0, 1)
@@ -282,30 +282,30 @@ def test_array_activity_draws_the_shares() -> None:
 
 def test_array_activity_names_only_layers_with_room() -> None:
     many = [(f"layer{i}", LAYERS[i % 2][1]) for i in range(60)]
-    axes = axes_of(lambda a: hardware.array_activity(a, pe_utilization(TPU, many), ABOUT))
+    axes = axes_of(lambda a: hardware.array_activity(a, pe_utilization(TPU, many), SUBTITLE))
     (above,) = axes.child_axes
-    assert len(above.get_xticks()) <= hardware.MOST_NAMES_ABOVE
+    assert len(above.get_xticks()) <= hardware.MAX_NAMES_ABOVE
     inside = pe_utilization(TPU, many, cycles=(100, 300))
-    axes = axes_of(lambda a: hardware.array_activity(a, inside, ABOUT))
+    axes = axes_of(lambda a: hardware.array_activity(a, inside, SUBTITLE))
     assert [text.get_text() for text in axes.child_axes[0].get_xticklabels()] == ["layer0"]
     assert axes.get_xlim() == (100, 300)
 
 
 EVERY = {
-    "cycles": lambda a: hardware.stacked_cycles(a, REPORTS, ABOUT),
-    "energy": lambda a: hardware.stacked_energy(a, small_cost(), ABOUT),
-    "utilisation": lambda a: hardware.utilisation(a, REPORTS, ABOUT),
-    "roofline": lambda a: hardware.roofline(a, TPU, REPORTS, ABOUT),
-    "regions": lambda a: hardware.region_masks(a, np.eye(4), np.eye(2, dtype=bool), ABOUT, (2, 2)),
-    "activity": lambda a: hardware.array_activity(a, pe_utilization(TPU, LAYERS), ABOUT),
+    "cycles": lambda a: hardware.stacked_cycles(a, REPORTS, SUBTITLE),
+    "energy": lambda a: hardware.stacked_energy(a, small_cost(), SUBTITLE),
+    "utilization": lambda a: hardware.utilization(a, REPORTS, SUBTITLE),
+    "roofline": lambda a: hardware.roofline(a, TPU, REPORTS, SUBTITLE),
+    "regions": lambda a: hardware.region_masks(a, np.eye(4), np.eye(2, dtype=bool), SUBTITLE, (2, 2)),
+    "activity": lambda a: hardware.array_activity(a, pe_utilization(TPU, LAYERS), SUBTITLE),
 }
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_same_numbers_give_the_same_bytes(name: str, tmp_path) -> None:
     for folder in ("a", "b"):
-        with study.style():
-            study.save(study.figure(EVERY[name]), tmp_path / folder, name)
+        with base.style():
+            base.save(base.figure(EVERY[name]), tmp_path / folder, name)
     for suffix in ("svg", "png"):
         first = (tmp_path / "a" / f"{name}.{suffix}").read_bytes()
         assert len(first) > 1000
@@ -314,11 +314,11 @@ def test_the_same_numbers_give_the_same_bytes(name: str, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_title_units_and_a_legend_outside_the_data(name: str) -> None:
-    with study.style():
-        made: Figure = study.figure(EVERY[name])
+    with base.style():
+        made: Figure = base.figure(EVERY[name])
         made.draw_without_rendering()
     axes = made.axes[0]
-    assert axes.get_title(loc="left") == ABOUT
+    assert axes.get_title(loc="left") == SUBTITLE
     assert len([text for text in axes.texts if text.get_weight() == "bold"]) == 1
     assert axes.get_xlabel()
     assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1 - 1
@@ -329,8 +329,8 @@ def test_title_units_and_a_legend_outside_the_data(name: str) -> None:
 @pytest.mark.parametrize("layers", [1, 21, 60])
 def test_bars_are_readable_whatever_the_number_of_layers(layers: int) -> None:
     reports = [replace(REPORTS[i % 4], layer=f"layer{i}.0.conv1") for i in range(layers)]
-    with study.style():
-        made = study.figure(lambda a: hardware.stacked_cycles(a, reports, ABOUT), hardware.size(layers))
+    with base.style():
+        made = base.figure(lambda a: hardware.stacked_cycles(a, reports, SUBTITLE), hardware.bar_chart_size(layers))
         made.draw_without_rendering()
     axes = made.axes[0]
     boxes = [text.get_window_extent() for text in axes.get_yticklabels()]
@@ -343,12 +343,12 @@ def test_empty_input_is_refused() -> None:
     cost = small_cost()
     flat = [report for report in layer_reports(TPU, small_network()) if not report.total_cycles]
     for draw, where in (
-        (lambda a: hardware.stacked_cycles(a, [], ABOUT), "reports: got no layers that take cycles"),
-        (lambda a: hardware.stacked_cycles(a, flat, ABOUT), "reports: got no layers that take cycles"),
-        (lambda a: hardware.utilisation(a, flat, ABOUT), "reports: got no layers with multiplications"),
-        (lambda a: hardware.roofline(a, TPU, [], ABOUT), "reports: got no layers with multiplications"),
+        (lambda a: hardware.stacked_cycles(a, [], SUBTITLE), "reports: got no layers that take cycles"),
+        (lambda a: hardware.stacked_cycles(a, flat, SUBTITLE), "reports: got no layers that take cycles"),
+        (lambda a: hardware.utilization(a, flat, SUBTITLE), "reports: got no layers with multiplications"),
+        (lambda a: hardware.roofline(a, TPU, [], SUBTITLE), "reports: got no layers with multiplications"),
         (
-            lambda a: hardware.stacked_energy(a, replace(cost, energy_pj=0 * cost.energy_pj), ABOUT),
+            lambda a: hardware.stacked_energy(a, replace(cost, energy_pj=0 * cost.energy_pj), SUBTITLE),
             "cost: got no layers that take energy",
         ),
     ):
@@ -357,7 +357,7 @@ def test_empty_input_is_refused() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
-def test_one_file_with_cycles_utilisation_and_roofline(suffix: str, tmp_path) -> None:
+def test_one_file_with_cycles_utilization_and_roofline(suffix: str, tmp_path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         hardware.cycles_figure(TPU, REPORTS, tmp_path / folder / f"all.{suffix}", 1, "tpu_like")
@@ -375,7 +375,7 @@ def test_the_figure_of_a_narrow_pe_and_of_an_unknown_kind(tmp_path) -> None:
         hardware.cycles_figure(narrow, reports, tmp_path / "x.gif")
 
 
-def test_about_tells_accelerator_dataflow_profile_and_samples() -> None:
+def test_the_subtitle_has_accelerator_dataflow_timing_and_samples() -> None:
     ideal = build("accelerator", "tpu_like_os", timing="scalesim")
-    assert hardware.about(ideal, 1200) == "32x32 fixed PEs, dataflow os, timing scalesim, 1,200 samples"
-    assert ABOUT == "tpu_like: 32x32 fixed PEs, dataflow ws, 1 sample"
+    assert hardware.subtitle_of(ideal, 1200) == "32x32 fixed PEs, dataflow os, timing scalesim, 1,200 samples"
+    assert SUBTITLE == "tpu_like: 32x32 fixed PEs, dataflow ws, 1 sample"

@@ -5,8 +5,8 @@ import pytest
 
 from hwsim.errors import BadInput
 from hwsim.privacy.statistics.roc import roc
-from hwsim.report.figures import study
-from hwsim.report.figures.privacy import LEAST_RATE, loglog_roc, score_histogram
+from hwsim.report.figures import base
+from hwsim.report.figures.privacy import MIN_RATE, loglog_roc, score_histogram
 
 
 def game(seed: int = 0, samples: int = 2000) -> tuple[np.ndarray, np.ndarray]:
@@ -15,8 +15,8 @@ def game(seed: int = 0, samples: int = 2000) -> tuple[np.ndarray, np.ndarray]:
 
 
 def drawn(draw):
-    with study.style():
-        return study.figure(draw).axes[0]
+    with base.style():
+        return base.figure(draw).axes[0]
 
 
 def test_a_curve_is_read_at_thresholds_that_exist():
@@ -24,7 +24,7 @@ def test_a_curve_is_read_at_thresholds_that_exist():
     axes = drawn(lambda axes: loglog_roc({"loss": curves}, axes))
     (line,) = [line for line in axes.lines if line.get_label() == "loss"]
     fprs, tprs = line.get_data()
-    assert (fprs[0], fprs[-1]) == (LEAST_RATE, 1.0)
+    assert (fprs[0], fprs[-1]) == (MIN_RATE, 1.0)
     for i in (300, 450, 599):
         assert tprs[i] == pytest.approx(np.mean([curve.tpr_at_fpr(fprs[i]) for curve in curves]))
     assert line.get_drawstyle() == "steps-post"
@@ -42,7 +42,7 @@ def test_guessing_and_resolution_are_marked():
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
 
 
-def test_a_rate_of_zero_is_left_out_rather_than_drawn_at_the_floor():
+def test_a_rate_of_zero_is_not_drawn():
     member = np.array([False, True] * 50)
     axes = drawn(lambda axes: loglog_roc({"bad": [roc(-member.astype(float), member)]}, axes))
     (line,) = [line for line in axes.lines if line.get_label() == "bad"]
@@ -50,7 +50,7 @@ def test_a_rate_of_zero_is_left_out_rather_than_drawn_at_the_floor():
     assert line.get_ydata()[-1] == 1.0
 
 
-def test_the_bins_hold_every_sample_of_either_side():
+def test_every_member_and_nonmember_is_in_a_bin():
     scores, member = game()
     axes = drawn(lambda axes: score_histogram(scores.reshape(2, -1), member.reshape(2, -1), axes))
     steps = [patch for patch in axes.patches if patch.get_label() in ("members", "non-members")]
@@ -67,9 +67,9 @@ def test_a_constant_score_has_a_histogram_too():
 
 def test_the_same_scores_give_the_same_bytes(tmp_path):
     for folder in ("a", "b"):
-        with study.style():
-            made = study.figure(lambda axes: loglog_roc({"loss": [roc(*game())]}, axes))
-            study.save(made, tmp_path / folder, "roc")
+        with base.style():
+            made = base.figure(lambda axes: loglog_roc({"loss": [roc(*game())]}, axes))
+            base.save(made, tmp_path / folder, "roc")
     for name in ("roc.svg", "roc.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

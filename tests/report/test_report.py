@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hwsim.errors import HwsimError
-from hwsim.report.figures import study
+from hwsim.report.figures import base
+from hwsim.report.figures import study as study_figures
 from hwsim.report.pages import study_page
 from hwsim.report.text import aligned
 from hwsim.study.results.store import write_store
@@ -48,7 +49,7 @@ def test_the_same_study_gives_the_same_bytes(folder, tmp_path):
         assert first == (other / name).read_bytes(), name
 
 
-def test_the_page_needs_nothing_but_itself(folder):
+def test_the_page_loads_nothing(folder):
     page = study_page.write(folder).read_text()
     assert all(
         target.startswith(("#", "data:image/png"))
@@ -70,7 +71,7 @@ def test_ids_are_unique_and_every_reference_has_its_target(folder):
     assert used <= set(ids)
 
 
-def test_the_page_tells_question_counts_provenance_flags_and_failures(folder):
+def test_the_page_has_question_counts_provenance_warnings_and_failures(folder):
     page = study_page.write(folder).read_text()
     for text in (
         "Does anything get lost?",
@@ -92,14 +93,14 @@ def test_text_from_a_study_is_escaped(tmp_path):
 
 
 def draw_pareto(content, leakage):
-    accelerators = [point.design.names["accelerator"] for point in content.points]
-    with study.style():
-        return study.figure(
-            lambda axes: study.pareto(axes, content.table, content.front, leakage, content.names(), accelerators)
+    names, accelerators = content.names(), [point.design.names["accelerator"] for point in content.points]
+    with base.style():
+        return base.figure(
+            lambda axes: study_figures.pareto(axes, content.table, content.front, leakage, names, accelerators)
         )
 
 
-def test_a_row_without_cost_is_a_level_line(tmp_path):
+def test_a_row_without_cost_is_a_horizontal_line(tmp_path):
     content = study_page.read(fill(tmp_path, drop=("energy", "cycles", "latency", "area")))
     assert content.table[0]["energy_pj"] is None
     assert not content.front[0]
@@ -116,7 +117,7 @@ def test_the_legend_names_accelerators_and_the_front(folder):
     assert [text.get_text() for text in draw_pareto(content, None).legends[0].texts] == [
         "fake_array",
         "wide_array",
-        *(f"{number}  {name}" for number, name in enumerate(chosen[: study.MOST_NAMES], start=1)),
+        *(f"{number}  {name}" for number, name in enumerate(chosen[: study_figures.MAX_NAMES], start=1)),
     ]
 
 
@@ -124,14 +125,14 @@ def test_the_figures_draw_the_numbers_of_the_table(folder):
     content = study_page.read(folder)
     names = content.names()
     done = [row for row in content.table if row["status"] == "done"]
-    with study.style():
-        axes = study.figure(lambda axes: study.cycles(axes, content.table, names)).axes[0]
+    with base.style():
+        axes = base.figure(lambda axes: study_figures.cycles(axes, content.table, names)).axes[0]
         widths = np.array([bar.get_width() for bar in axes.patches]).reshape(5, len(done))
         assert widths.sum(axis=0).tolist() == [row["latency_cycles"] for row in done]
-        axes = study.figure(lambda axes: study.energy(axes, content.table, names)).axes[0]
+        axes = base.figure(lambda axes: study_figures.energy(axes, content.table, names)).axes[0]
         assert axes.patches[0].get_width() == pytest.approx(done[0]["energy_pe_pj"] / 1000)
         networks = content.names(("quantizer",))
-        axes = study.figure(lambda axes: study.leakage(axes, content.table, networks, content.attacks)).axes[0]
+        axes = base.figure(lambda axes: study_figures.leakage(axes, content.table, networks, content.attacks)).axes[0]
         assert [text.get_text() for text in axes.get_xticklabels()] == [
             "fake_quantizer w8",
             "fake_quantizer w4",

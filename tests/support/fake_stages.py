@@ -1,6 +1,6 @@
-"""A stand-in for hwsim.study.evaluate.stages: the same interface, milliseconds instead of minutes.
+"""Fake of hwsim.study.evaluate.stages: the same interface, milliseconds instead of minutes.
 
-Run as a program it is a study of its own: `python fake_stages.py FOLDER JOBS`.
+As a program it runs a study: `python fake_stages.py FOLDER JOBS`.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ def pause() -> None:
 
 
 @dataclass(frozen=True)
-class Task:
+class FakeTraining:
     key: str
     label: str
     needs: tuple[str, ...]
     weight: float
 
-    def run(self, models: Path, tick) -> None:
-        (models / f"{os.getpid()}.pid").touch()
+    def run(self, folder: Path, on_progress) -> None:
+        (folder / f"{os.getpid()}.pid").touch()
         for step in range(3):
             pause()
-            tick((step + 1) / 3)
-        new = models / f"{self.key}.{os.getpid()}.tmp"
+            on_progress((step + 1) / 3)
+        new = folder / f"{self.key}.{os.getpid()}.tmp"
         with new.open("wb") as handle:
             np.savez(handle, key=np.frombuffer(self.key.encode(), dtype=np.uint8))
-        new.replace(models / f"{self.key}.npz")
+        new.replace(folder / f"{self.key}.npz")
 
 
 def _settings(design: Design, *groups: str) -> str:
@@ -64,8 +64,8 @@ def training_tasks(designs):
     for design in designs:
         first = _settings(design, "dataset", "model", "seed")
         second = content_key({"from": first, "quantizer": design.settings["quantizer"]})
-        tasks[first] = Task(first, f"train seed {design.seed}", (), 3.0)
-        tasks[second] = Task(second, f"quantize seed {design.seed}", (first,), 1.0)
+        tasks[first] = FakeTraining(first, f"train seed {design.seed}", (), 3.0)
+        tasks[second] = FakeTraining(second, f"quantize seed {design.seed}", (first,), 1.0)
     return list(tasks.values())
 
 
@@ -73,13 +73,13 @@ def network_key(design: Design) -> str:
     return _settings(design, "dataset", "model", "quantizer", "seed")
 
 
-def evaluate(designs, models: Path, tick):
+def evaluate(designs, folder: Path, on_progress):
     for i, design in enumerate(designs):
         for task in training_tasks([design]):
-            with np.load(models / f"{task.key}.npz", allow_pickle=False) as artifact:
+            with np.load(folder / f"{task.key}.npz", allow_pickle=False) as artifact:
                 assert bytes(artifact["key"]).decode() == task.key
         pause()
-        tick((i + 1) / len(designs))
+        on_progress((i + 1) / len(designs))
         if design.accelerator.rows == 3:
             raise Infeasible(f"layer conv1: {design.accelerator.rows} rows are too few")
         if design.accelerator.rows == 4:
@@ -90,7 +90,7 @@ def evaluate(designs, models: Path, tick):
 
 
 def result(design: Design) -> dict:
-    """Numbers that look like results; the same for the same design, awkward in the last digit."""
+    """Return invented results that depend on the design alone and have all digits."""
     digest = int(design.key[:8], 16) / 2**32
     bits = getattr(design.quantizer, "w_bits", 6)
     cells = design.accelerator.rows * design.accelerator.cols
@@ -126,7 +126,7 @@ if __name__ == "__main__":
     from hwsim.study.run.progress import Lines
     from hwsim.study.run.runner import run_study
     from hwsim.study.search.study import Study
-    from tests.support import fake_stages  # by its name, not as __main__, so that worker processes find it again
+    from tests.support import fake_stages  # under its name instead of __main__, which worker processes cannot import
 
     with registry.only(fakes.RECORDS):
         run_study(Study.from_mapping(STUDY), Path(sys.argv[1]), int(sys.argv[2]), Lines(sys.stderr), fake_stages)

@@ -1,4 +1,4 @@
-"""Runs with counts of one's choice, without a network: for what prices them."""
+"""Runs with given counts and without a network, for tests of costs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def made_run(
     samples: int = 1,
     activity: Activity | None = None,
 ) -> Run:
-    """A run of layers with these counts by event, and compute cycles; one row serves all samples."""
+    """Return a run of layers with these counts by event and these compute cycles, equal for all samples."""
     return Run(
         outputs=np.zeros((samples, 1), np.int32),
         layers=tuple(f"layer{i}" for i in range(len(counts))),
-        cycles=_table([{"compute": spent} for spent in cycles or [0] * len(counts)], CAUSES),
+        cycles=_table([{"compute": of_layer} for of_layer in cycles or [0] * len(counts)], CAUSES),
         counts=_table(counts, EVENTS),
         masks={},
         accelerator=accelerator,

@@ -1,4 +1,4 @@
-"""One small network whose cycles can be checked by hand: 1x8x8 input, convolution, pool, flatten, linear."""
+"""Small network whose cycles can be checked by hand: 1x8x8 input, convolution, pool, flatten, linear."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Pictures of the hardware at work: where cycles and energy go in each layer, and what bounds it.
+"""Figures of the hardware: cycles and energy of each layer, utilization, roofline, regions and array activity.
 
-Each function draws on matplotlib Axes, inside `hwsim.report.figures.study.style()`, and returns them. `about` is the line
-under the title: the function of that name makes one of accelerator, dataflow and number of samples. Colours stay
-the same for the same cause in all figures.
+Each function draws on matplotlib Axes, inside `hwsim.report.figures.base.style()`, and returns them. `subtitle` is the
+line under the title; `subtitle_of` makes it from accelerator and number of samples. A cause has the same color in
+all figures.
 
-    with study.style():
-        made = study.figure(lambda axes: stacked_cycles(axes, reports, about(accelerator)), size(len(reports)))
-        study.save(made, folder, "cycles")
+    with base.style():
+        draw = lambda axes: stacked_cycles(axes, reports, subtitle_of(accelerator))
+        base.save(base.figure(draw, bar_chart_size(len(reports))), folder, "cycles")
 """
 
 from __future__ import annotations
@@ -23,49 +23,51 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput
 from hwsim.machine.cost.estimate import COMPONENTS, Cost
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
 from hwsim.machine.layer_report import LayerReport
 from hwsim.machine.trace.pe_utilization import STATES, PEUtilization
-from hwsim.report.figures import study
-from hwsim.report.palette import CAUSE_LOOKS, COMPONENT_LOOKS, SPARE, STATE_LOOKS, BarStyle
+from hwsim.report.figures import base
+from hwsim.report.figures.base import legend_right
+from hwsim.report.palette import CAUSE_STYLES, COMPONENT_STYLES, SPARE_COLORS, STATE_STYLES, BarStyle
 
 UNITS = ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
-"""Units of energy, in pJ."""
+"""Units of energy: pJ per unit, and symbol."""
 
 ROOFLINE_SIZE = (7.2, 5.0)
-"""Inches of a `roofline`."""
+"""Width and height of a `roofline` in inches."""
 
-MOST_BESIDE = 20
-"""So many places of `roofline` are explained beside it, more of them below it."""
+MAX_MARKERS_RIGHT = 20
+"""Number of markers up to which the legend of `roofline` is on its right; the legend of more markers is below."""
 
-NEAR = 9.5
-"""Points from a place of `roofline` to its number; one that stands further away is joined to it by a line."""
+LABEL_DISTANCE = 9.5
+"""Distance in points from a marker of `roofline` to its number; a number that is further away has a leader line."""
 
-MOST_NAMES_ABOVE = 24
-"""So many layers are named above `array_activity`: those that take longest."""
+MAX_NAMES_ABOVE = 24
+"""Number of layers named above `array_activity`: the layers with most cycles."""
 
 
-def about(accelerator: Accelerator, samples: int = 1, name: str = "") -> str:
-    """One line: which accelerator (`name` in front, if any), dataflow, and number of samples.
+def subtitle_of(accelerator: Accelerator, samples: int = 1, name: str = "") -> str:
+    """Return one line with the accelerator (after `name`, if given), its dataflow and the number of samples.
 
     >>> from hwsim.registry import build
-    >>> about(build("accelerator", "tiny"), 3, "tiny")
+    >>> subtitle_of(build("accelerator", "tiny"), 3, "tiny")
     'tiny: 4x4 fixed PEs, dataflow ws, 3 samples'
     """
     array, pe = accelerator.array, getattr(accelerator.pe, "name", type(accelerator.pe).__name__)
-    profile = "" if accelerator.timing == "rtl" else f", timing {accelerator.timing}"
+    timing = "" if accelerator.timing == "rtl" else f", timing {accelerator.timing}"
     count = f"{samples:,} sample{'' if samples == 1 else 's'}"
-    head = f"{name}: " if name else ""
-    return f"{head}{array.rows}x{array.cols} {pe} PEs, dataflow {accelerator.dataflow}{profile}, {count}"
+    prefix = f"{name}: " if name else ""
+    return f"{prefix}{array.rows}x{array.cols} {pe} PEs, dataflow {accelerator.dataflow}{timing}, {count}"
 
 
-def size(layers: int) -> tuple[float, float]:
-    """Inches of a figure with one bar for each of so many layers.
+def bar_chart_size(layers: int) -> tuple[float, float]:
+    """Return width and height in inches of a figure with one bar per layer.
 
-    >>> size(20)
+    >>> bar_chart_size(20)
     (7.2, 4.9)
     """
     return 7.2, round(1.5 + 0.17 * max(4, layers), 2)
@@ -74,250 +76,265 @@ def size(layers: int) -> tuple[float, float]:
 def cycles_figure(
     accelerator: Accelerator, reports: Sequence[LayerReport], path: Path, samples: int = 1, name: str = ""
 ) -> None:
-    """Write `stacked_cycles`, `utilisation` and `roofline` below each other to `path`, an .svg or .png file.
+    """Write `stacked_cycles`, `utilization` and `roofline`, one below the other, to an .svg or .png file.
 
-    The roof is that of 8-bit operands, or of the widest that a narrower PE multiplies. The same reports give the same
+    The roof is the peak at 8-bit operands, or at the widest operands of a narrower PE. The same reports give the same
     bytes. Raises BadInput for another kind of file, and when no layer has multiplications.
     """
     if path.suffix not in (".svg", ".png"):
         raise BadInput("figure", path.name, "a file name that ends in .svg or .png")
-    line, bits = about(accelerator, samples, name), min(8, accelerator.pe.max_operand_bits)
+    subtitle, bits = subtitle_of(accelerator, samples, name), min(8, accelerator.pe.max_operand_bits)
+    with_cycles = sum(bool(report.total_cycles) for report in reports)
+    with_macs = sum(bool(report.macs) for report in reports)
     panels: list[tuple[float, Callable[[Axes], Axes]]] = [
-        (size(sum(bool(report.total_cycles) for report in reports))[1], lambda a: stacked_cycles(a, reports, line)),
-        (size(sum(bool(report.macs) for report in reports))[1], lambda a: utilisation(a, reports, line)),
-        (ROOFLINE_SIZE[1], lambda a: roofline(a, accelerator, reports, line, (bits, bits))),
+        (bar_chart_size(with_cycles)[1], lambda axes: stacked_cycles(axes, reports, subtitle)),
+        (bar_chart_size(with_macs)[1], lambda axes: utilization(axes, reports, subtitle)),
+        (ROOFLINE_SIZE[1], lambda axes: roofline(axes, accelerator, reports, subtitle, (bits, bits))),
     ]
-    with study.style():
-        made = Figure(figsize=(ROOFLINE_SIZE[0], sum(height for height, _ in panels)), layout="constrained")
-        parts: Any = made.subfigures(len(panels), 1, height_ratios=[height for height, _ in panels], hspace=0.02)
+    heights = [height for height, _ in panels]
+    with base.style():
+        made = Figure(figsize=(ROOFLINE_SIZE[0], sum(heights)), layout="constrained")
+        parts: Any = made.subfigures(len(panels), 1, height_ratios=heights, hspace=0.02)
         for part, (_, draw) in zip(parts, panels, strict=True):
             draw(part.add_subplot())
         if path.suffix == ".svg":
-            path.write_text(study.to_svg(made), encoding="utf-8")
+            path.write_text(base.to_svg(made), encoding="utf-8")
         else:
             made.savefig(path, metadata={"Software": None})
 
 
-def stacked_cycles(axes: Axes, reports: Sequence[LayerReport], about: str) -> Axes:
-    """Cycles of each layer, stacked by cause, first layer on top; layers that take no cycle are left out.
+def stacked_cycles(axes: Axes, reports: Sequence[LayerReport], subtitle: str) -> Axes:
+    """Draw the cycles of each layer, stacked by cause, first layer on top; layers without cycles are left out.
 
     Raises BadInput when no layer takes any.
     """
-    shown = _some([report for report in reports if report.total_cycles], "reports", "layers that take cycles")
+    shown = _nonempty([report for report in reports if report.total_cycles], "reports", "layers that take cycles")
     parts = {cause: np.array([report.cycles[cause] for report in shown], dtype=np.int64) for cause in CAUSES}
-    _stack(axes, [report.layer for report in shown], parts, CAUSE_LOOKS)
-    _cycles_along(axes, "cycles")
-    return _titled(axes, "Where the cycles go", about)
+    _stacked_bars(axes, [report.layer for report in shown], parts, CAUSE_STYLES)
+    _cycle_axis(axes, "cycles")
+    return _titled(axes, "Where the cycles go", subtitle)
 
 
-def stacked_energy(axes: Axes, cost: Cost, about: str) -> Axes:
-    """Energy of each layer per inference, mean over samples, stacked by component; layers without any are left out.
+def stacked_energy(axes: Axes, cost: Cost, subtitle: str) -> Axes:
+    """Draw the energy of each layer per inference, mean over samples, stacked by component.
 
-    Raises BadInput when no layer takes any.
+    Layers without energy are left out. Raises BadInput when no layer takes any.
     """
     energy = cost.energy_pj.mean(axis=0)  # [layer, component]
-    kept = np.flatnonzero(energy.sum(axis=1) > 0)
-    _some(kept.tolist(), "cost", "layers that take energy")
-    unit, word = next((u for u in UNITS if energy.sum(axis=1).max() >= u[0]), UNITS[-1])
-    parts = {name: energy[kept, i] / unit for i, name in enumerate(COMPONENTS)}
-    _stack(axes, [cost.layers[i] for i in kept], parts, COMPONENT_LOOKS)
-    axes.set_xlabel(f"energy per inference ({word}), priced with {cost.technology.label}")
+    layers = np.flatnonzero(energy.sum(axis=1) > 0)
+    _nonempty(layers.tolist(), "cost", "layers that take energy")
+    unit, symbol = next((u for u in UNITS if energy.sum(axis=1).max() >= u[0]), UNITS[-1])
+    parts = {name: energy[layers, i] / unit for i, name in enumerate(COMPONENTS)}
+    _stacked_bars(axes, [cost.layers[i] for i in layers], parts, COMPONENT_STYLES)
+    axes.set_xlabel(f"energy per inference ({symbol}), priced with {cost.technology.label}")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    return _titled(axes, "Where the energy goes", about)
+    return _titled(axes, "Where the energy goes", subtitle)
 
 
-def utilisation(axes: Axes, reports: Sequence[LayerReport], about: str) -> Axes:
-    """Share of PE cycles with a product, of each layer that has multiplications, and the mean weighted by MACs.
+def utilization(axes: Axes, reports: Sequence[LayerReport], subtitle: str) -> Axes:
+    """Draw the share of PE cycles with a product, for each layer with multiplications, and its mean weighted by MACs.
 
     Raises BadInput when no layer has any.
     """
-    shown = _some([report for report in reports if report.macs], "reports", "layers with multiplications")
+    shown = _nonempty([report for report in reports if report.macs], "reports", "layers with multiplications")
     shares = np.array([report.utilization for report in shown])
     mean = float(np.average(shares, weights=[report.macs for report in shown]))
-    axes.barh(range(len(shown)), shares, height=0.72, color=CAUSE_LOOKS["compute"][1], label="layer")
+    axes.barh(range(len(shown)), shares, height=0.72, color=CAUSE_STYLES["compute"].color, label="layer")
     axes.axvline(mean, color="#EE6677", linestyle="--", label=f"mean, weighted by MACs: {100 * mean:.1f} %")
-    _layers_down(axes, [report.layer for report in shown])
+    _layer_axis(axes, [report.layer for report in shown])
     axes.set(xlim=(0, 1), xlabel="share of PE cycles in which a PE has a product")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-    _legend(axes)
-    return _titled(axes, "How busy the PEs are", about)
+    legend_right(axes)
+    return _titled(axes, "How busy the PEs are", subtitle)
 
 
 def roofline(
-    axes: Axes, accelerator: Accelerator, reports: Sequence[LayerReport], about: str, bits: tuple[int, int] = (8, 8)
+    axes: Axes, accelerator: Accelerator, reports: Sequence[LayerReport], subtitle: str, bits: tuple[int, int] = (8, 8)
 ) -> Axes:
-    """MACs per cycle of each layer against its MACs per byte over DRAM, below what array and DRAM allow.
+    """Draw MACs per cycle of each layer against MACs per byte of DRAM traffic, with the roof of array and DRAM.
 
-    The roof is that of the PEs at `bits` (activations, weights). Layers at the same place share a number,
-    which the legend explains. Raises BadInput when no layer has multiplications, and Infeasible when the PE
+    The roof is the peak of the PEs at `bits` (activations, weights). Layers at the same place share one numbered
+    marker, which the legend explains. Raises BadInput when no layer has multiplications, and Infeasible when the PE
     cannot multiply `bits`.
     """
-    shown = _some([r for r in reports if r.macs and r.dram_bytes], "reports", "layers with multiplications")
+    shown = _nonempty([r for r in reports if r.macs and r.dram_bytes], "reports", "layers with multiplications")
     rate = accelerator.pe.rate(*bits)
     peak, bandwidth = accelerator.pes * rate.products / rate.interval, accelerator.dram.bandwidth_bytes_per_cycle
     x = np.array([report.macs / report.dram_bytes for report in shown])
     y = np.array([report.macs / report.total_cycles for report in shown])
     axes.set(xscale="log", yscale="log")
-    left, right, ridge = min(x.min(), peak / bandwidth) / 2, max(x.max(), peak / bandwidth) * 2, peak / bandwidth
+    ridge = peak / bandwidth
+    left, right = min(x.min(), ridge) / 2, max(x.max(), ridge) * 2
     axes.plot([left, ridge], [left * bandwidth, peak], color="#EE6677", label=f"DRAM: {bandwidth:,} bytes per cycle")
-    words = f"array: {peak:,g} MACs per cycle, {bits[0]}x{bits[1]} bits"
-    axes.plot([ridge, right], [peak, peak], color="#228833", label=words)
-    axes.scatter(x, y, 26, color=CAUSE_LOOKS["compute"][1], edgecolors="white", linewidths=0.5, zorder=3)
+    label = f"array: {peak:,g} MACs per cycle, {bits[0]}x{bits[1]} bits"
+    axes.plot([ridge, right], [peak, peak], color="#228833", label=label)
+    axes.scatter(x, y, 26, color=CAUSE_STYLES["compute"].color, edgecolors="white", linewidths=0.5, zorder=3)
     axes.set(xlim=(left, right), ylim=(min(y.min(), left * bandwidth) / 1.6, max(peak, y.max()) * 1.6))
     axes.set(xlabel="MACs per byte over DRAM", ylabel="MACs per cycle")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
-    _titled(axes, "What bounds each layer", about)
-    places = _together(axes, x, y)
-    for number, members in enumerate(places, start=1):
-        axes.plot([], [], " ", label=f"{number:\u2007>2}  {_names([shown[i].layer for i in members])}")
-    if len(places) <= MOST_BESIDE:
-        _legend(axes, handlelength=1.2)
-    else:
-        axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=7)
-    for number, (members, offset) in enumerate(zip(places, _offsets(axes, x, y, places), strict=True), start=1):
-        far = np.hypot(*offset) > NEAR
-        line = {"arrowstyle": "-", "color": "#AAAAAA", "linewidth": 0.5, "shrinkB": 3} if far else None
-        axes.annotate(str(number), (x[members[0]], y[members[0]]), offset, textcoords="offset points", fontsize=7.5,
-                      ha="center", va="center", color="#333333", zorder=2.5, arrowprops=line)  # fmt: skip
+    _titled(axes, "What bounds each layer", subtitle)
+    _number_markers(axes, x, y, [report.layer for report in shown])
     return axes
 
 
-def region_masks(
-    axes: Axes, image: NDArray[np.generic], mask: NDArray[np.bool_], about: str, region: tuple[int, int] = (4, 4)
-) -> Axes:
-    """The sensitive regions of one sample over its image or input map.
+def _number_markers(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], layers: Sequence[str]) -> None:
+    """Number the markers of a roofline and name their layers in the legend; `x` and `y` are float64 [layer]."""
+    markers = _markers(axes, x, y)
+    for number, members in enumerate(markers, start=1):
+        axes.plot([], [], " ", label=f"{number:\u2007>2}  {_marker_name([layers[i] for i in members])}")
+    if len(markers) <= MAX_MARKERS_RIGHT:
+        legend_right(axes, handlelength=1.2)
+    else:
+        axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=7)
+    for number, (members, offset) in enumerate(zip(markers, _offsets(axes, x, y, markers), strict=True), start=1):
+        far = np.hypot(*offset) > LABEL_DISTANCE
+        leader = {"arrowstyle": "-", "color": "#AAAAAA", "linewidth": 0.5, "shrinkB": 3} if far else None
+        axes.annotate(str(number), (x[members[0]], y[members[0]]), offset, textcoords="offset points", fontsize=7.5,
+                      ha="center", va="center", color="#333333", zorder=2.5, arrowprops=leader)  # fmt: skip
 
-    `image` is [row, column], or [channel, row, column]: three channels are shown as colours, else their mean;
-    `mask` bool [region row, region column] with regions of `region` (rows, columns) pixels, cut off at
-    the edges. Raises BadInput when the two do not fit each other.
+
+def region_masks(
+    axes: Axes, image: NDArray[np.generic], mask: NDArray[np.bool_], subtitle: str, region: tuple[int, int] = (4, 4)
+) -> Axes:
+    """Draw the sensitive regions of one sample over its image or input map.
+
+    Raises BadInput when image and mask do not fit each other.
+
+    Parameters
+    ----------
+    axes : the Axes to draw on
+    image : [row, column] or [channel, row, column]; three channels are drawn as colors, others as their mean
+    mask : True for a sensitive region, bool [region row, region column]; the last regions are cut off at the edges
+    subtitle : line under the title
+    region : rows and columns of a region, in pixels
     """
     picture = np.asarray(image, dtype=np.float64)
     if picture.ndim not in (2, 3) or picture.size == 0:
         raise BadInput("image", f"shape {picture.shape}", "[row, column] or [channel, row, column], not empty")
     height, width = picture.shape[-2:]
-    fits = tuple(-(-pixels // side) for pixels, side in zip((height, width), region, strict=True))
-    if mask.shape != fits:
-        allowed = f"shape {fits}, one for each {region[0]}x{region[1]} region of {height}x{width} pixels"
+    expected = ceil_div(height, region[0]), ceil_div(width, region[1])
+    if mask.shape != expected:
+        allowed = f"shape {expected}, one for each {region[0]}x{region[1]} region of {height}x{width} pixels"
         raise BadInput("mask", f"shape {mask.shape}", allowed)
     low, high = picture.min(), picture.max()
     picture = (picture - low) / (high - low if high > low else 1)
-    colours = np.moveaxis(picture, 0, -1) if picture.ndim == 3 and len(picture) == 3 else picture
-    gray = colours.mean(axis=0) if colours.ndim == 3 and colours.shape[-1] != 3 else colours
-    axes.imshow(gray, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0), interpolation="nearest")
+    if picture.ndim == 3:
+        picture = np.moveaxis(picture, 0, -1) if len(picture) == 3 else picture.mean(axis=0)
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0), interpolation="nearest")
     _outline(axes, mask, region, (height, width))
     share = f"{int(mask.sum())} of {mask.size} regions ({100 * mask.mean():.0f} %)"
-    axes.legend(
-        handles=[Patch(facecolor="#EE667755", edgecolor="#EE6677", label=f"sensitive, at full width:\n{share}")],
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-    )
+    patch = Patch(facecolor="#EE667755", edgecolor="#EE6677", label=f"sensitive, at full width:\n{share}")
+    legend_right(axes, handles=[patch])
     axes.grid(False)
     axes.set(xlabel="column (pixels)", ylabel="row (pixels)")
-    return _titled(axes, "Sensitive regions", about)
+    return _titled(axes, "Sensitive regions", subtitle)
 
 
-def array_activity(axes: Axes, found: PEUtilization, about: str) -> Axes:
-    """What all PEs do over time, stacked to 100 %, from `hwsim.machine.trace.pe_utilization`: exact means over each bin.
+def array_activity(axes: Axes, found: PEUtilization, subtitle: str) -> Axes:
+    """Draw the states of all PEs over time, stacked to 100 %, as exact means over each bin.
 
-    Draw few cycles of one layer to see the array fill and drain; draw a network to see what its layers wait for.
+    `found` comes from `hwsim.machine.trace.pe_utilization`. A few cycles of one layer show how the array fills
+    and drains; a whole network shows the stalls of its layers.
     """
     shares = found.shares
     low = np.zeros(shares.shape[1])
-    for state, (label, colour, hatch) in STATE_LOOKS.items():
+    for state, (label, color, hatch) in STATE_STYLES.items():
         part = shares[STATES.index(state)]
         if part.any():
             high = low + part
-            axes.fill_between(found.edges, _closed(low), _closed(high), step="post", label=label, color=colour,
-                              hatch=hatch, linewidth=0)  # fmt: skip
+            axes.fill_between(found.edges, _with_last_repeated(low), _with_last_repeated(high), step="post",
+                              label=label, color=color, hatch=hatch, linewidth=0)  # fmt: skip
             low = high
     first, last = int(found.edges[0]), int(found.edges[-1])
     axes.set(xlim=(first, last), ylim=(0, 1), ylabel="share of the PEs")
-    _cycles_along(axes, "cycle")
+    _cycle_axis(axes, "cycle")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     axes.grid(False)
-    _layers_above(axes, found, first, last)
-    _legend(axes)
-    return _titled(axes, "What the array does", about)
+    _name_layers_above(axes, found, first, last)
+    legend_right(axes)
+    return _titled(axes, "What the array does", subtitle)
 
 
-def _layers_above(axes: Axes, found: PEUtilization, first: int, last: int) -> None:
-    """Borders between layers, and above them the names of those that are wide enough."""
+def _name_layers_above(axes: Axes, found: PEUtilization, first: int, last: int) -> None:
+    """Draw the borders between layers in cycles `first` to `last`, and name wide layers above the Axes."""
     spans = [
         (name, max(start, first), min(end, last))
         for name, start, end in zip(found.layers, found.starts[:-1].tolist(), found.starts[1:].tolist(), strict=True)
         if start < last and end > first
     ]
-    wide = [(b - a) >= 0.01 * (last - first) for _, a, b in spans]
-    for (_, start, _), seen in zip(spans[1:], map(min, wide[1:], wide[:-1]), strict=True):
-        if seen:
+    wide = [(end - start) >= 0.01 * (last - first) for _, start, end in spans]
+    for (_, start, _), visible in zip(spans[1:], map(min, wide[1:], wide[:-1]), strict=True):
+        if visible:
             axes.axvline(start, color="white", linewidth=0.8)
-    longest = sorted(spans, key=lambda span: span[1] - span[2])[:MOST_NAMES_ABOVE]
-    named = [(name, a, b) for name, a, b in spans if (name, a, b) in longest and b - a >= 0.021 * (last - first)]
+    longest = sorted(spans, key=lambda span: span[1] - span[2])[:MAX_NAMES_ABOVE]
+    named = [span for span in spans if span in longest and span[2] - span[1] >= 0.021 * (last - first)]
     above = axes.secondary_xaxis("top")
-    above.set_xticks([(a + b) / 2 for _, a, b in named], [name for name, _, _ in named])
+    above.set_xticks([(start + end) / 2 for _, start, end in named], [name for name, _, _ in named])
     above.tick_params(axis="x", length=0, labelrotation=0 if len(named) < 4 else 90, labelsize=7.5)
     above.spines["top"].set_visible(False)
 
 
-def _closed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One more value at the end, where the last bin ends."""
+def _with_last_repeated(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one value per edge from one value per bin: the last edge has the value of the last bin."""
     return np.append(values, values[-1:])
 
 
-def _stack(axes: Axes, names: Sequence[str], parts: Mapping[str, NDArray[Any]], looks: Mapping[str, BarStyle]) -> None:
-    """One bar per name, stacked of the parts that are not all zero."""
+def _stacked_bars(
+    axes: Axes, names: Sequence[str], parts: Mapping[str, NDArray[Any]], styles: Mapping[str, BarStyle]
+) -> None:
+    """Draw one bar per name, stacked from the parts that are not all zero; a part is an array [name]."""
     left = np.zeros(len(names))
-    spare = iter(SPARE)
+    spare = iter(SPARE_COLORS)
     for part, widths in parts.items():
-        label, colour, hatch = looks.get(part) or (part.replace("_", " "), next(spare), "....")
+        label, color, hatch = styles.get(part) or BarStyle(part.replace("_", " "), next(spare), "....")
         if widths.any():
-            axes.barh(range(len(names)), widths, left=left, height=0.72, label=label, color=colour, hatch=hatch,
+            axes.barh(range(len(names)), widths, left=left, height=0.72, label=label, color=color, hatch=hatch,
                       edgecolor="white", linewidth=0)  # fmt: skip
             left = left + widths
     axes.set_xlim(0, left.max() * 1.02)
-    _layers_down(axes, names)
-    _legend(axes)
+    _layer_axis(axes, names)
+    legend_right(axes)
 
 
-def _cycles_along(axes: Axes, word: str) -> None:
-    """Numbers of cycles below the Axes, in millions where they are long."""
+def _cycle_axis(axes: Axes, label: str) -> None:
+    """Label the horizontal axis with cycles, in millions from a range of 2 million cycles on."""
     low, high = axes.get_xlim()
     millions = high - low >= 2e6
-    axes.set_xlabel(f"{word} (millions)" if millions else word)
+    axes.set_xlabel(f"{label} (millions)" if millions else label)
     axes.xaxis.set_major_locator(MaxNLocator(6 if millions else 5, steps=[1, 2, 5, 10], integer=not millions))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:,g}" if millions else f"{value:,.0f}"))
 
 
-def _layers_down(axes: Axes, names: Sequence[str]) -> None:
-    """Names of layers from top to bottom."""
+def _layer_axis(axes: Axes, names: Sequence[str]) -> None:
+    """Label the vertical axis with names of layers from top to bottom."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0, labelsize=8.5 if len(names) <= 24 else 7.5)
 
 
-def _legend(axes: Axes, **options: Any) -> None:
-    axes.legend(**{"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), **options})
-
-
-def _titled(axes: Axes, title: str, about: str) -> Axes:
-    """The title in bold, and below it what the picture is about."""
-    below = axes.set_title(about, loc="left", fontsize=8.5, fontweight="normal", color="#555555", pad=6)
+def _titled(axes: Axes, title: str, subtitle: str) -> Axes:
+    """Write the title in bold and the subtitle below it."""
+    below = axes.set_title(subtitle, loc="left", fontsize=8.5, fontweight="normal", color="#555555", pad=6)
     axes.annotate(title, (0, 1), (0, 3), xycoords=below, textcoords="offset points", fontsize=10.5, weight="bold",
                   annotation_clip=False)  # fmt: skip
     return axes
 
 
-def _some(found: list[Any], where: str, what: str) -> list[Any]:
-    if not found:
-        raise BadInput(where, f"no {what}", "one or more")
-    return found
+def _nonempty(items: list[Any], where: str, kind: str) -> list[Any]:
+    """Return `items`; raises BadInput when there are none."""
+    if not items:
+        raise BadInput(where, f"no {kind}", "one or more")
+    return items
 
 
 def _outline(axes: Axes, mask: NDArray[np.bool_], region: tuple[int, int], pixels: tuple[int, int]) -> None:
-    """Tint the sensitive regions, and draw a line where one meets another or the edge of the map."""
+    """Tint the sensitive regions, and outline them where they border on others or on the edge of the map.
+
+    `mask` is bool [region row, region column]; `region` and `pixels` are rows and columns of a region and of the map.
+    """
     rows, cols = (
         np.minimum(np.arange(count + 1) * side, size)
         for count, side, size in zip(mask.shape, region, pixels, strict=True)
@@ -335,13 +352,13 @@ def _outline(axes: Axes, mask: NDArray[np.bool_], region: tuple[int, int], pixel
     axes.add_collection(LineCollection(lines, colors="#EE6677", linewidths=1.4, capstyle="round", clip_on=False))
 
 
-def _names(layers: Sequence[str]) -> str:
-    """The layers at one place: all of up to two, else the first, the last, and how many."""
+def _marker_name(layers: Sequence[str]) -> str:
+    """Name the layers of one marker: all of up to two, else the first, the last and the number."""
     return ", ".join(layers) if len(layers) <= 2 else f"{layers[0]} … {layers[-1]} ({len(layers)})"
 
 
 def _points(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where (x, y) lie on the figure, in points (1/72 inch), as it is laid out by now."""
+    """Return the positions of (x, y) on the figure in points (1/72 inch), float64 [layer, 2], in its present layout."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     layout = figure.get_layout_engine()
@@ -350,38 +367,50 @@ def _points(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArr
     return np.asarray(axes.transData.transform(np.stack([x, y], axis=1)) * 72 / figure.dpi)
 
 
-def _together(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> list[list[int]]:
-    """Indices of the layers that lie within 3 points of each other, in the order of the layers."""
+def _markers(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> list[list[int]]:
+    """Group layers within 3 points of each other: lists of indices, in the order of the layers."""
     at = _points(axes, x, y)
-    places: list[list[int]] = []
+    markers: list[list[int]] = []
     for i in range(len(x)):
-        near = [place for place in places if np.hypot(*(at[place[0]] - at[i])) < 3]
+        near = [marker for marker in markers if np.hypot(*(at[marker[0]] - at[i])) < 3]
         if near:
             near[0].append(i)
         else:
-            places.append([i])
-    return places
+            markers.append([i])
+    return markers
 
 
 def _offsets(
-    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], places: Sequence[Sequence[int]]
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], markers: Sequence[Sequence[int]]
 ) -> list[tuple[float, float]]:
-    """For the number of each place, in points: the nearest spot that hides no place and no earlier number."""
-    at = _points(axes, x, y)[[place[0] for place in places]]
-    turns = np.arange(8) * np.pi / 4
-    ways = np.array([(r * np.sin(turn), r * np.cos(turn)) for r in (NEAR, 15, 21, 27) for turn in turns])
+    """Return the offset in points of each marker's number: the nearest free place around the marker.
+
+    A free place overlaps no marker and no number that was placed before.
+    """
+    at = _points(axes, x, y)[[marker[0] for marker in markers]]
+    angles = np.arange(8) * np.pi / 4
+    candidates = np.array(
+        [(r * np.sin(angle), r * np.cos(angle)) for r in (LABEL_DISTANCE, 15, 21, 27) for angle in angles]
+    )
     numbers = np.empty((0, 2))
-    for here in at:
-        spots = here + ways
-        room = np.minimum(_room(spots, at, (7.5, 7.0)), _room(spots, numbers, (10.5, 9.0)))
-        numbers = np.vstack([numbers, spots[np.argmax(np.minimum(room, 1))]])
+    for marker in at:
+        places = marker + candidates
+        room = np.minimum(_room(places, at, (7.5, 7.0)), _room(places, numbers, (10.5, 9.0)))
+        numbers = np.vstack([numbers, places[np.argmax(np.minimum(room, 1))]])
     return [(round(across, 3), round(up, 3)) for across, up in (numbers - at).tolist()]
 
 
-def _room(spots: NDArray[np.float64], others: NDArray[np.float64], box: tuple[float, float]) -> NDArray[np.float64]:
-    """Distance of each spot to the nearest of the others; below 1 they lie within `box` (points) of each other."""
-    if len(others) == 0:
-        return np.full(len(spots), np.inf)
-    apart = np.abs(spots[:, None] - others[None]) / box
-    room: NDArray[np.float64] = apart.max(axis=2).min(axis=1)
+def _room(places: NDArray[np.float64], taken: NDArray[np.float64], box: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the distance of each place to the nearest taken one in units of `box`; below 1 they overlap.
+
+    Parameters
+    ----------
+    places : candidates, float64 [place, 2], in points
+    taken : positions of markers or numbers, float64 [n, 2], in points
+    box : width and height in points within which two overlap
+    """
+    if len(taken) == 0:
+        return np.full(len(places), np.inf)
+    distance = np.abs(places[:, None] - taken[None]) / box
+    room: NDArray[np.float64] = distance.max(axis=2).min(axis=1)
     return room

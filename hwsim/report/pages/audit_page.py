@@ -1,32 +1,31 @@
-"""What `hwsim audit` tells: rows for JSON, a table for people, and a folder with a page and figures."""
+"""Results of `hwsim audit`: rows for JSON, a text table, and a folder with a page and figures."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import hwsim
 from hwsim.errors import HwsimError
 from hwsim.privacy.audit.leakage import AttackResult, Leakage
 from hwsim.privacy.statistics.roc import Roc
+from hwsim.report.pages.parts import document, facts_of, figure_of, list_of, table_of
 from hwsim.report.text import aligned, short
 from hwsim.study.results.table import to_csv
 
 RATES = (0.01, 0.001)
+"""False-positive rates at which TPRs are reported, and false-negative rates at which TNRs are."""
 
 Row = dict[str, Any]
 
 
 def audit_rows(leakage: Leakage) -> list[Row]:
-    """One row per attack: means over the targets, intervals over the samples, and the smallest counts of a target.
+    """Return one row per attack: means over the targets, intervals over the samples, smallest counts over the targets.
 
-    Accuracy, precision, recall and F1 are those at each target's best balanced accuracy, in hindsight.
+    Accuracy, precision, recall and F1 are measured at each target's best balanced accuracy, in hindsight.
     """
     return [_row(leakage, result) for result in leakage.results]
 
@@ -58,11 +57,11 @@ def _row(leakage: Leakage, result: AttackResult) -> Row:
     row["advantage"] = result.advantage
     for name in ("accuracy", "precision", "recall", "f1", "precision_nonmembers", "recall_nonmembers", "f1_nonmembers"):
         row[name] = float(np.mean([getattr(one, name) for one in best]))
-    return row | ({"blind_auc": leakage.blind_baseline.auc.mean} if leakage.blind_baseline else {})
+    return row | {"blind_auc": leakage.blind_baseline.auc.mean if leakage.blind_baseline else None}
 
 
 def audit_text(leakage: Leakage) -> str:
-    """The table of an audit for a person, and below it what its warnings mean."""
+    """Return the table of an audit for a person, followed by its warnings."""
     numbers = " ".join(str(i) for i in range(1, len(leakage.warnings) + 1))
     table = [
         {
@@ -83,21 +82,21 @@ def audit_text(leakage: Leakage) -> str:
 
 
 def write_audit(leakage: Leakage, folder: Path, name: str) -> Path:
-    """Write report.html, results.json, results.csv and figures/ into `folder`; returns the page's path.
+    """Write report.html, results.json, results.csv and figures/ into `folder`, and return the path of the page.
 
-    `name` says what was audited. The same audit gives the same bytes. Raises HwsimError where nothing can
-    be written.
+    `name` is the title of the page. The same audit gives the same bytes. Raises HwsimError when the folder is not
+    writable.
     """
-    from hwsim.report.figures import study
+    from hwsim.report.figures import base
 
     rows = audit_rows(leakage)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with study.style():
+        with base.style():
             drawn = _figures(leakage)
             for file, (made, _) in drawn.items():
-                study.save(made, folder / "figures", file)
-            inline = {file: (study.to_svg(made), caption) for file, (made, caption) in drawn.items()}
+                base.save(made, folder / "figures", file)
+            inline = {file: (base.to_svg(made), caption) for file, (made, caption) in drawn.items()}
         (folder / "results.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         flat = [row | {"warnings": "; ".join(row["warnings"])} for row in rows]
         (folder / "results.csv").write_text(to_csv(flat), encoding="utf-8")
@@ -109,19 +108,20 @@ def write_audit(leakage: Leakage, folder: Path, name: str) -> Path:
 
 
 def _figures(leakage: Leakage) -> dict[str, tuple[Any, str]]:
-    """Figure and caption by file name."""
-    from hwsim.report.figures import study
+    """Return figure and caption by file name."""
+    from hwsim.report.figures import base
     from hwsim.report.figures.privacy import loglog_roc, score_histogram
 
     curves = {result.label: result.curves for result in leakage.results}
     roc_caption = (
-        "How many members each attack finds (up) while it accuses so many non-members (right); means over the targets."
+        "Share of members that each attack finds (true-positive rate) against the share of non-members that it "
+        "takes for members (false-positive rate); means over the targets."
     )
     drawn: dict[str, tuple[Any, str]] = {
-        "roc": (study.figure(lambda axes: loglog_roc(curves, axes), (7.2, 4.6)), roc_caption)
+        "roc": (base.figure(lambda axes: loglog_roc(curves, axes), (7.2, 4.6)), roc_caption)
     }
     for result in leakage.results:
-        made = study.figure(
+        made = base.figure(
             lambda axes, result=result: score_histogram(result.scores, result.member, axes),  # type: ignore[misc]
             (7.2, 3.0),
         )
@@ -129,46 +129,29 @@ def _figures(leakage: Leakage) -> dict[str, tuple[Any, str]]:
     return drawn
 
 
-def _blind_auc(leakage: Leakage) -> str:
-    return f"{leakage.blind_baseline.auc.mean:.3f}" if leakage.blind_baseline else "-"
-
-
 def _page(leakage: Leakage, rows: Sequence[Row], name: str, drawn: dict[str, tuple[str, str]]) -> str:
-    from hwsim.report.pages import study_page
-
-    style = (files("hwsim.report") / "page.css").read_text(encoding="utf-8")
+    counts = f"at least {rows[0]['n_members']} members and {rows[0]['n_nonmembers']} non-members of each target"
     facts = [
         ("Models", short(leakage.game.models), f"{len(leakage.targets)} of them attacked"),
-        ("Samples", short(leakage.game.samples), f"at least {rows[0]['n_members']} members and "
-         f"{rows[0]['n_nonmembers']} non-members of each target"),
-        ("Blind baseline", _blind_auc(leakage), "AUC of a classifier that sees no model"),
-    ]  # fmt: skip
-    cells = "".join(f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in facts)
+        ("Samples", short(leakage.game.samples), counts),
+        ("Blind baseline", short(rows[0]["blind_auc"]), "AUC of a classifier that sees no model"),
+    ]
     shown = [{key: value for key, value in row.items() if key != "warnings"} for row in rows]
-    warnings = "".join(f"<li>{escape(text)}</li>" for text in leakage.warnings) or "<li>none</li>"
     points = (
-        "AUC is the chance that an attack ranks a random member above a random non-member: 0.5 is guessing.",
-        "TPR at FPR 0.01 is the share of members that an attack finds while accusing at most 1 % of the non-members; "
-        "it is read at a threshold that exists, never between two.",
-        "Balanced accuracy, accuracy, precision, recall and F1 are those of the best threshold in hindsight.",
-        "ci_low and ci_high bound a number over samples, ci_targets_low and ci_targets_high over target models (95 %).",
-        "An attack that fails proves no privacy: a stronger one may succeed.",
+        "AUC is the probability that an attack ranks a random member above a random non-member: 0.5 is guessing.",
+        "TPR at FPR 0.01 is the share of members that an attack finds while it takes at most 1 % of the non-members "
+        "for members, at an existing threshold without interpolation.",
+        "Balanced accuracy, accuracy, precision, recall and F1 are measured at the best threshold in hindsight.",
+        "Columns with ci low and ci high are 95 % intervals over samples, with ci targets over target models.",
+        "An attack that fails proves no privacy: a stronger attack may succeed.",
     )
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(name)} · hwsim audit</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>",
-            f'<header><p class="kicker">hwsim audit</p><h1>{escape(name)}</h1>',
-            '<p class="question">Can members of the training sets be told from non-members?</p></header>',
-            f'<dl class="facts">{cells}</dl>',
-            *(study_page.figure_of(file, *content) for file, content in drawn.items() if file == "roc"),
-            f"<h2>Every attack</h2>{study_page.table_of(shown, list(shown[0]))}",
-            f'<h2>Warnings</h2><ul class="read">{warnings}</ul>',
-            "<h2>Scores</h2>",
-            *(study_page.figure_of(file, *content) for file, content in drawn.items() if file != "roc"),
-            f'<h2>How to read this</h2><ul class="read">{"".join(f"<li>{escape(p)}</li>" for p in points)}</ul>',
-            f"<footer>Made by hwsim {escape(hwsim.__version__)}, model version {hwsim.MODEL_VERSION}.</footer>",
-            "</main>\n</body>\n</html>\n",
-        ]
-    )
+    body = [
+        facts_of(facts),
+        *(figure_of(file, *content) for file, content in drawn.items() if file == "roc"),
+        f"<h2>Every attack</h2>{table_of(shown, list(shown[0]))}",
+        f"<h2>Warnings</h2>{list_of(leakage.warnings or ['none'])}",
+        "<h2>Scores</h2>",
+        *(figure_of(file, *content) for file, content in drawn.items() if file != "roc"),
+        f"<h2>How to read this</h2>{list_of(points)}",
+    ]
+    return document("hwsim audit", name, "Can members of the training sets be told from non-members?", body)

@@ -1,10 +1,9 @@
-"""The models of one game as they stand: trained, quantized, and open to questions."""
+"""The trained models of one membership game, float and quantized, and how to query them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,42 +14,51 @@ from hwsim.design import Design
 from hwsim.engine.execute import execute
 from hwsim.float_graph.graph import model_slice
 from hwsim.network.graph import Network
-from hwsim.privacy.observation.channels.multi_query import MultiQueryChannel
 from hwsim.study.evaluate.game_data import GameData
 from hwsim.training.ensemble import Ensemble
 
 
 @dataclass(frozen=True, eq=False)
 class DeployedModels:
-    """All models of a game: the float ensemble, and the integer network of each where they were quantized.
+    """All models of a membership game.
 
-    `design` is one of those that share these models: they differ in what does not change an output.
+    Attributes
+    ----------
+    design : one of the designs that share these models; they differ only in settings that change no output
+    game_data : samples and memberships of the game
+    ensemble : the float models
+    networks : the integer network of each model; empty where the models are deployed in full precision
     """
 
     design: Design
-    arena: GameData
+    game_data: GameData
     ensemble: Ensemble
     networks: Sequence[Network] = ()
-    _supplied: dict[str, Sequence[NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
 
     @property
-    def models(self) -> int:
+    def count(self) -> int:
         """Number of models."""
         return self.ensemble.models
 
     @cached_property
+    def unquantized(self) -> DeployedModels:
+        """The same models in full precision."""
+        return DeployedModels(self.design, self.game_data, self.ensemble)
+
+    @cached_property
     def codes(self) -> list[NDArray[np.integer]]:
-        """The audited inputs as every network takes them; networks that take them alike share one array."""
-        first = self.networks[0].encode(self.arena.x)
-        return [first if _takes_alike(self.networks[0], n) else n.encode(self.arena.x) for n in self.networks]
+        """Input codes of the audited samples for each network; networks of equal input format share one array."""
+        first = self.networks[0]
+        shared = first.encode(self.game_data.x)
+        return [shared if _same_input_format(first, n) else n.encode(self.game_data.x) for n in self.networks]
 
     @cached_property
     def float_logits(self) -> NDArray[np.float64]:
-        """Logits of the full-precision models, float64 [model, sample, class]."""
-        return self.ensemble.logits(self.arena.x)
+        """Logits of the float models, float64 [model, sample, class]."""
+        return self.ensemble.logits(self.game_data.x)
 
-    def ask(self, model: int, x: NDArray[np.float32]) -> NDArray[Any]:
-        """Raw outputs [n, class] of one model, as it is deployed, for inputs float32 [n, *shape]."""
+    def query(self, model: int, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the raw outputs [n, class] of one model, as it is deployed, for inputs float32 [n, *shape]."""
         if self.networks:
             network = self.networks[model]
             return execute(network, network.encode(x)).outputs
@@ -58,28 +66,16 @@ class DeployedModels:
         (logits,) = Ensemble(self.ensemble.graph, weights).logits(x)
         return np.asarray(logits)
 
-    def scale(self, model: int) -> float:
-        """What one unit of the raw outputs of a model is worth."""
+    def logit_scale(self, model: int) -> float:
+        """Return the factor from raw outputs of a model to real logits."""
         return self.networks[model].logit_scale if self.networks else 1.0
 
     @cached_property
     def full_scales(self) -> list[float]:
-        """The largest raw output of each model on the calibration samples: what a narrow output port is set to."""
-        return [float(np.abs(self.ask(m, self.arena.calibration).astype(np.float64)).max()) for m in range(self.models)]
-
-    def supply(
-        self, channel: MultiQueryChannel, make: Callable[[DeployedModels, Any], Sequence[NDArray[Any]]]
-    ) -> Sequence[NDArray[Any]]:
-        """The arrays of a supplied channel, one per model [sample, ...], made once for all designs of these models."""
-        key = json.dumps([channel.name, channel.model_dump(mode="json")])
-        if key not in self._supplied:
-            self._supplied[key] = make(self, channel)
-        return self._supplied[key]
+        """Largest raw output of each model on the calibration samples: the full scale of a narrow output port."""
+        calibration = self.game_data.calibration
+        return [float(np.abs(self.query(m, calibration).astype(np.float64)).max()) for m in range(self.count)]
 
 
-def _takes_alike(one: Network, other: Network) -> bool:
+def _same_input_format(one: Network, other: Network) -> bool:
     return (one.input, one.input_scale) == (other.input, other.input_scale)
-
-
-Supplies = Mapping[str, Callable[[DeployedModels, Any], Sequence[NDArray[Any]]]]
-"""How each supplied channel is made."""

@@ -1,4 +1,4 @@
-"""The arena of a membership game: the data that it is played on, and who is a member of which model."""
+"""Data of a membership game: the audited pool, the calibration set, the auxiliary set, and the memberships."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ from hwsim.errors import BadInput
 from hwsim.privacy.game import Game, balanced_keep
 from hwsim.rng import derive_seed, stream
 
-LEAST_POOL = 8
+MIN_POOL = 8
+"""Smallest number of audited samples."""
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class GameData:
-    """The audited pool, and beside it samples that no model trains on: for calibration, and an adversary's own.
+    """The audited pool, the calibration set and the adversary's auxiliary set; the last two contain no member.
 
-    `pool` int64 are the audited samples of `data`; `calibration` float32 [sample, *shape] is what a
-    quantizer may look at, and `auxiliary` what an adversary distils students with.
+    Attributes
+    ----------
+    data : the whole data set
+    pool : indices of the audited samples in `data`, int64 [sample]
+    calibration : samples for the calibration of quantizers, float32 [calibration sample, *shape]
+    auxiliary : samples on which an adversary distills students, float32 [auxiliary sample, *shape]
+    game : memberships and labels of the audited samples
     """
 
     data: Data
@@ -35,78 +41,97 @@ class GameData:
 
     @property
     def x(self) -> NDArray[np.float32]:
-        """Audited inputs float32 [sample, *shape]."""
+        """Audited inputs, float32 [sample, *shape]."""
         return self.data.x[self.pool]
 
     @property
     def clean_labels(self) -> Indices:
-        """Labels of the audited samples before label noise."""
+        """Labels of the audited samples before label noise, int64 [sample]."""
         return self.data.clean_labels[self.pool]
 
     @property
     def classes(self) -> int:
-        """Number of classes that the models tell apart."""
+        """Number of classes."""
         return int(self.game.labels.max()) + 1
 
 
-def prepare(design: Design) -> GameData:
-    """Load the data of a design, and draw pool, calibration samples and members from its seed.
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """Indices of the samples of a game in its data set.
 
-    Without a split the pool is a random part of the data. With one, it is the members and non-members
-    of the split's target; model 0 trains on exactly these members, the others on random halves of
+    Attributes
+    ----------
+    pool : audited samples, int64 [sample]
+    outside : calibration samples followed by auxiliary samples, int64 [outside sample]
+    members : members of model 0 where a split prescribes them, bool [sample], else None
+    """
+
+    pool: Indices
+    outside: Indices
+    members: NDArray[np.bool_] | None = None
+
+
+def prepare(design: Design) -> GameData:
+    """Load the data of a design and draw the pool, the samples outside it and the memberships from its seed.
+
+    Without a split the pool is a random part of the data. With a split it is the members and non-members
+    of the split's target: model 0 trains on exactly these members, the other models on random halves of
     the pool, so that every sample is in half of the models. Calibration and auxiliary samples are members of no
-    model, so that quantizing reveals nothing about members.
+    model, so calibration reveals nothing about members.
     """
     data: Data = design.dataset.load(design.seed)
     if design.game.split is None:
-        pool, spare, first = *_random_pool(design, len(data.labels)), None
+        samples = _random_samples(design, len(data.labels))
     else:
-        pool, spare, first = _split_pool(design, data)
-    calibration, auxiliary = np.split(spare, [design.game.calibration])
-    keep = balanced_keep(design.game.models, len(pool), derive_seed(design.seed, "members"), first)
-    game = Game(keep, data.labels[pool])
-    return GameData(data, pool, data.x[calibration], data.x[auxiliary], game)
+        samples = _split_samples(design, design.game.split, data)
+    calibration, auxiliary = np.split(samples.outside, [design.game.calibration])
+    seed = derive_seed(design.seed, "members")
+    keep = balanced_keep(design.game.models, len(samples.pool), seed, samples.members)
+    game = Game(keep, data.labels[samples.pool])
+    return GameData(data, samples.pool, data.x[calibration], data.x[auxiliary], game)
 
 
-def _random_pool(design: Design, total: int) -> tuple[Indices, Indices]:
-    """The pool, and the calibration samples with the auxiliary ones behind them."""
-    game, left = design.game, total - LEAST_POOL
-    for name, least in (("calibration", 1), ("auxiliary", 0)):
+def _random_samples(design: Design, total: int) -> _Samples:
+    """Draw a random pool from `total` samples; raises BadInput when they are too few."""
+    game, left = design.game, total - MIN_POOL
+    for name, smallest in (("calibration", 1), ("auxiliary", 0)):
         given = getattr(game, name)
         if given > left:
-            allowed = f"{least} to {left}, to leave {LEAST_POOL} samples for the pool"
+            allowed = f"{smallest} to {left}, to leave {MIN_POOL} samples for the pool"
             raise BadInput(f"game.{name}", given, allowed)
         left -= given
     free = total - game.calibration - game.auxiliary
-    samples = free if game.samples is None else game.samples
-    if not LEAST_POOL <= samples <= free:
-        beside = f"{game.calibration} are for calibration" + (f", {game.auxiliary} auxiliary" if game.auxiliary else "")
-        allowed = f"{LEAST_POOL} to {free}: {design.names['dataset']} has {total} samples, {beside}"
-        raise BadInput("game.samples", samples, allowed)
+    size = free if game.samples is None else game.samples
+    if not MIN_POOL <= size <= free:
+        reserved = f"{game.calibration} are for calibration"
+        if game.auxiliary:
+            reserved += f", {game.auxiliary} auxiliary"
+        allowed = f"{MIN_POOL} to {free}: {design.names['dataset']} has {total} samples, {reserved}"
+        raise BadInput("game.samples", size, allowed)
     order = stream(design.seed, "pool").permutation(total)
-    auxiliary = order[total - game.auxiliary :]
-    pool = order[game.calibration :][:samples]
-    return pool, np.concatenate([order[: game.calibration], auxiliary])
+    calibration, auxiliary = order[: game.calibration], order[total - game.auxiliary :]
+    pool = order[game.calibration :][:size]
+    return _Samples(pool, np.concatenate([calibration, auxiliary]))
 
 
-def _split_pool(design: Design, data: Data) -> tuple[Indices, Indices, NDArray[np.bool_] | None]:
-    """The pool of a published split, samples outside of it, and the members of its target, bool [sample]."""
-    assert design.game.split is not None
-    parts = split(design.names["dataset"], design.game.split, data)
+def _split_samples(design: Design, name: str, data: Data) -> _Samples:
+    """Read the pool from a published split; raises BadInput when it leaves too few samples outside the pool."""
+    parts = split(design.names["dataset"], name, data)
+    members = None
     if "target_member" in parts:
-        members, others = parts["target_member"], parts["target_nonmember"]
-        pool, first = np.concatenate([members, others]), np.arange(len(members) + len(others)) < len(members)
+        pool = np.concatenate([parts["target_member"], parts["target_nonmember"]])
+        members = np.arange(len(pool)) < len(parts["target_member"])
     else:
-        pool, first = parts["pool"], None
+        pool = parts["pool"]
     outside = np.setdiff1d(np.arange(len(data.labels)), pool)
     outside = stream(design.seed, "pool").permutation(outside)
-    wanted = design.game.calibration + design.game.auxiliary
-    if wanted <= len(outside):
-        return pool, outside[:wanted], first
-    if first is not None:
-        place = f"{design.game.calibration} for calibration and {design.game.auxiliary} auxiliary"
-        raise BadInput("game", place, f"{len(outside)} together, all that the split leaves outside of its pool")
-    spare, pool = np.split(pool, [wanted])  # a split of one part names no others: they come out of it
-    if len(pool) < LEAST_POOL:
-        raise BadInput("game.calibration", design.game.calibration, f"at most {len(pool) + wanted - LEAST_POOL}")
-    return pool, spare, None
+    needed = design.game.calibration + design.game.auxiliary
+    if needed <= len(outside):
+        return _Samples(pool, outside[:needed], members)
+    if members is not None:
+        given = f"{design.game.calibration} for calibration and {design.game.auxiliary} auxiliary"
+        raise BadInput("game", given, f"{len(outside)} together, all that the split leaves outside of its pool")
+    outside, pool = np.split(pool, [needed])  # a split without a target has one part, so both come out of it
+    if len(pool) < MIN_POOL:
+        raise BadInput("game.calibration", design.game.calibration, f"at most {len(pool) + needed - MIN_POOL}")
+    return _Samples(pool, outside)

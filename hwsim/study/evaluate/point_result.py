@@ -1,4 +1,4 @@
-"""One point's row: accuracy, cycles, energy, area and leakage of an ensemble on one accelerator."""
+"""Result row of one point: accuracy, cycles, energy, area and leakage of an ensemble on one accelerator."""
 
 from __future__ import annotations
 
@@ -25,10 +25,17 @@ from hwsim.privacy.observation.observe import observe_model, stack
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.study.evaluate.game_data import GameData
-from hwsim.study.evaluate.multi_query import supplied
+from hwsim.study.evaluate.multi_query import MultiQueryCache
+from hwsim.study.results.columns import CYCLES, ENERGY
 
 OUTPUTS_ALONE = "lira"
+"""Label of the attack on outputs over which the gain of side channels is measured."""
+
 OUTPUT_CHANNELS = ("label", "logits", "probabilities", "top_k")
+"""Channels that are no side channels."""
+
+FLOAT_SHADOWS = "float_shadows"
+"""Suffix of the label of an attack with shadow models in full precision."""
 
 _BLIND_CACHE = BlindCache()
 """Blind scores of the games of this process: the designs of a study have one game, and no design changes them."""
@@ -36,94 +43,115 @@ _BLIND_CACHE = BlindCache()
 on_clear(_BLIND_CACHE.clear)
 
 BASELINE = "tpu_like"
-"""Energies are relative to the 8-bit network on this accelerator, priced by the same technology."""
+"""Accelerator of the 8-bit network that energies are relative to."""
 
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """The network on whose energy others are measured, and its input codes [sample, *shape]."""
+    """Reference of relative energies: an 8-bit network and its input codes, integers [sample, *shape]."""
 
     network: Network
     codes: NDArray[np.integer]
 
 
-def hardware_result(design: Design, stand: DeployedModels, baseline: Baseline) -> dict[str, Any]:
-    """The row of a quantized ensemble on the design's accelerator; raises Infeasible where it cannot run."""
-    runs = [simulate(n, design.accelerator, codes) for n, codes in zip(stand.networks, stand.codes, strict=True)]
+def hardware_result(
+    design: Design, models: DeployedModels, baseline: Baseline, multi_query: MultiQueryCache
+) -> dict[str, Any]:
+    """Return the row of quantized models on the design's accelerator; raises Infeasible where they cannot run."""
+    runs = [simulate(n, design.accelerator, codes) for n, codes in zip(models.networks, models.codes, strict=True)]
     costs = [estimate(run, design.technology) for run in runs]
     outputs = np.stack([run.outputs for run in runs])
     energy_pj = float(np.mean([cost.total_energy_pj.mean() for cost in costs]))
-    row = _accuracy(outputs.argmax(axis=2), stand.arena) | _machine(runs, costs)
+    row = _accuracy(outputs.argmax(axis=2), models.game_data) | _cost(runs, costs)
     row["energy_relative"] = energy_pj / _baseline_energy_pj(baseline, design, costs[0].mode)
-    chips = [HardwareRun(run, cost) for run, cost in zip(runs, costs, strict=True)]
-    observations = _observe(design, stand, outputs, design.channels, chips)
     attacks = list(design.attacks)
     if design.shadows == "both":
-        attacks += _with_float_shadows(design, stand)
-    return row | _leakage(design, attacks, observations, stand)
+        attacks += attacks_with_float_shadows(design, models, multi_query)
+    hardware = [HardwareRun(run, cost) for run, cost in zip(runs, costs, strict=True)]
+    observations = _observe(design, models, outputs, design.channels, multi_query, hardware)
+    return row | _leakage(design, attacks, observations, models.game_data)
 
 
-def float_result(design: Design, stand: DeployedModels) -> dict[str, Any]:
-    """The row of the unquantized ensemble: accuracy and leakage, no cost and no side channel."""
+def float_result(design: Design, models: DeployedModels, multi_query: MultiQueryCache) -> dict[str, Any]:
+    """Return the row of models in full precision: accuracy and leakage, no cost and no side channel."""
+    row = _accuracy(models.float_logits.argmax(axis=2), models.game_data)
+    channels, attacks = _without_hardware(design)
+    observations = _observe(design, models, models.float_logits, channels, multi_query) if attacks else []
+    return row | _leakage(design, attacks, observations, models.game_data)
+
+
+def _without_hardware(design: Design) -> tuple[list[Any], list[Attack]]:
+    """Return the channels of a design that need no accelerator, and the attacks that read only these channels."""
     channels = [channel for channel in design.channels if not isinstance(channel, HardwareChannel)]
     names = {channel.name for channel in channels}
-    attacks = [attack for attack in design.attacks if set(attack.needs) <= names]
-    observations = _observe(design, stand, stand.float_logits, channels) if attacks else []
-    return _accuracy(stand.float_logits.argmax(axis=2), stand.arena) | _leakage(design, attacks, observations, stand)
+    return channels, [attack for attack in design.attacks if set(attack.needs) <= names]
+
+
+def attacks_with_float_shadows(
+    design: Design, models: DeployedModels, multi_query: MultiQueryCache
+) -> list[MismatchedShadows]:
+    """Return each attack on outputs once more, with shadow models in full precision."""
+    channels, attacks = _without_hardware(design)
+    if not attacks:
+        return []
+    shadows = stack(_observe(design, models.unquantized, models.float_logits, channels, multi_query))
+    return [MismatchedShadows(attack=attack, shadows=shadows, suffix=FLOAT_SHADOWS) for attack in attacks]
 
 
 def _observe(
     design: Design,
-    stand: DeployedModels,
+    models: DeployedModels,
     outputs: NDArray[Any],
     channels: Sequence[Any],
-    chips: Sequence[HardwareRun] | None = None,
+    multi_query: MultiQueryCache,
+    hardware: Sequence[HardwareRun] | None = None,
 ) -> list[Observation]:
-    """What the adversary sees of every model; `outputs` are raw, [model, sample, class]."""
-    further = supplied(stand, channels)
+    """Return the observation of every model.
+
+    Parameters
+    ----------
+    design : the design, whose seed fixes the noise of the meters
+    models : the models that answer further queries
+    outputs : raw outputs for the audited samples, [model, sample, class]
+    channels : channels that the adversary reads
+    multi_query : multi-query channels that were collected for other designs
+    hardware : run and cost of each model on the accelerator; None in full precision
+    """
+    collected = multi_query.collect(models, channels)
     narrow = any(getattr(channel, "bits", 64) < 32 for channel in channels)
     return [
         observe_model(
             DeployedModel(
                 outputs[model],
-                stand.scale(model),
-                full_scale=stand.full_scales[model] if narrow else None,
-                chip=chips[model] if chips else None,
-                collected=further[model],
+                models.logit_scale(model),
+                full_scale=models.full_scales[model] if narrow else None,
+                chip=hardware[model] if hardware else None,
+                collected=collected[model],
                 seed=derive_seed(design.seed, "meters", model),
             ),
             channels,
         )
-        for model in range(stand.models)
+        for model in range(models.count)
     ]
 
 
-def _with_float_shadows(design: Design, stand: DeployedModels) -> list[Attack]:
-    """The attacks once more, with shadow models in full precision; those that read a chip have none."""
-    floats = DeployedModels(design, stand.arena, stand.ensemble)
-    channels = [channel for channel in design.channels if not isinstance(channel, HardwareChannel)]
-    names = {channel.name for channel in channels}
-    attacks = [a for a in design.attacks if isinstance(a, Attack) and set(a.needs) <= names]
-    if not attacks:
-        return []
-    shadows = stack(_observe(design, floats, stand.float_logits, channels))
-    return [MismatchedShadows(attack=attack, shadows=shadows, suffix="float_shadows") for attack in attacks]
+def _accuracy(predicted: NDArray[np.int64], data: GameData) -> dict[str, Any]:
+    """Return accuracy, generalization gap and the note on the data, from predicted labels int64 [model, sample].
 
-
-def _accuracy(predicted: NDArray[np.int64], arena: GameData) -> dict[str, Any]:
-    """Accuracy on each model's non-members, against clean labels; and the gap that members' labels show."""
-    game, clean_labels = arena.game, arena.clean_labels
-    members = (predicted == game.labels)[game.keep].mean()
-    others = (predicted == game.labels)[~game.keep].mean()
+    Accuracy is measured on each model's non-members against clean labels, the gap against training labels.
+    """
+    keep = data.game.keep
+    on_members = (predicted == data.game.labels)[keep].mean()
+    on_nonmembers = (predicted == data.game.labels)[~keep].mean()
     return {
-        "accuracy": float((predicted == clean_labels)[~game.keep].mean()),
-        "generalization_gap": float(members - others),
-        "data_note": f"{arena.data.note}; calibrated on {len(arena.calibration)} samples that no model trained on",
+        "accuracy": float((predicted == data.clean_labels)[~keep].mean()),
+        "generalization_gap": float(on_members - on_nonmembers),
+        "data_note": f"{data.data.note}; calibrated on {len(data.calibration)} samples that no model trained on",
     }
 
 
-def _machine(runs: Sequence[Run], costs: Sequence[Cost]) -> dict[str, Any]:
-    """Means over models and samples."""
+def _cost(runs: Sequence[Run], costs: Sequence[Cost]) -> dict[str, Any]:
+    """Return MACs, latency, energy and area, means over models and samples."""
     latency_cycles = float(np.mean([run.latency_cycles.mean() for run in runs]))
     row: dict[str, Any] = {
         "macs": int(runs[0].event("macs_full")[0].sum() + runs[0].event("macs_low")[0].sum()),
@@ -132,17 +160,17 @@ def _machine(runs: Sequence[Run], costs: Sequence[Cost]) -> dict[str, Any]:
         "energy_pj": float(np.mean([cost.total_energy_pj.mean() for cost in costs])),
         "area_mm2": sum(costs[0].area_um2.values()) / 1e6,
     }
-    for index, cause in enumerate(CAUSES):
-        row[f"cycles_{cause}"] = float(np.mean([run.cycles[:, :, index].sum(axis=1).mean() for run in runs]))
-    for index, component in enumerate(COMPONENTS):
-        row[f"energy_{component}_pj"] = float(
-            np.mean([cost.energy_pj[:, :, index].sum(axis=1).mean() for cost in costs])
-        )
+    for column in CYCLES:
+        cause = CAUSES.index(column.part)
+        row[column.name] = float(np.mean([run.cycles[:, :, cause].sum(axis=1).mean() for run in runs]))
+    for column in ENERGY:
+        component = COMPONENTS.index(column.part)
+        row[column.name] = float(np.mean([cost.energy_pj[:, :, component].sum(axis=1).mean() for cost in costs]))
     return row
 
 
 def _baseline_energy_pj(baseline: Baseline, design: Design, mode: str) -> float:
-    """Mean energy of the baseline, priced as the design was: by what toggles, or static."""
+    """Return the mean energy of the baseline, priced in the mode of the design: by activity, or static."""
     run = simulate(baseline.network, registry.build("accelerator", BASELINE), baseline.codes)
     if mode == "static":
         run = replace(run, activity=None)
@@ -150,21 +178,28 @@ def _baseline_energy_pj(baseline: Baseline, design: Design, mode: str) -> float:
 
 
 def _leakage(
-    design: Design, attacks: Sequence[Any], observations: Sequence[Observation], stand: DeployedModels
+    design: Design, attacks: Sequence[Any], observations: Sequence[Observation], data: GameData
 ) -> dict[str, Any]:
+    """Return the columns of an audit; none without attacks."""
     if not attacks:
         return {}
-    seed, arena = derive_seed(design.seed, "audit"), stand.arena
-    leakage = audit(observations, arena.game, attacks, seed, inputs=arena.x, blind_cache=_BLIND_CACHE)
+    leakage = audit(
+        observations,
+        data.game,
+        attacks,
+        derive_seed(design.seed, "audit"),
+        inputs=data.x,
+        blind_cache=_BLIND_CACHE,
+    )
     return leakage.as_row() | _gains(leakage, attacks)
 
 
 def _gains(leakage: Leakage, attacks: Sequence[Attack]) -> dict[str, float]:
-    """What side channels add to the outputs: paired intervals of the AUC of attacks on both, less that of LiRA."""
-    found: dict[str, float] = {}
+    """Return paired intervals of the AUC of attacks on outputs and side channels, less the AUC of OUTPUTS_ALONE."""
+    gains: dict[str, float] = {}
     if OUTPUTS_ALONE in [attack.label for attack in attacks]:
         for attack in attacks:
             if "logits" in attack.needs and not set(attack.needs) <= set(OUTPUT_CHANNELS):
                 low, high = leakage.auc_gain(attack.label, over=OUTPUTS_ALONE)
-                found |= {f"{attack.label}_auc_gain_ci_low": low, f"{attack.label}_auc_gain_ci_high": high}
-    return found
+                gains |= {f"{attack.label}_auc_gain_ci_low": low, f"{attack.label}_auc_gain_ci_high": high}
+    return gains

@@ -1,7 +1,7 @@
-"""What a point costs: train the ensemble, quantize it, run it, price it, audit it.
+"""Stages of a point: train the ensemble, quantize it, run it, price it, audit it.
 
-Everything here is a function of the design, so it can run in any worker process. Trained weights are
-stored once, as artifacts named by the key of all that affects them; designs that differ only in the
+Every function here depends on the design alone, so it can run in any worker process. Trained weights are
+stored once, as artifacts named by the key of all that affects them. Designs that differ only in the
 accelerator, the technology or the attacks share networks and integer outputs.
 """
 
@@ -27,24 +27,35 @@ from hwsim.quantizers.quantize import build_networks, quantize_ensemble
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.study.evaluate.game_data import GameData, prepare
+from hwsim.study.evaluate.multi_query import MultiQueryCache
 from hwsim.study.evaluate.point_result import Baseline, float_result, hardware_result
 from hwsim.training.checkpoint import write_arrays
 from hwsim.training.ensemble import Ensemble, Members, train
 from hwsim.version import MODEL_VERSION
 
-Tick = Callable[[float], None]
+OnProgress = Callable[[float], None]
+"""Function that is called with the finished share of the work, 0 to 1."""
 
 CHUNK = 8
 """Models trained in one task. A constant, so that results do not depend on the number of workers."""
 
-
 BASELINE_SAMPLES = 256
-"""So many of the audited samples are enough for the mean energy of the baseline."""
+"""Number of audited samples over which the energy of the baseline is averaged."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """One piece of training whose artifact `models/<key>.npz` many points may share."""
+class ChunkTraining:
+    """Training of one chunk of models; many points may share its artifact, `<key>.npz`.
+
+    Attributes
+    ----------
+    key : SHA-256 (hex) of everything that affects the artifact
+    label : short text for the progress display
+    needs : keys of the tasks whose artifacts are read; empty for training, one key for fine-tuning
+    weight : cost in epochs
+    design : one of the designs that share the artifact
+    first : index of the first model of the chunk
+    """
 
     key: str
     label: str
@@ -53,108 +64,116 @@ class Task:
     design: Design
     first: int
 
-    def run(self, models: Path, tick: Tick) -> None:
-        """Train (or fine-tune) models `first` to `first + CHUNK - 1` and store them; `tick` gets 0 to 1."""
-        design, arena = self.design, prepare(self.design)
-        keep = arena.game.keep[self.first : self.first + CHUNK]
-        members = Members(arena.x, arena.game.labels, keep, self.first, derive_seed(design.seed, "training"))
-        checkpoint = models / f"{self.key}.checkpoint"  # a sweep that was killed goes on from its last epoch
+    def run(self, folder: Path, on_progress: OnProgress) -> None:
+        """Train or fine-tune models `first` to `first + CHUNK - 1` and write the artifact to `folder`."""
+        design, data = self.design, prepare(self.design)
+        keep = data.game.keep[self.first : self.first + CHUNK]
+        members = Members(data.x, data.game.labels, keep, self.first, derive_seed(design.seed, "training"))
+        checkpoint = folder / f"{self.key}.checkpoint"  # a killed sweep continues from the last epoch
         if not self.needs:
-            artifact = train(design.model, members, tick, checkpoint).weights
+            artifact = train(design.model, members, on_progress, checkpoint).weights
         else:
-            start = Ensemble(_graph(design, arena), _load(models / f"{self.needs[0]}.npz"))
+            start = Ensemble(_graph(design, data), _load(folder / f"{self.needs[0]}.npz"))
             ensemble, scheme = fine_tune(
-                start, design.quantizer, arena.calibration, members, design.model.batch, tick, checkpoint
+                start, design.quantizer, data.calibration, members, design.model.batch, on_progress, checkpoint
             )
             artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.scales().items()}
-        write_arrays(models / f"{self.key}.npz", {name: tensor.numpy() for name, tensor in artifact.items()})
+        write_arrays(folder / f"{self.key}.npz", {name: tensor.numpy() for name, tensor in artifact.items()})
 
 
-def training_tasks(designs: Sequence[Design]) -> list[Task]:
-    """Every training task that the designs need, each once, a task after those that it needs."""
-    tasks: dict[str, Task] = {}
+def training_tasks(designs: Sequence[Design]) -> list[ChunkTraining]:
+    """Return every training task of the designs, each once, after the tasks that it needs."""
+    tasks: dict[str, ChunkTraining] = {}
     for design in designs:
         for first in range(0, design.game.models, CHUNK):
             last = min(first + CHUNK, design.game.models) - 1
             base = _training_key(design, first)
             label = f"train {design.names['model']} on {design.names['dataset']}, models {first}-{last}"
-            tasks.setdefault(base, Task(base, label, (), float(design.model.epochs), design, first))
-            if _trains(design):
+            tasks.setdefault(base, ChunkTraining(base, label, (), float(design.model.epochs), design, first))
+            if _fine_tunes(design):
                 key, quantizer = _training_key(design, first, tuned=True), design.quantizer
                 bits = f"w{quantizer.w_bits}a{quantizer.a_bits}"
                 label = f"fine-tune {design.names['quantizer']} {bits}, models {first}-{last}"
-                tasks.setdefault(key, Task(key, label, (base,), 2.0 * quantizer.epochs, design, first))
+                tasks.setdefault(key, ChunkTraining(key, label, (base,), 2.0 * quantizer.epochs, design, first))
     return list(tasks.values())
 
 
 def network_key(design: Design) -> str:
-    """Key of the networks and their outputs: designs with equal keys share them."""
+    """Return the key of a design's networks and their outputs: designs with equal keys share them."""
     return _training_key(design, first=0, tuned=True)
 
 
-def evaluate(designs: Sequence[Design], models: Path, tick: Tick) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Results of designs that share their networks: (design key, flat result) as each ends.
+def evaluate(designs: Sequence[Design], folder: Path, on_progress: OnProgress) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (design key, row) for designs that share their networks, each when it is finished.
 
-    A design that cannot run gives `{"status": "infeasible", "reason": ...}`.
+    `folder` contains the artifacts of the training tasks. A design that cannot run yields
+    `{"status": "infeasible", "reason": ...}`.
     """
-    stand = stand_of(designs[0], models)
-    baseline = _baseline(stand) if stand.networks else None
+    models, multi_query = load_models(designs[0], folder), MultiQueryCache()
+    baseline = _baseline(models) if models.networks else None
     for number, design in enumerate(designs, start=1):
-        yield design.key, float_result(design, stand) if baseline is None else _one(design, stand, baseline)
-        tick(number / len(designs))
+        if baseline is None:
+            row = float_result(design, models, multi_query)
+        else:
+            row = _feasible_result(design, models, baseline, multi_query)
+        yield design.key, row
+        on_progress(number / len(designs))
 
 
-def stand_of(design: Design, models: Path) -> DeployedModels:
-    """The trained models of a design, quantized where it says so, with the arena that they were trained in."""
-    arena = prepare(design)
-    ensemble = Ensemble(_graph(design, arena), _trained(design, models, tuned=False))
-    return DeployedModels(design, arena, ensemble, _networks(design, arena, ensemble, models))
+def load_models(design: Design, folder: Path) -> DeployedModels:
+    """Return the trained models of a design, quantized where its quantizer is integer, with the data of its game."""
+    data = prepare(design)
+    ensemble = Ensemble(_graph(design, data), _trained(design, folder, tuned=False))
+    return DeployedModels(design, data, ensemble, _networks(design, data, ensemble, folder))
 
 
-def _one(design: Design, stand: DeployedModels, baseline: Baseline) -> dict[str, Any]:
+def _feasible_result(
+    design: Design, models: DeployedModels, baseline: Baseline, multi_query: MultiQueryCache
+) -> dict[str, Any]:
     try:
-        return hardware_result(design, stand, baseline)
+        return hardware_result(design, models, baseline, multi_query)
     except Infeasible as error:
         return {"status": "infeasible", "reason": str(error)}
 
 
-def _networks(design: Design, arena: GameData, ensemble: Ensemble, models: Path) -> list[Network]:
-    """The integer network of every model, none in full precision; trained steps where the quantizer trains."""
+def _networks(design: Design, data: GameData, ensemble: Ensemble, folder: Path) -> list[Network]:
+    """Return the integer network of every model, with trained scales where the quantizer trains; [] for floats."""
     if not design.quantizer.integer:
         return []
-    scheme = design.quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(arena.calibration))
-    if _trains(design):
-        tuned = _trained(design, models, tuned=True)
+    scheme = design.quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(data.calibration))
+    if _fine_tunes(design):
+        tuned = _trained(design, folder, tuned=True)
         scheme = scheme.with_scales({name: tuned.pop(f"step {name}") for name in scheme.quant_params})
         ensemble = Ensemble(ensemble.graph, tuned)
     return build_networks(ensemble, scheme)
 
 
-def _baseline(stand: DeployedModels) -> Baseline:
-    """The 8-bit network that energies are relative to, and the audited inputs that it is priced on."""
-    one = Ensemble(stand.ensemble.graph, model_slice(stand.ensemble.weights, 0, 1))
-    network = quantize_ensemble(one, registry.build("quantizer", "minmax"), stand.arena.calibration)[0]
-    return Baseline(network, network.encode(stand.arena.x[:BASELINE_SAMPLES]))
+def _baseline(models: DeployedModels) -> Baseline:
+    """Quantize model 0 to 8 bits and encode the first audited samples."""
+    first = Ensemble(models.ensemble.graph, model_slice(models.ensemble.weights, 0, 1))
+    (network,) = quantize_ensemble(first, registry.build("quantizer", "minmax"), models.game_data.calibration)
+    return Baseline(network, network.encode(models.game_data.x[:BASELINE_SAMPLES]))
 
 
-def _trains(design: Design) -> bool:
+def _fine_tunes(design: Design) -> bool:
     return bool(design.quantizer.integer and design.quantizer.trains)
 
 
 def _training_key(design: Design, first: int, tuned: bool = False) -> str:
-    """`tuned` adds the quantizer: the key of fine-tuned weights, or of networks and their outputs."""
+    """Return the key of trained weights; with `tuned` the key of fine-tuned weights, networks and their outputs."""
     groups = ["dataset", "model", "game", "seed", *(["quantizer"] if tuned else [])]
     content = {group: design.settings[group] for group in groups}
     return content_key({"model_version": MODEL_VERSION, "first": first, "chunk": CHUNK, **content})
 
 
-def _graph(design: Design, arena: GameData) -> FloatGraph:
-    return import_module(design.model.module(arena.data.shape, arena.classes), arena.data.shape)[0]
+def _graph(design: Design, data: GameData) -> FloatGraph:
+    return import_module(design.model.module(data.data.shape, data.classes), data.data.shape)[0]
 
 
-def _trained(design: Design, models: Path, tuned: bool) -> Weights:
+def _trained(design: Design, folder: Path, tuned: bool) -> Weights:
+    """Return the weights of all models of a design, joined from the artifacts of its chunks."""
     firsts = range(0, design.game.models, CHUNK)
-    chunks = [_load(models / f"{_training_key(design, first, tuned)}.npz") for first in firsts]
+    chunks = [_load(folder / f"{_training_key(design, first, tuned)}.npz") for first in firsts]
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 

@@ -1,7 +1,7 @@
-"""The store of a study: one SQLite file that is whole after a kill at any moment.
+"""Result store of a study: one SQLite file that is consistent after a kill at any moment.
 
-Rollback journal and full synchronisation are chosen over WAL: a study commits a few points per
-second at most, and one file without companions can be copied while nothing runs.
+Design choice: rollback journal and full synchronization instead of WAL. A study commits a few points per second
+at most, and one file without companions can be copied while no process writes to it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import hwsim
+from hwsim import version
 from hwsim.errors import HwsimError
 
 FILE = "study.db"
-FORMAT = 1
-"""Raised whenever the tables change."""
+FORMAT = 2
+"""Version of the SQLite schema and of the column names in stored results."""
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -32,45 +32,45 @@ CREATE TABLE points (
 
 
 @dataclass(frozen=True)
-class Stored:
-    """The result of one point: status "done" or "infeasible", and its columns."""
+class PointResult:
+    """Result of one point: status "done", "infeasible" or "pending", and the value of each result column."""
 
     status: str
-    result: Mapping[str, Any]
+    columns: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """An open study.db; made by `write_store` (one at a time) or `read_store`."""
+    """An open study.db, made by `write_store` (one process at a time) or `read_store`."""
 
     path: Path
     connection: sqlite3.Connection
 
     @property
     def study(self) -> dict[str, Any]:
-        """The mapping of the study that was run here last."""
+        """The mapping of the study that was last run in this folder."""
         mapping: dict[str, Any] = json.loads(_meta(self.connection)["study"])
         return mapping
 
-    def results(self) -> dict[str, Stored]:
-        """Every finished point, by key."""
+    def results(self) -> dict[str, PointResult]:
+        """Return the result of every finished point by its key."""
         rows = self.connection.execute("SELECT key, status, result FROM points")
-        return {key: Stored(status, json.loads(result)) for key, status, result in rows}
+        return {key: PointResult(status, json.loads(result)) for key, status, result in rows}
 
-    def add(self, key: str, settings: Mapping[str, Any], result: Mapping[str, Any]) -> Stored:
-        """Commit the result of one point; when this returns, the point is on the disk."""
-        columns = {name: value for name, value in result.items() if not _is_nan(value)}
-        stored = Stored(str(columns.pop("status", "done")), columns)
-        text = (json.dumps(settings, sort_keys=True), stored.status, json.dumps(columns, allow_nan=False))
+    def add(self, key: str, settings: Mapping[str, Any], row: Mapping[str, Any]) -> PointResult:
+        """Commit the row of one point to disk and return it without NaNs; `row` may have a "status"."""
+        columns = {name: value for name, value in row.items() if not _is_nan(value)}
+        result = PointResult(str(columns.pop("status", "done")), columns)
+        text = (json.dumps(settings, sort_keys=True), result.status, json.dumps(columns, allow_nan=False))
         self.connection.execute("INSERT INTO points (key, settings, status, result) VALUES (?, ?, ?, ?)", (key, *text))
-        return stored
+        return result
 
 
 @contextmanager
 def write_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
-    """Open the folder's store for writing, making it if there is none, and note the study in it.
+    """Open the store of a folder for writing, create it if it is missing, and save the study in it.
 
-    Raises HwsimError, and changes nothing, when another process writes there, when the file is
+    Raises HwsimError, and changes no file, when another process writes to the folder, when the file is
     damaged, or when another model version, format or study wrote it.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,14 +82,14 @@ def write_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
             store = Store(path, connection)
             name, old = study["study"]["name"], store.study["study"]["name"]
             if name != old:
-                raise HwsimError(f"{path} holds the study {old!r}, not {name!r}; choose another folder with -o")
+                raise HwsimError(f"{path} contains the study {old!r}, not {name!r}; choose another folder with -o")
             connection.execute("UPDATE meta SET value = ? WHERE name = 'study'", (json.dumps(study),))
             yield store
 
 
 @contextmanager
 def read_store(folder: Path) -> Iterator[Store]:
-    """Open the folder's store for reading; raises HwsimError as `write_store`, or when there is none."""
+    """Open the store of a folder for reading; raises HwsimError as `write_store` does, or when there is none."""
     path = folder / FILE
     if not path.is_file():
         raise HwsimError(f"{folder}: no study here ({FILE} is missing); `hwsim sweep STUDY.toml -o {folder}` makes one")
@@ -98,15 +98,15 @@ def read_store(folder: Path) -> Iterator[Store]:
 
 
 def _create(path: Path, study: Mapping[str, Any]) -> None:
-    """Make the file beside its place and move it there, so that a study.db is never half made."""
+    """Create the file under a temporary name and move it to `path`, so that study.db is never incomplete."""
     new = path.with_suffix(".db.new")
     new.unlink(missing_ok=True)
     connection = sqlite3.connect(new)
     try:
         meta = {
             "format": str(FORMAT),
-            "model_version": str(hwsim.MODEL_VERSION),
-            "hwsim": hwsim.__version__,
+            "model_version": str(version.MODEL_VERSION),
+            "hwsim": version.__version__,
             "study": json.dumps(study),
         }
         connection.executescript(_SCHEMA)
@@ -119,7 +119,7 @@ def _create(path: Path, study: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _connect(path: Path) -> Iterator[sqlite3.Connection]:
-    # mode=rw also for readers: a writer that was killed leaves a journal which the next one to open must roll back
+    # mode=rw for readers too: a killed writer leaves a journal that the next connection must roll back
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
     try:
         try:
@@ -136,7 +136,7 @@ def _connect(path: Path) -> Iterator[sqlite3.Connection]:
         if not sound or "study" not in meta:
             raise HwsimError(
                 f"{path}: damaged, or not a hwsim study; nothing was changed. Move it away and run again "
-                "(trained models beside it are reused)"
+                "(the trained models in the same folder are reused)"
             )
         _check_version(path, meta)
         yield connection
@@ -149,19 +149,19 @@ def _meta(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def _check_version(path: Path, meta: Mapping[str, str]) -> None:
-    theirs = (meta.get("model_version"), meta.get("format"))
-    ours = (str(hwsim.MODEL_VERSION), str(FORMAT))
-    if theirs != ours:
+    written = (meta.get("model_version"), meta.get("format"))
+    present = (str(version.MODEL_VERSION), str(FORMAT))
+    if written != present:
         raise HwsimError(
-            f"{path}: written by hwsim {meta.get('hwsim')} (model version {theirs[0]}, format {theirs[1]}); this is "
-            f"hwsim {hwsim.__version__} (model version {ours[0]}, format {ours[1]}), whose numbers may differ. Nothing "
-            "was changed; choose another folder, or use the version that wrote it"
+            f"{path}: written by hwsim {meta.get('hwsim')} (model version {written[0]}, format {written[1]}); this is "
+            f"hwsim {version.__version__} (model version {present[0]}, format {present[1]}), whose numbers and column "
+            "names may differ. Nothing was changed; choose another folder, or use the version that wrote it"
         )
 
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """One writer per folder; the system drops the lock when the process ends, however it ends."""
+    """Allow one writer per folder; the operating system releases the lock when the process ends."""
     handle: IO[str]
     with (folder / "study.lock").open("w") as handle:
         try:

@@ -1,4 +1,4 @@
-"""What a study tells while it works: a bar on a terminal, plain lines anywhere else."""
+"""Progress of a study: a bar on a terminal, plain lines in logs and pipes."""
 
 from __future__ import annotations
 
@@ -19,73 +19,73 @@ from rich.progress import (
 
 
 class Reporter(ABC):
-    """Receives the progress of a study; `begin` comes first and `end` last, whatever happens."""
+    """Receiver of the progress of a study; `begin` is called first and `end` last, also after an error."""
 
     @abstractmethod
     def begin(self, weight: float) -> None:
-        """Work of this total weight starts."""
+        """Start work of this total weight."""
 
     @abstractmethod
-    def say(self, text: str) -> None:
-        """One line for the user: something started or ended."""
+    def message(self, text: str) -> None:
+        """Show one line: a step or a point has ended."""
 
     @abstractmethod
     def update(self, weight: float, running: list[str]) -> None:
-        """This much of the weight is done, and these labels are being worked on."""
+        """Set the finished weight and the labels of the running jobs."""
 
     @abstractmethod
     def end(self) -> None:
-        """The work is over or was stopped."""
+        """End the display."""
 
 
 class Silent(Reporter):
-    """Tells nothing."""
+    """Reporter without output."""
 
     def begin(self, weight: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
-    def say(self, text: str) -> None:
-        """Nothing."""
+    def message(self, text: str) -> None:
+        """Do nothing."""
 
     def update(self, weight: float, running: list[str]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def end(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Lines(Reporter):
-    """One line per finished step, with the share done and the time left; for logs and pipes."""
+    """One line per message, with the finished share and the remaining time."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._total, self._done, self._start = 0.0, 0.0, time.monotonic()
 
     def begin(self, weight: float) -> None:
-        """Remember the total, to tell the share that is done."""
+        """Set the total weight and the start time."""
         self._total, self._start = weight, time.monotonic()
 
-    def say(self, text: str) -> None:
-        """Print the line at once."""
+    def message(self, text: str) -> None:
+        """Print the line."""
         share = self._done / self._total if self._total else 1.0
         left = f", {_duration((time.monotonic() - self._start) * (1 - share) / share)} left" if 0 < share < 1 else ""
         print(f"[{share:4.0%}{left}] {text}", file=self._stream, flush=True)
 
     def update(self, weight: float, running: list[str]) -> None:
-        """Remember how much is done."""
+        """Set the finished weight."""
         self._done = weight
 
     def end(self) -> None:
-        """Nothing is left open."""
+        """Do nothing."""
 
 
 class Bar(Reporter):
-    """A bar with the time left and what is being worked on, by rich."""
+    """A progress bar with the remaining time and the running jobs, drawn by rich."""
 
     def __init__(self, console: Console) -> None:
         columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        now = TextColumn("{task.description}", markup=False)
-        self._bars = Progress(*columns, now, console=console, transient=True)
+        running = TextColumn("{task.description}", markup=False)
+        self._bars = Progress(*columns, running, console=console, transient=True)
         self._task: TaskID | None = None
 
     def begin(self, weight: float) -> None:
@@ -93,7 +93,7 @@ class Bar(Reporter):
         self._task = self._bars.add_task("starting", total=weight)
         self._bars.start()
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Print the line above the bar."""
         self._bars.console.print(text, markup=False, highlight=False, style="dim")
 
@@ -103,12 +103,12 @@ class Bar(Reporter):
             self._bars.update(self._task, completed=weight, description="; ".join(running))
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bars.stop()
 
 
 def reporter(stream: TextIO) -> Reporter:
-    """The reporter that suits the stream."""
+    """Return a bar for a terminal, lines for any other stream."""
     return Bar(Console(file=stream)) if stream.isatty() else Lines(stream)
 
 

@@ -1,8 +1,9 @@
-"""The Pareto front: the points that no other point beats in every objective."""
+"""Pareto front: the rows that no other row dominates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +11,24 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 
 
-def front(values: NDArray[np.float64], senses: Sequence[str]) -> NDArray[np.bool_]:
-    """Which rows of `values` [point, objective] no other row dominates; bool [point].
+def front(values: NDArray[np.float64], directions: Sequence[str]) -> NDArray[np.bool_]:
+    """Return True for each row of `values` that no other row dominates; bool [point].
 
-    `senses` says "max" or "min" per objective. A row dominates another when it is no worse anywhere
-    and better somewhere, so equal rows are all kept. A row with a nan is not on the front and
-    dominates nothing. Exact: rows are compared, never ranked or rounded.
+    A row dominates another when it is no worse in every column and better in one, so equal rows are all
+    on the front. A row with a NaN is not on the front and dominates no row. The result is exact: values are
+    compared, never ranked or rounded.
+
+    Parameters
+    ----------
+    values : float64 [point, objective]
+    directions : "max" or "min" for each objective
 
     >>> front(np.array([[0.9, 5.0], [0.8, 3.0], [0.7, 4.0]]), ["max", "min"]).tolist()
     [True, True, False]
     """
-    if values.ndim != 2 or values.shape[1] != len(senses) or not set(senses) <= {"max", "min"}:
-        raise BadInput("senses", list(senses), f'"max" or "min" for each column of values {values.shape}')
-    cost = np.where([sense == "max" for sense in senses], -values, values)
+    if values.ndim != 2 or values.shape[1] != len(directions) or not set(directions) <= {"max", "min"}:
+        raise BadInput("directions", list(directions), f'"max" or "min" for each column of values {values.shape}')
+    cost = np.where([direction == "max" for direction in directions], -values, values)
     valid: NDArray[np.bool_] = np.logical_not(np.isnan(cost).any(axis=1))
     mask = valid.copy()
     for i in np.flatnonzero(valid):
@@ -30,3 +36,12 @@ def front(values: NDArray[np.float64], senses: Sequence[str]) -> NDArray[np.bool
         better = (cost < cost[i]).any(axis=1)
         mask[i] = not (no_worse & better).any()
     return mask
+
+
+def front_of(table: Sequence[Mapping[str, Any]], objectives: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Return True for each row of a table that is on the Pareto front; bool [row].
+
+    `objectives` maps a column to "max" or "min". A row without a value for an objective is not on the front.
+    """
+    values = [[np.nan if row.get(name) is None else float(row[name]) for name in objectives] for row in table]
+    return front(np.array(values, dtype=np.float64).reshape(len(table), len(objectives)), list(objectives.values()))

@@ -1,81 +1,36 @@
-"""Study and Point: a base design, the axes that vary, and the grid of designs that they span."""
+"""Study: a base design, the axes that vary, and the grid of points that they span."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hwsim.design import DEFAULTS, Design, override, read_toml
 from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
+from hwsim.study.point import Point, attack_labels, describe
+from hwsim.study.results.columns import objective_columns
 
-RESULT_COLUMNS = (
-    "accuracy",
-    "generalization_gap",
-    "macs",
-    "latency_cycles",
-    "latency_us",
-    "energy_pj",
-    "energy_relative",
-    "area_mm2",
-    "cycles_compute",
-    "cycles_fill_drain",
-    "cycles_weight_load",
-    "cycles_stall_rows",
-    "cycles_stall_ifmap_port",
-    "cycles_stall_weight_port",
-    "cycles_stall_ofmap_port",
-    "cycles_stall_dram_bandwidth",
-    "cycles_stall_dram_latency",
-    "cycles_prefetch",
-    "cycles_writeback",
-    "cycles_vector",
-    "energy_pe_pj",
-    "energy_register_file_pj",
-    "energy_scratchpad_pj",
-    "energy_dram_pj",
-    "energy_vector_pj",
-    "energy_leakage_pj",
-)
-"""The columns of a result that do not depend on the attacks, in the order in which they are shown."""
-
-ATTACK_COLUMNS = tuple(
-    f"{statistic}{end}"
-    for statistic in ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
-    for end in ("", "_ci_low", "_ci_high", "_ci_targets_low", "_ci_targets_high")
-)
-"""The columns of one attack; each is prefixed with the attack's label and an underscore.
-
-ci_low and ci_high bound the 95 % interval over samples, ci_targets_low and ci_targets_high the one over target models.
-"""
-
-MOST_POINTS = 100_000
+MAX_POINTS = 100_000
 SECTIONS = ("study", "base", "axes", "objectives")
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
-    """One place of the grid: the value of each axis (None where it changes nothing), and the resolved design."""
-
-    axes: Mapping[str, Any]
-    design: Design
-
-    @property
-    def label(self) -> str:
-        """How the point is called in progress, errors and figures."""
-        told = (f"{path}={describe(value)}" for path, value in self.axes.items() if value is not None)
-        return ", ".join(told) or "the design"
-
-
-@dataclass(frozen=True, eq=False)
 class Study:
-    """A question put to a grid of designs.
+    """A question and the grid of designs that answers it.
 
-    `axes` maps a dotted path of the design to the list of its values; `objectives` maps a result
-    column to "max" or "min". Made by `Study.from_mapping` or `load_study`, which check both.
+    Made by `Study.from_mapping` or `load_study`, which check every field.
+
+    Attributes
+    ----------
+    name : title of the study
+    question : the question, for the report
+    base : settings that all designs share
+    axes : values of each axis by its dotted path in the design
+    objectives : "max" or "min" by result column
     """
 
     name: str
@@ -91,9 +46,9 @@ class Study:
             if section not in SECTIONS:
                 raise UnknownName("study file", section, SECTIONS)
         head = _section(mapping, "study")
-        for word in head:
-            if word not in ("name", "question"):
-                raise UnknownSetting(f"study.{word}", ("name", "question"))
+        for key in head:
+            if key not in ("name", "question"):
+                raise UnknownSetting(f"study.{key}", ("name", "question"))
         study = cls(
             name=_text(head, "name", "study"),
             question=_text(head, "question", ""),
@@ -101,12 +56,12 @@ class Study:
             axes=_axes(_section(mapping, "axes")),
             objectives=_section(mapping, "objectives") or {"accuracy": "max", "energy_pj": "min"},
         )
-        _check_objectives(study.objectives, study.points())
+        _check_objectives(study.objectives, attack_labels(study.points()))
         return study
 
     @property
     def mapping(self) -> dict[str, Any]:
-        """The study as plain data; `from_mapping` takes it back."""
+        """The study as plain data, in the form that `from_mapping` reads."""
         return {
             "study": {"name": self.name, "question": self.question},
             "base": dict(self.base),
@@ -115,17 +70,17 @@ class Study:
         }
 
     def points(self) -> list[Point]:
-        """The grid, the last axis moving fastest; of points with the same key only the first.
+        """Return the points of the grid, the last axis varying fastest, each design key once.
 
-        Full precision runs on no accelerator, so it is one point and not one per accelerator.
+        Full precision runs on no accelerator, so it is one point rather than one per accelerator.
         """
         unique: dict[str, Point] = {}
         for values in itertools.product(*self.axes.values()):
             axes = dict(zip(self.axes, values, strict=True))
             try:
                 design = Design.resolve(override(self.base, axes))
-                shown = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
-                unique.setdefault(design.key, Point(shown, design))
+                effective = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
+                unique.setdefault(design.key, Point(effective, design))
             except HwsimError as error:
                 place = ", ".join(f"{path}={describe(value)}" for path, value in axes.items())
                 raise HwsimError(f"point {place}: {error}" if place else str(error)) from None
@@ -133,36 +88,12 @@ class Study:
 
 
 def load_study(path: Path) -> Study:
-    """The study that a TOML file describes; every error names the file."""
+    """Read a study from a TOML file; every error names the file."""
     mapping = read_toml(path)
     try:
         return Study.from_mapping(mapping)
     except HwsimError as error:
         raise HwsimError(f"{path}: {error}") from None
-
-
-def attack_labels(points: Iterable[Point]) -> list[str]:
-    """The labels of all attacks, in the order in which the points name them."""
-    return list(dict.fromkeys(attack.label for point in points for attack in point.design.attacks))
-
-
-def result_columns(points: Sequence[Point]) -> list[str]:
-    """The result columns that the points can have, in the order in which they are shown."""
-    return [*RESULT_COLUMNS, *(f"{label}_{column}" for label in attack_labels(points) for column in ATTACK_COLUMNS)]
-
-
-def describe(value: Any) -> str:
-    """A setting in a few words.
-
-    >>> describe({"name": "lsq", "w_bits": 4}), describe(["loss", "lira"]), describe(8)
-    ('lsq w_bits=4', 'loss+lira', '8')
-    """
-    if isinstance(value, Mapping):
-        rest = [f"{k}={describe(v)}" for k, v in value.items() if k != "name"]
-        return " ".join([str(value["name"]), *rest] if "name" in value else rest)
-    if isinstance(value, list | tuple):
-        return "+".join(describe(v) for v in value) or "none"
-    return str(value)
 
 
 def _section(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -172,39 +103,43 @@ def _section(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(section)
 
 
-def _text(head: Mapping[str, Any], word: str, default: str) -> str:
-    text = head.get(word, default)
+def _text(head: Mapping[str, Any], key: str, default: str) -> str:
+    text = head.get(key, default)
     if not isinstance(text, str):
-        raise BadInput(f"study.{word}", text, "a text in quotes")
+        raise BadInput(f"study.{key}", text, "a text in quotes")
     return text.strip()
 
 
 def _axes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
-    axes = _flat(given)
+    axes = _flatten(given)
     for path, values in axes.items():
         group = path.split(".")[0]
         if group not in DEFAULTS:
             raise UnknownName(f"axes.{path}", group, DEFAULTS)
         if not isinstance(values, list) or not values:
             raise BadInput(f"axes.{path}", values, "a list of at least one value")
-    if math.prod(len(values) for values in axes.values()) > MOST_POINTS:
-        raise BadInput("axes", math.prod(len(v) for v in axes.values()), f"at most {MOST_POINTS} points")
+    points = math.prod(len(values) for values in axes.values())
+    if points > MAX_POINTS:
+        raise BadInput("axes", points, f"at most {MAX_POINTS} points")
     return axes
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Both `"quantizer.w_bits" = [...]` and `quantizer.w_bits = [...]`, which TOML nests, name one axis."""
-    out: dict[str, Any] = {}
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of a nested table by dotted path.
+
+    TOML nests `quantizer.w_bits = [...]` and does not nest `"quantizer.w_bits" = [...]`; both give one axis.
+    """
+    flat: dict[str, Any] = {}
     for key, value in table.items():
         path = f"{prefix}{key}"
-        out |= _flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return out
+        flat |= _flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return flat
 
 
-def _check_objectives(objectives: Mapping[str, str], points: Sequence[Point]) -> None:
-    known = result_columns(points)
-    for column, sense in objectives.items():
+def _check_objectives(objectives: Mapping[str, str], labels: Sequence[str]) -> None:
+    known = [column.name for column in objective_columns(labels)]
+    for column, direction in objectives.items():
         if column not in known:
             raise UnknownName(f"objectives.{column}", column, known, "column")
-        if sense not in ("max", "min"):
-            raise BadInput(f"objectives.{column}", sense, '"max" or "min"')
+        if direction not in ("max", "min"):
+            raise BadInput(f"objectives.{column}", direction, '"max" or "min"')

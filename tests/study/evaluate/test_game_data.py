@@ -1,4 +1,4 @@
-"""Who is audited, who is a member where, and which samples no model has seen."""
+"""Pool, memberships, calibration and auxiliary samples of a game."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def design(**game: object) -> Design:
 
 
 def test_no_model_trains_on_calibration_or_auxiliary_samples() -> None:
-    arena = prepare(design(samples=300, auxiliary=100))
-    pool = {row.tobytes() for row in arena.x}
-    spare = {row.tobytes() for row in (*arena.calibration, *arena.auxiliary)}
-    assert (len(arena.x), len(arena.calibration), len(arena.auxiliary), len(spare)) == (300, 64, 100, 164)
+    data = prepare(design(samples=300, auxiliary=100))
+    pool = {row.tobytes() for row in data.x}
+    spare = {row.tobytes() for row in (*data.calibration, *data.auxiliary)}
+    assert (len(data.x), len(data.calibration), len(data.auxiliary), len(spare)) == (300, 64, 100, 164)
     assert not pool & spare
 
 
 def test_auxiliary_samples_leave_the_pool_as_it_was() -> None:
-    without, beside = prepare(design(samples=300)), prepare(design(samples=300, auxiliary=100))
-    np.testing.assert_array_equal(without.pool, beside.pool)
-    np.testing.assert_array_equal(without.game.keep, beside.game.keep)
-    np.testing.assert_array_equal(without.calibration, beside.calibration)
+    without, with_auxiliary = prepare(design(samples=300)), prepare(design(samples=300, auxiliary=100))
+    np.testing.assert_array_equal(without.pool, with_auxiliary.pool)
+    np.testing.assert_array_equal(without.game.keep, with_auxiliary.game.keep)
+    np.testing.assert_array_equal(without.calibration, with_auxiliary.calibration)
 
 
 @pytest.mark.parametrize(
@@ -44,16 +44,16 @@ def test_auxiliary_samples_leave_the_pool_as_it_was() -> None:
         ({"calibration": 562}, "game.calibration: got 562; allowed: 1 to 561, to leave 8 samples"),
     ],
 )
-def test_games_that_are_larger_than_the_data_are_refused(game: dict[str, int], text: str) -> None:
+def test_games_larger_than_the_data_are_refused(game: dict[str, int], text: str) -> None:
     with pytest.raises(BadInput, match=text):
         prepare(design(**game))
 
 
 def test_a_split_of_one_part_gives_its_own_samples_for_calibration() -> None:
-    arena = prepare(design(split="halves", auxiliary=20))
-    whole = split("breast_cancer", "halves", arena.data)["pool"]
-    np.testing.assert_array_equal(arena.pool, whole[84:])
-    assert len(arena.auxiliary) == 20
+    data = prepare(design(split="halves", auxiliary=20))
+    whole = split("breast_cancer", "halves", data.data)["pool"]
+    np.testing.assert_array_equal(data.pool, whole[84:])
+    assert len(data.auxiliary) == 20
 
 
 def test_a_split_says_how_many_samples_there_are() -> None:
@@ -67,13 +67,13 @@ def test_model_0_trains_on_the_members_of_the_split(monkeypatch: pytest.MonkeyPa
     from hwsim.study.evaluate import game_data as module
 
     parts = {"target_member": np.arange(100, 140), "target_nonmember": np.arange(300, 360), "rest": np.arange(90)}
-    monkeypatch.setattr(module, "split", lambda dataset, name, data: parts)
-    arena = prepare(design(split="halves", auxiliary=30))
-    assert arena.game.keep[0].tolist() == [True] * 40 + [False] * 60
-    assert (arena.game.keep.sum(axis=0) == 3).all()
-    assert 0.3 < arena.game.keep[1].mean() < 0.7
-    np.testing.assert_array_equal(arena.pool, np.concatenate([parts["target_member"], parts["target_nonmember"]]))
-    pool = {row.tobytes() for row in arena.x}
-    assert not pool & {row.tobytes() for row in (*arena.calibration, *arena.auxiliary)}
+    monkeypatch.setattr(module, "split", lambda dataset, name, loaded: parts)
+    data = prepare(design(split="halves", auxiliary=30))
+    assert data.game.keep[0].tolist() == [True] * 40 + [False] * 60
+    assert (data.game.keep.sum(axis=0) == 3).all()
+    assert 0.3 < data.game.keep[1].mean() < 0.7
+    np.testing.assert_array_equal(data.pool, np.concatenate([parts["target_member"], parts["target_nonmember"]]))
+    pool = {row.tobytes() for row in data.x}
+    assert not pool & {row.tobytes() for row in (*data.calibration, *data.auxiliary)}
     with pytest.raises(BadInput, match="469 together"):
         prepare(design(split="halves", auxiliary=430))

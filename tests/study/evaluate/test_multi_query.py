@@ -1,4 +1,4 @@
-"""Channels that take more than one query, and shadow models of another deployment."""
+"""Channels with several queries per sample, and shadow models of another deployment."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hwsim.errors import BadInput
 from hwsim.privacy.observation.channels.multi_query import AugmentedLabels, MultiQueryChannel
 from hwsim.registry import build, family
 from hwsim.study.evaluate.deployed_models import DeployedModels
-from hwsim.study.evaluate.multi_query import COLLECTORS, moved, supplied
-from hwsim.study.evaluate.stages import evaluate, stand_of, training_tasks
+from hwsim.study.evaluate.multi_query import COLLECTORS, MultiQueryCache, augmented
+from hwsim.study.evaluate.point_result import attacks_with_float_shadows
+from hwsim.study.evaluate.stages import evaluate, load_models, training_tasks
 
 CHEAP = {
     "boundary_distance": {"queries": 60},
@@ -42,27 +43,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stand(folder: Path) -> DeployedModels:
-    return stand_of(Design.resolve(BASE), folder)
+def integers(folder: Path) -> DeployedModels:
+    return load_models(Design.resolve(BASE), folder)
 
 
 @pytest.fixture(scope="module")
 def floats(folder: Path) -> DeployedModels:
-    return stand_of(Design.resolve(BASE | {"quantizer": "float32"}), folder)
+    return load_models(Design.resolve(BASE | {"quantizer": "float32"}), folder)
 
 
 def channel(name: str) -> Any:
     return build("channel", name, **CHEAP.get(name, {}))
 
 
-def test_every_supplied_channel_has_a_supplier() -> None:
+def test_every_multi_query_channel_has_a_collector() -> None:
     assert sorted(COLLECTORS) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("deployed", ["stand", "floats"])
-def test_it_has_one_finite_row_per_sample(name: str, deployed: str, request: pytest.FixtureRequest) -> None:
-    found = supplied(request.getfixturevalue(deployed), [channel(name)])
+@pytest.mark.parametrize("deployed", ["integers", "floats"])
+def test_a_channel_has_one_finite_row_per_sample(name: str, deployed: str, request: pytest.FixtureRequest) -> None:
+    found = MultiQueryCache().collect(request.getfixturevalue(deployed), [channel(name)])
     assert len(found) == 6
     assert len({own[name].shape for own in found}) == 1
     for own in found:
@@ -70,37 +71,41 @@ def test_it_has_one_finite_row_per_sample(name: str, deployed: str, request: pyt
         assert np.isfinite(own[name]).all()
 
 
-def test_it_is_made_once_for_all_designs_that_share_the_models(stand: DeployedModels) -> None:
-    first, again = (supplied(stand, [channel("augmented_labels")]) for _ in range(2))
+def test_a_channel_is_collected_once_for_all_designs_that_share_the_models(integers: DeployedModels) -> None:
+    cache = MultiQueryCache()
+    first, again = (cache.collect(integers, [channel("augmented_labels")]) for _ in range(2))
     assert first[0]["augmented_labels"] is again[0]["augmented_labels"]
-    other = supplied(stand, [build("channel", "augmented_labels", shift=2)])
+    other = cache.collect(integers, [build("channel", "augmented_labels", shift=2)])
     assert other[0]["augmented_labels"].shape != first[0]["augmented_labels"].shape
 
 
-def test_the_first_copy_is_the_sample_as_it_is(stand: DeployedModels) -> None:
-    for model, own in enumerate(supplied(stand, [channel("augmented_labels")])):
-        labels = stand.ask(model, stand.arena.x).argmax(axis=1)
+def test_the_first_augmented_copy_is_the_sample_itself(integers: DeployedModels) -> None:
+    for model, own in enumerate(MultiQueryCache().collect(integers, [channel("augmented_labels")])):
+        labels = integers.query(model, integers.game_data.x).argmax(axis=1)
         np.testing.assert_array_equal(own["augmented_labels"][:, 0], labels)
 
 
-def test_what_is_wrong_already_is_on_the_boundary(stand: DeployedModels) -> None:
-    for model, own in enumerate(supplied(stand, [channel("boundary_distance")])):
-        wrong = stand.ask(model, stand.arena.x).argmax(axis=1) != stand.arena.game.labels
+def test_samples_with_a_wrong_label_are_on_the_boundary(integers: DeployedModels) -> None:
+    for model, own in enumerate(MultiQueryCache().collect(integers, [channel("boundary_distance")])):
+        wrong = integers.query(model, integers.game_data.x).argmax(axis=1) != integers.game_data.game.labels
         np.testing.assert_array_equal(own["boundary_distance"] == 0, wrong)
 
 
-def test_the_hardware_answers_where_the_model_is_deployed_on_it(stand: DeployedModels, floats: DeployedModels) -> None:
-    on_chip, in_float = (supplied(s, [channel("adversarial_logits")])[0]["adversarial_logits"] for s in (stand, floats))
-    steps = on_chip / stand.scale(0)
-    np.testing.assert_allclose(steps, np.round(steps), atol=1e-6)
+def test_logits_of_integer_networks_are_multiples_of_their_scale(
+    integers: DeployedModels, floats: DeployedModels
+) -> None:
+    cache, adversarial = MultiQueryCache(), [channel("adversarial_logits")]
+    on_chip, in_float = (cache.collect(m, adversarial)[0]["adversarial_logits"] for m in (integers, floats))
+    codes = on_chip / integers.logit_scale(0)
+    np.testing.assert_allclose(codes, np.round(codes), atol=1e-6)
     assert not np.array_equal(on_chip, in_float)
     np.testing.assert_allclose(on_chip, in_float, atol=2.0)
 
 
-def test_students_need_samples_of_nobody(folder: Path) -> None:
+def test_students_need_auxiliary_samples(folder: Path) -> None:
     game = BASE["game"] | {"auxiliary": 0}
     poor = Design.resolve(BASE | {"game": game, "channels": ["logits", "loss_trajectory"], "attacks": ["trajectory"]})
-    with pytest.raises(BadInput, match=r"game.auxiliary: got 0; allowed: samples to distil students with"):
+    with pytest.raises(BadInput, match=r"game.auxiliary: got 0; allowed: samples to distill students with"):
         for task in training_tasks([poor]):
             task.run(folder, lambda done: None)
         list(evaluate([poor], folder, lambda done: None))
@@ -109,26 +114,32 @@ def test_students_need_samples_of_nobody(folder: Path) -> None:
 def test_bits_are_flipped_where_all_features_are_bits() -> None:
     bits, reals = np.eye(8, dtype=np.float32), np.full((8, 8), 0.5, dtype=np.float32)
     few = AugmentedLabels(copies=3, flip=0.2)
-    flipped, noisy = moved(bits, few, seed=0), moved(reals, few, seed=0)
+    flipped, noisy = augmented(bits, few, seed=0), augmented(reals, few, seed=0)
     assert flipped.shape == noisy.shape == (4, 8, 8)
     assert set(np.unique(flipped)) == {0.0, 1.0}
     assert len(np.unique(noisy)) > 10
-    assert moved(np.zeros((8, 1, 6, 6), dtype=np.float32), few, seed=0).shape == (7, 8, 1, 6, 6)  # 4 shifts, 2 turns
+    assert augmented(np.zeros((8, 1, 6, 6), dtype=np.float32), few, seed=0).shape == (
+        7,
+        8,
+        1,
+        6,
+        6,
+    )  # 4 translations, 2 rotations
 
 
-def test_a_column_for_full_precision_shadows_stands_beside_the_matched_one(folder: Path) -> None:
+def test_shadows_in_full_precision_have_columns_of_their_own(folder: Path) -> None:
     both = Design.resolve(BASE | {"shadows": "both", "quantizer": {"name": "minmax", "w_bits": 2, "a_bits": 8}})
     ((_, row),) = evaluate([both], folder, lambda done: None)
     assert row["lira_float_shadows_auc"] != row["lira_auc"]
     assert row["loss_float_shadows_auc"] == row["loss_auc"]  # it has no shadow models
 
 
-def test_a_narrow_port_is_set_by_the_calibration_samples(stand: DeployedModels) -> None:
-    largest = np.abs(stand.ask(2, stand.arena.calibration)).max()
-    assert stand.full_scales[2] == largest
+def test_the_full_scale_of_a_narrow_port_comes_from_the_calibration_samples(integers: DeployedModels) -> None:
+    largest = np.abs(integers.query(2, integers.game_data.calibration)).max()
+    assert integers.full_scales[2] == largest
 
 
-def test_fewer_output_bits_are_seen_by_the_attacks(folder: Path) -> None:
+def test_fewer_output_bits_change_the_leakage(folder: Path) -> None:
     rows = []
     for bits in (32, 8, 4):
         one = Design.resolve(BASE | {"channels": [{"name": "logits", "bits": bits}]})
@@ -136,3 +147,12 @@ def test_fewer_output_bits_are_seen_by_the_attacks(folder: Path) -> None:
         rows.append(row["lira_auc"])
     assert abs(rows[0] - rows[1]) < 0.03
     assert rows[2] != rows[1]
+
+
+def test_float_shadows_are_observed_in_full_precision(integers: DeployedModels) -> None:
+    design = Design.resolve(BASE | {"channels": ["logits", "augmented_labels"], "shadows": "both"})
+    loss, lira = attacks_with_float_shadows(design, integers, MultiQueryCache())
+    assert (loss.label, lira.label) == ("loss_float_shadows", "lira_float_shadows")
+    np.testing.assert_array_equal(lira.shadows["logits"], integers.float_logits)
+    labels = integers.float_logits.argmax(axis=2)
+    np.testing.assert_array_equal(lira.shadows["augmented_labels"][:, :, 0], labels)

@@ -1,4 +1,4 @@
-"""The real stages of a point: training, quantizing, running, pricing, auditing."""
+"""Stages of a point: training, quantization, simulation, cost, audit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwsim.arithmetic import ceil_div
 from hwsim.design import Design
 from hwsim.errors import BadInput, HwsimError
 from hwsim.study.evaluate.game_data import prepare
+from hwsim.study.evaluate.point_result import FLOAT_SHADOWS
 from hwsim.study.evaluate.stages import CHUNK, evaluate, network_key, training_tasks
+from hwsim.study.results.columns import ATTACK, AUDIT, GAIN, RESULT, find_column
 
 BASE: dict[str, Any] = {
     "dataset": {"name": "breast_cancer", "label_noise": 0.2},
@@ -41,14 +44,17 @@ def result(models: Path, **changes: Any) -> dict[str, Any]:
     one = design(**changes)
     ((key, row),) = evaluate([one], models, nothing)
     assert key == one.key
+    labels = [attack.label for attack in one.attacks]
+    known = [*labels, *(f"{label}_{FLOAT_SHADOWS}" for label in labels)]
+    assert not [name for name in row if find_column(name, known) is None]
     return row
 
 
 def test_calibration_samples_are_members_of_no_model() -> None:
-    arena = prepare(design())
-    assert len(np.unique(arena.pool)) == 400
-    pool = {row.tobytes() for row in arena.x}
-    assert not pool & {row.tobytes() for row in arena.calibration}
+    data = prepare(design())
+    assert len(np.unique(data.pool)) == 400
+    pool = {row.tobytes() for row in data.x}
+    assert not pool & {row.tobytes() for row in data.calibration}
 
 
 def test_a_pool_that_is_too_large_is_refused() -> None:
@@ -64,7 +70,7 @@ def test_a_calibration_set_that_leaves_no_pool_is_refused() -> None:
 def test_tasks_are_shared_by_the_designs_that_need_them() -> None:
     eight, four = design(), design(quantizer={"name": "minmax", "w_bits": 4})
     tuned = design(quantizer={"name": "lsq", "w_bits": 4})
-    chunks = -(-10 // CHUNK)
+    chunks = ceil_div(10, CHUNK)
     assert len(training_tasks([eight, four])) == chunks
     tasks = training_tasks([eight, four, tuned])
     assert len(tasks) == 2 * chunks
@@ -76,7 +82,7 @@ def test_tasks_are_shared_by_the_designs_that_need_them() -> None:
 
 
 @pytest.mark.parametrize("name", ["minmax", "lsq"])
-def test_a_row_adds_up(models: Path, name: str) -> None:
+def test_cycles_and_energy_add_up(models: Path, name: str) -> None:
     settings = {"name": "lsq", "w_bits": 2, "a_bits": 4, "epochs": 2} if name == "lsq" else {"name": name}
     row = result(models, quantizer=settings)
     causes = [value for column, value in row.items() if column.startswith("cycles_")]
@@ -109,7 +115,7 @@ def test_eight_bits_leak_about_as_much_as_full_precision(models: Path) -> None:
     assert abs(result(models)["lira_auc"] - result(models, quantizer="float32")["lira_auc"]) < 0.02
 
 
-def test_what_cannot_run_says_why(models: Path) -> None:
+def test_an_infeasible_design_has_a_reason(models: Path) -> None:
     narrow = {"name": "tpu_like", "pe": {"name": "fixed", "max_bits": 4}}
     row = result(models, accelerator=narrow)
     assert row["status"] == "infeasible"
@@ -129,3 +135,12 @@ def test_a_damaged_artifact_is_named(models: Path, tmp_path: Path) -> None:
         (tmp_path / f"{other.key}.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(HwsimError, match=f"{task.key}.*delete it"):
         next(evaluate([design()], tmp_path, nothing))
+
+
+def test_a_row_has_every_column_of_its_attacks(models: Path) -> None:
+    channels = ["logits", "latency_cycles", "energy_pj"]
+    row = result(models, shadows="both", channels=channels, attacks=["loss", "lira", "joint"])
+    assert {column.name for column in (*RESULT, *AUDIT)} <= set(row)
+    for label in ("loss", "lira", "joint", "loss_float_shadows", "lira_float_shadows"):
+        assert {f"{label}_{column.name}" for column in ATTACK} <= set(row)
+    assert {name for name in row if "_auc_gain_" in name} == {f"joint_{column.name}" for column in GAIN}

@@ -4,10 +4,9 @@ import sqlite3
 
 import pytest
 
-import hwsim
-from hwsim import MODEL_VERSION
+from hwsim import MODEL_VERSION, version
 from hwsim.errors import HwsimError
-from hwsim.study.results.store import read_store, write_store
+from hwsim.study.results.store import FORMAT, read_store, write_store
 
 STUDY = {"study": {"name": "s"}, "axes": {}}
 
@@ -25,9 +24,9 @@ def test_results_come_back_exactly_and_nan_is_left_out(tmp_path):
         results = store.results()
         assert store.study == STUDY
     assert results["k1"].status == "done"
-    assert results["k1"].result == {"accuracy": 0.30000000000000004, "macs": 3}
+    assert results["k1"].columns == {"accuracy": 0.30000000000000004, "macs": 3}
     assert results["k2"].status == "infeasible"
-    assert results["k2"].result == {"reason": "too small"}
+    assert results["k2"].columns == {"reason": "too small"}
 
 
 def test_axes_may_be_extended_and_old_results_stay(tmp_path):
@@ -41,7 +40,7 @@ def test_axes_may_be_extended_and_old_results_stay(tmp_path):
 def test_another_study_is_refused(tmp_path):
     filled(tmp_path)
     with (
-        pytest.raises(HwsimError, match="holds the study 's', not 't'; choose another folder with -o"),
+        pytest.raises(HwsimError, match="contains the study 's', not 't'; choose another folder with -o"),
         write_store(tmp_path, {"study": {"name": "t"}}),
     ):
         pass
@@ -49,14 +48,14 @@ def test_another_study_is_refused(tmp_path):
         assert store.study == STUDY
 
 
-@pytest.mark.parametrize("change", [{"MODEL_VERSION": hwsim.MODEL_VERSION + 1}, {"MODEL_VERSION": 0}])
+@pytest.mark.parametrize("change", [{"MODEL_VERSION": MODEL_VERSION + 1}, {"MODEL_VERSION": 0}])
 @pytest.mark.parametrize("opened", [lambda f: write_store(f, STUDY), read_store])
 def test_another_model_version_is_refused_and_nothing_changes(tmp_path, monkeypatch, change, opened):
     path = filled(tmp_path)
     before = path.read_bytes()
     for name, value in change.items():
-        monkeypatch.setattr(hwsim, name, value)
-    written = rf"study\.db: written by hwsim \S+ \(model version {MODEL_VERSION}, format 1\); "
+        monkeypatch.setattr(version, name, value)
+    written = rf"study\.db: written by hwsim \S+ \(model version {MODEL_VERSION}, format {FORMAT}\); "
     text = rf"{written}this is hwsim \S+ \(model version {value}, "
     with pytest.raises(HwsimError, match=text), opened(tmp_path):
         pass

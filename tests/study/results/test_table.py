@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from hwsim.errors import HwsimError
-from hwsim.study.results.store import Stored
-from hwsim.study.results.table import frame, front_of, rows, to_csv, to_jsonl, to_parquet
+from hwsim.study.results.store import PointResult
+from hwsim.study.results.table import frame, rows, to_csv, to_jsonl, to_parquet
+from hwsim.study.search.pareto import front_of
 from hwsim.study.search.study import Study
 from tests.support.fake_stages import STUDY, result
 
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("fake_choices")
 @pytest.fixture
 def table():
     points = Study.from_mapping(STUDY).points()
-    results = {p.design.key: Stored("done", result(p.design)) for p in points}
-    results[points[1].design.key] = Stored("infeasible", {"reason": "too small, alas"})
+    results = {p.design.key: PointResult("done", result(p.design)) for p in points}
+    results[points[1].design.key] = PointResult("infeasible", {"reason": "too small, alas"})
     del results[points[2].design.key]
     return rows(points, results)
 
@@ -36,7 +37,7 @@ def test_one_row_per_point_in_grid_order_with_the_same_columns(table):
 
 def test_the_columns_do_not_depend_on_which_point_ended_first():
     points = Study.from_mapping(STUDY).points()
-    results = {p.design.key: Stored("done", result(p.design)) for p in points}
+    results = {p.design.key: PointResult("done", result(p.design)) for p in points}
     assert to_csv(rows(points, results)) == to_csv(rows(points, dict(reversed(results.items()))))
 
 
@@ -52,7 +53,7 @@ def test_jsonl_reads_back_exactly(table):
     assert [json.loads(line) for line in to_jsonl(table).splitlines()] == [dict(row) for row in table]
 
 
-def test_the_frame_keeps_integers_as_integers(table):
+def test_the_frame_has_integer_columns(table):
     data = frame(table)
     assert data.shape == (18, len(table[0]))
     assert str(data["macs"].dtype) == "Int64"

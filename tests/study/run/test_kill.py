@@ -1,4 +1,4 @@
-"""What SIGKILL leaves behind, with the real stages and the real command."""
+"""Resumption after SIGKILL, with the real stages and the real command."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_ten_kills_of_a_sweep_at_random_moments_change_no_byte(tmp_path: Path) -
             process.kill()
             process.wait()
             kills += 1
-        else:  # a sweep that outran its moment is a resumed one that must be right; the next begins anew
+        else:  # the sweep ended before the kill: check its result and begin again
             assert (killed / "points.csv").read_bytes() == (calm / "points.csv").read_bytes()
             shutil.rmtree(killed)
     assert sweep(study, killed).wait() == 0

@@ -54,7 +54,7 @@ def test_an_infeasible_point_is_recorded_with_its_reason_and_its_neighbours_are_
     with read_store(tmp_path) as store:
         results = list(store.results().values())
     assert [r.status for r in results].count("infeasible") == 6
-    assert {r.result["reason"] for r in results if r.status == "infeasible"} == {"layer conv1: 3 rows are too few"}
+    assert {r.columns["reason"] for r in results if r.status == "infeasible"} == {"layer conv1: 3 rows are too few"}
     assert [r.status for r in results].count("done") == 12
 
 
@@ -70,7 +70,7 @@ def test_a_bug_stops_the_study_with_the_name_of_the_point_and_keeps_what_is_done
 
 
 @pytest.mark.usefixtures("fake_choices")
-def test_a_worker_that_dies_is_told_with_the_way_it_died(tmp_path):
+def test_the_error_of_a_worker_that_dies_has_its_exit_code(tmp_path):
     axes = {"quantizer": ["fake_quantizer"], "accelerator": [{"name": "fake_array", "rows": 5}], "seed": [0]}
     with pytest.raises(JobFailed, match=r"the worker process died \(exit code 9\)"):
         run(tmp_path, axes=axes)
@@ -82,7 +82,7 @@ def test_jobs_must_be_positive(tmp_path):
         run(tmp_path, jobs=0)
 
 
-# What a hard kill leaves behind. To try the same with other stages, replace this fixture alone.
+# State after a hard kill. Other stages need only another `command` fixture.
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_ten_kills_at_random_moments_change_nothing(command, tmp_path):
     for _ in range(10):
         process = start(command, tmp_path / "killed")
         for _ in range(moments.randrange(3)):
-            next(process.stderr)  # a step ended
+            next(process.stderr)  # one line per finished step
         time.sleep(moments.uniform(0, 0.05))
         assert process.poll() is None, "ended before it could be killed"
         process.kill()
@@ -120,7 +120,7 @@ def test_workers_end_with_their_parent_even_amid_a_long_step(command, tmp_path):
     pids = wait_for(lambda: [int(path.stem) for path in (tmp_path / "models").glob("*.pid")])
     process.kill()
     process.wait()
-    process.stderr.close()  # not read to its end: the workers hold it open too
+    process.stderr.close()  # workers keep it open, so it is not read to its end
     assert wait_for(lambda: not any(_alive(pid) for pid in pids))
 
 
@@ -129,7 +129,7 @@ def wait_for(condition):
         if found := condition():
             return found
         time.sleep(0.05)
-    raise AssertionError("waited in vain")
+    raise AssertionError("no result after 20 s")
 
 
 def _alive(pid):

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.errors import HwsimError
+from hwsim.study.point import describe
 from hwsim.study.results.table import rows
-from hwsim.study.search.study import Study, describe, load_study
+from hwsim.study.search.study import Study, load_study
 from tests.support.fake_stages import STUDY
 from tests.support.fakes import BASE
 
@@ -17,7 +18,7 @@ def study(axes=None, **sections):
     return Study.from_mapping({"base": BASE, "axes": axes or {}} | sections)
 
 
-def test_the_grid_moves_its_last_axis_fastest():
+def test_the_last_axis_of_the_grid_varies_fastest():
     points = study({"quantizer.w_bits": [8, 4], "seed": [0, 1, 2]}).points()
     assert [tuple(p.axes.values()) for p in points] == [(8, 0), (8, 1), (8, 2), (4, 0), (4, 1), (4, 2)]
     assert points[4].design.quantizer.w_bits == 4
@@ -103,6 +104,19 @@ def test_objectives_may_name_the_columns_of_any_attack():
     assert study(objectives={"fake_loss_auc": "min"}).objectives == {"fake_loss_auc": "min"}
     with pytest.raises(HwsimError, match="Did you mean 'fake_loss_auc'"):
         study(objectives={"fakeloss_auc": "min"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("test_gap", "generalization_gap"),
+        ("energy_local_pj", "energy_register_file_pj"),
+        ("fake_loss_auc_target_low", "fake_loss_auc_ci_targets_low"),
+    ],
+)
+def test_an_objective_with_a_former_name_is_refused_with_the_present_name(old, new):
+    with pytest.raises(HwsimError, match=f"objectives.{old}: got {old}; allowed: {new}, the present name"):
+        study(objectives={old: "min"})
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
