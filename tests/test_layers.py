@@ -131,7 +131,8 @@ def test_the_measure_finds_circles_and_upward_imports(tmp_path: Path) -> None:
         "house/__init__.py": "",
         "house/a.py": "",
         "house/b/__init__.py": "",
-        "house/b/low.py": "from house import a\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.b.high",
+        "house/b/low.py": "from house import a\n"
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.b.high",
         "house/b/high.py": "def late():\n    from house.b.low import x",
     }.items():
         path = tmp_path / name

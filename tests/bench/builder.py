@@ -41,7 +41,7 @@ class Builder:
             Format(1, kind=Kind.BINARY) if w_bits == 1 else Format(w_bits, signed=True, narrow_range=True)
         )
         self.plain = Format(a_bits)
-        self.centred = Format(a_bits, zero_point=1 << (a_bits - 1))
+        self.centered = Format(a_bits, zero_point=1 << (a_bits - 1))
         self.layers: list[Layer] = []
         images = self.rng.integers(0, self.plain.qmax + 1, (IMAGES, *shape))
         self.values: dict[str, Tensor] = {INPUT: torch.from_numpy(images).double()}  # decoded codes
@@ -55,7 +55,7 @@ class Builder:
         sums = F.conv2d(x, values, stride=stride, padding=padding)
         assert sums.abs().max() < 2**31, f"{name}: sums leave the accumulator"
         mean, deviation = sums.mean((0, 2, 3)), sums.std((0, 2, 3)).clamp_min(1)
-        output = self.plain if relu else self.centred
+        output = self.plain if relu else self.centered
         reach = output.qmax / (SPREAD + 0.5) if relu else output.zero_point / SPREAD  # codes per deviation
         bias = torch.round(0.5 * deviation - mean) if relu else torch.round(-mean)
         ratios = (reach / deviation).numpy()

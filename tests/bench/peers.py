@@ -51,6 +51,6 @@ def real_inputs(network: Network, codes: NDArray[np.integer]) -> torch.Tensor:
 
 def require_alike(peer: str, output: Array, ours: Array) -> None:
     """Raise AssertionError unless the peer's logits follow ours: else it did other work."""
-    centred = [(logits - logits.mean(0)).ravel() for logits in (output, ours)]
-    correlation = np.corrcoef(*centred)[0, 1]
+    centered = [(logits - logits.mean(0)).ravel() for logits in (output, ours)]
+    correlation = np.corrcoef(*centered)[0, 1]
     assert correlation > LEAST_CORRELATION[peer], f"{peer}: logits correlate with ours by {correlation:.3f} only"

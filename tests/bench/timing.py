@@ -25,7 +25,7 @@ def interleave(calls: Mapping[str, Call], expected: Mapping[str, Array], seconds
     """Median seconds of one call of each, over rounds that take turns for about `seconds` altogether.
 
     `expected` holds what each callable must return, computed in another way: a closure that binds
-    too late would else time its neighbour. Raises AssertionError before anything is timed, and again
+    too late would else time its neighbor. Raises AssertionError before anything is timed, and again
     when the last output is another one.
     """
     assert calls.keys() == expected.keys(), f"{sorted(calls)} are timed, outputs are known for {sorted(expected)}"
