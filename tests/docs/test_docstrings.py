@@ -27,7 +27,7 @@ RELATIVE = re.compile(r"The (\S+ ){1,2}that\b")
 SENTENCE = re.compile(r"[.!?:][)\"'`]*(\s|$)")
 
 PERSON = re.compile(
-    r"\b(speaks?|spoken|tells?|told|betrays?|hopes?|hoped|hopeful|knows|cheats?|foresees?|nobody|innocent|beside|so many)\b"
+    r"\b(speaks?|spoken|tells?|told|betrays?|hopes?|hoped|knows|cheats?|foresees?|nobody|innocent|beside|so many)\b"
 )
 """Words in docstrings and comments that make a person of an array or a program, and loose references."""
 
