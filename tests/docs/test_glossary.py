@@ -165,6 +165,17 @@ def test_terms_are_in_order() -> None:
         assert terms == sorted(terms), section.splitlines()[0]
 
 
+def test_every_name_in_a_meaning_is_in_the_code() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("hwsim/**/*.py"))
+    words = set(re.findall(r"\w+", code))
+    rows = re.findall(
+        r"^\| (?!term|---)[^|]+ \| ((?:\\\||[^|])*) \|", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    names = {name for row in rows for name in re.findall(r"`([A-Za-z]\w*[A-Za-z])`", row)}
+    assert len(names) > 10
+    assert names - words == set()
+
+
 def test_a_retired_word_is_found(tmp_path: Path) -> None:
     assert Names("/hwsim/study/run/runner.py").term("Arena") is not None
     assert Names("/hwsim/study/run/runner.py").term("runner") is None
