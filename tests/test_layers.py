@@ -51,8 +51,8 @@ ORDERS: dict[str, list[str]] = {
     ],
     "hwsim.quantizers": [
         "scheme float32",
-        "base lowering",
-        "calibration",
+        "base lowering range_estimators",
+        "calibration fine_tune",
         "uniform",
         "dynamic",
         "quantize",
@@ -80,7 +80,7 @@ ORDERS: dict[str, list[str]] = {
     ],
     "hwsim.privacy.observation": ["augmentations hopskipjump", "channels", "observe"],
     "hwsim.privacy.attacks": ["metric", "per_class reference label_only classifier hardware"],
-    "hwsim.study": ["search", "evaluate", "results", "run"],
+    "hwsim.study": ["point", "results", "search", "evaluate", "run"],
     "hwsim.report": ["palette text", "figures", "pages"],
 }
 """Package with folders -> its rooms from the ground up, rooms of one floor in one string.
