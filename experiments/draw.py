@@ -95,14 +95,14 @@ def bits_picture(axes: Axes, rows: Sequence[Row]) -> Axes:
     full = next(row for row in rows if width(row)[0] == "none")
     axes.axhline(float(full["lira_auc"]), color="#888888", linestyle="--", linewidth=1, label="full precision")
     looks = (("lira_auc", "-", "o", "matched shadows"), ("lira_float_shadows_auc", ":", "s", "float shadows"))
-    for color, kind in (("#4477AA", "after training"), ("#EE6677", "in training")):
+    for colour, kind in (("#4477AA", "after training"), ("#EE6677", "in training")):
         series = [row for row in rows if width(row)[0] == kind]
         x = [WIDTHS.index(width(row)[1]) for row in series]
         for column, line, marker, words in looks:
             label = f"rounded {kind}, {words}"
-            bar(axes, x, series, column, color=color, linestyle=line, marker=marker, label=label)
+            bar(axes, x, series, column, color=colour, linestyle=line, marker=marker, label=label)
         accuracy = [float(row["accuracy"]) for row in series]
-        axes.plot(x, accuracy, color=color, alpha=0.35, marker="v", markersize=4, label=f"accuracy, {kind}")
+        axes.plot(x, accuracy, color=colour, alpha=0.35, marker="v", markersize=4, label=f"accuracy, {kind}")
     axes.set_xticks(range(1, len(WIDTHS)), WIDTHS[1:])
     axes.set(
         xlabel="bits of a weight (1.58: ternary)", ylabel="LiRA AUC; accuracy", title="What bits of the weights leak"
