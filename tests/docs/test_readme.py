@@ -11,6 +11,7 @@ import pytest
 import typer.main
 
 from hwsim.cli import app
+from hwsim.registry import family
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,6 +48,19 @@ def test_every_command_has_its_options(line: str) -> None:
 def test_every_command_is_listed() -> None:
     commands = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
     assert set(commands) == set(re.findall(r"`hwsim (\w+)", README[README.index("## Command line") :]))
+
+
+@pytest.mark.parametrize(
+    ("text", "family_name"),
+    [
+        (r"\[(\d+) of them\]\(docs/accelerators.md\)", "accelerator"),
+        (r"\[(\d+) of them\]\(docs/attacks.md\)", "attack"),
+        (r"\[(\d+) data sets\]", "dataset"),
+    ],
+)
+def test_counts(text: str, family_name: str) -> None:
+    (count,) = re.findall(text, README)
+    assert int(count) == len(family(family_name))
 
 
 def test_every_page_is_linked() -> None:
