@@ -74,7 +74,7 @@ ORDERS: dict[str, list[str]] = {
         "game sample_keys statistics",
         "observation",
         "attack_tools",
-        "attacks",
+        "attacks defenses",
         "audit",
         "__init__",
     ],

@@ -15,7 +15,7 @@ from tests.bench.timing import Array
 
 ONNXRUNTIME, TORCH = "onnxruntime int8", "torch float32"
 
-LEAST_CORRELATION = {ONNXRUNTIME: 0.99, TORCH: 0.9}
+MIN_CORRELATION = {ONNXRUNTIME: 0.99, TORCH: 0.9}
 """Between a peer's logits and ours: it rounds ties otherwise, or not at all, but computes the same network."""
 
 
@@ -53,4 +53,4 @@ def require_alike(peer: str, output: Array, ours: Array) -> None:
     """Raise AssertionError unless the peer's logits follow ours: else it did other work."""
     centered = [(logits - logits.mean(0)).ravel() for logits in (output, ours)]
     correlation = np.corrcoef(*centered)[0, 1]
-    assert correlation > LEAST_CORRELATION[peer], f"{peer}: logits correlate with ours by {correlation:.3f} only"
+    assert correlation > MIN_CORRELATION[peer], f"{peer}: logits correlate with ours by {correlation:.3f} only"
