@@ -1,7 +1,7 @@
 // One multiplier for 4-bit digits (5 bits by 5 bits, signed), used once or four times per product.
 //
 // sensitive row:    a8 * w8 in four phases, high digits first: shifts 8, 4, 4, 0
-// any other row:    a4 * w4 << 8 in the first phase, nothing in the others
+// other rows:       a4 * w4 << 8 in the first phase, 0 in the later phases
 //
 // Activations are unsigned; a row that is not sensitive gets its 4-bit activation in the low digit.
 `include "mutants.v"

@@ -1,5 +1,5 @@
-// Rows 1 to ROWS - 1 of an elastic array: each begins a wavefront when the row above has ended it, the
-// row itself has ended the one before, and there is room below. Row 0 is the sequencer's.
+// Rows 1 to ROWS - 1 of an elastic array: each begins a wavefront when the row above has ended this wavefront, the
+// row itself has ended its previous wavefront, and the queue below has a free place. The sequencer controls row 0.
 //
 //   begin[i, r] = max(end[i-1, r], end[i, r-1], begin[i-PLACES, r+1])      end = begin + 1 or 4
 module elastic_rows #(
@@ -17,7 +17,7 @@ module elastic_rows #(
     input  wire        [15:0] k_0,
     input  wire         [4:0] phase_0,    // {valid, phase, last, swap} of row 0
     output wire               room_0,     // row 0 may begin a wavefront
-    output wire [32*ROWS-1:0] pixel,      // which each row works on, row 0 included
+    output wire [32*ROWS-1:0] pixel,      // pixel of each row, row 0 included
     output wire [32*ROWS-1:0] k,
     output wire  [5*ROWS-1:0] phase
 );
@@ -31,7 +31,7 @@ module elastic_rows #(
     assign pixel[31:0] = {16'd0, pixel_0};
     assign k[31:0] = {16'd0, k_0};
     assign phase[4:0] = phase_0;
-    assign room[ROWS-1] = 1'b1;  // what leaves the last row is taken at once
+    assign room[ROWS-1] = 1'b1;  // the sums of the last row are read at once
 
     genvar r;
     generate

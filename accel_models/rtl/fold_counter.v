@@ -1,4 +1,4 @@
-// Where in a layer: for n in n folds, for k in k folds, for item in items. Starts over after the last.
+// Position in a layer: for n in n folds, for k in k folds, for item in items. Restarts after the last item.
 module fold_counter (
     input  wire        clk,
     input  wire        rst,

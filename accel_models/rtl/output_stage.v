@@ -1,10 +1,10 @@
-// What becomes of the vectors that leave the array: added up over the k folds, requantized at the last.
-// All of it in the cycle in which a vector arrives, so that it adds no cycle.
+// Output stage: vectors that leave the array are summed over the k folds and requantized at the last k fold,
+// in the cycle in which a vector arrives, so that no cycle is added.
 `include "mutants.v"
 
 module output_stage #(
     parameter COLS = 4,
-    parameter DEPTH = 64,  // output pixels that the accumulator memory holds
+    parameter DEPTH = 64,  // output pixels of the accumulator memory
     parameter ACC = 32
 ) (
     input  wire                   clk,

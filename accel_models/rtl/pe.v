@@ -1,15 +1,15 @@
-// A processing element: keeps a weight word, multiplies what passes from left to right, adds to the
-// partial sum that passes downward.
+// A processing element: stores a weight word, multiplies the activations that move to the right, and adds the product
+// to the partial sum that moves down.
 //
-// KIND 0 (fused) takes one phase per wavefront, KIND 1 (DRQ) one or four, whose products are summed up here.
+// KIND 0 (fused) takes one phase per wavefront, KIND 1 (DRQ) one or four, whose products are summed here.
 //
 // PLACES 0, rows in lock-step: the partial sum is added in the last phase. By then the PE above has just
-// finished the same wavefront, so that partial sums move down one row per cycle whatever the phases.
-// PLACES > 0, elastic rows: the partial sum is taken from the PE above in the first phase, and waits here,
-// with others, until the PE below takes it.
+// finished the same wavefront, so that partial sums move down one row per cycle for any number of phases.
+// PLACES > 0, elastic rows: the partial sum is read from the PE above in the first phase, and queued here
+// until the PE below reads it.
 //
-// DOUBLE 0: weights shift down through the register that is used. DOUBLE 1: they shift down through a
-// shadow register, and the first wavefront of a tile carries the flag `swap`, which takes the shadow over.
+// DOUBLE 0: weights shift down through the weight register. DOUBLE 1: they shift down through a
+// shadow register, and the first wavefront of a tile carries the flag `swap`, which copies it to the weight register.
 module pe #(
     parameter KIND = 0,
     parameter DOUBLE = 0,
@@ -32,9 +32,9 @@ module pe #(
     output reg            [37:0] a_out,
 
     input  wire signed [ACC-1:0] psum_in,
-    output wire                  takes,       // psum_in, if rows are elastic
+    output wire                  takes,       // reads psum_in, if rows are elastic
     output wire signed [ACC-1:0] psum_out,
-    input  wire                  taken,       // psum_out, likewise
+    input  wire                  taken,       // psum_out was read, if rows are elastic
     output reg                   done         // with a wavefront, in the cycle before
 );
     wire        valid, last, swap, sensitive;
@@ -42,7 +42,7 @@ module pe #(
     wire [31:0] word;
     assign {valid, phase, last, swap, sensitive, word} = a_in;
 
-    // Weights. In its first cycle a swapped weight is used straight from the shadow.
+    // Weights. In its first cycle a swapped weight is used directly from the shadow register.
     wire [31:0] weight;
     always @(posedge clk) if (w_load) w_out <= w_in;
 

@@ -1,4 +1,4 @@
-// Partial sums of a PE until the PE below takes them, in order. Never asked to hold more than PLACES.
+// Queue of the partial sums of a PE until the PE below reads them, in order. It never contains more than PLACES.
 module psum_queue #(
     parameter PLACES = 1,
     parameter ACC = 32

@@ -1,6 +1,6 @@
-// What two elastic rows know of each other: is there room for one more partial sum, is one complete?
-// PLACES partial sums may be on their way, from the cycle in which the upper row begins one until the
-// cycle in which the lower row takes it.
+// Handshake of two elastic rows: whether the queue has room for one more partial sum, and whether one is complete.
+// At most PLACES partial sums are between the rows, from the cycle in which the upper row begins one to the
+// cycle in which the lower row reads it.
 `include "mutants.v"
 
 module row_link #(
@@ -15,7 +15,7 @@ module row_link #(
     output wire       room,
     output wire       complete
 );
-    reg [7:0] begun, ended;  // by the upper row, and not taken yet
+    reg [7:0] begun, ended;  // by the upper row, and not read yet
     assign room = (begun < PLACES) | lower_begins | (mutant == `MUTANT_ROOM && begun == PLACES);
     assign complete = ended != 8'd0;
 

@@ -1,8 +1,8 @@
-// Walks through the wavefronts of a layer, phase by phase: one phase each, or four where `slow`.
+// Iterates over the wavefronts of a layer, phase by phase: one phase each, or four where `slow`.
 module row_stream (
     input  wire        clk,
     input  wire        rst,
-    input  wire        may_begin,  // a wavefront, if none is under way
+    input  wire        may_begin,  // a wavefront may begin, if none is in progress
     input  wire        slow,       // the present wavefront takes four phases
     input  wire [15:0] pixels,
     input  wire [15:0] k_folds,

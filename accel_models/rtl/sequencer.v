@@ -1,10 +1,10 @@
-// Runs a layer by itself: loads each tile's weights, streams its wavefronts, counts what comes out.
+// Controls a layer: loads each tile's weights, streams its wavefronts, counts its output vectors.
 //
-// A tile is one n fold and one k fold, k innermost. Three counters walk through the layer, each at its own
-// place: weight rows that go in, wavefronts that go in, vectors that come out.
+// A tile is one n fold and one k fold, k innermost. Three counters iterate over the layer, each with its own
+// position: weight rows that enter, wavefronts that enter, vectors that leave.
 //
 //   load     ROWS cycles, the last row's words first
-//   stream   a wavefront takes one cycle, or four if `slow`; where `a_ready` is low none enters
+//   stream   a wavefront takes one cycle, or four if `slow`; while `a_ready` is low no wavefront enters
 //   drain    the last vector of a tile is out ROWS + COLS - 1 cycles after its last wavefront went in
 //
 // The next load begins in the cycle after the last vector of the tile before it (DOUBLE 0), or in the
@@ -25,7 +25,7 @@ module sequencer #(
     input  wire [15:0] k_folds,
     input  wire [15:0] n_folds,
     output reg         busy,
-    output reg  [31:0] cycles,     // while busy; keeps its value afterwards
+    output reg  [31:0] cycles,     // counts while busy; keeps its value afterwards
 
     output wire        w_req,      // the weight words of one row move in
     output wire [15:0] w_row,
@@ -33,12 +33,12 @@ module sequencer #(
     output wire [15:0] w_n,
     input  wire        swapped,    // the flag `swap` is in the last PE
 
-    output wire        a_req,      // a wavefront would enter
-    input  wire        a_ready,    // and does
+    output wire        a_req,      // a wavefront is ready to enter
+    input  wire        a_ready,    // and enters
     output wire [15:0] a_pixel,
     output wire [15:0] a_k,
     output wire [15:0] a_n,
-    input  wire        room,       // the array can take it (always, if its rows move in lock-step)
+    input  wire        room,       // the array has room for it (always, if its rows move in lock-step)
     input  wire        slow,       // it takes four phases
     output wire        valid,      // a phase takes place in this cycle
     output wire  [1:0] phase,

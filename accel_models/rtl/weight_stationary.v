@@ -1,8 +1,8 @@
 // A weight-stationary accelerator: ROWS x COLS PEs, skew, deskew, sequencer, accumulator, requantization.
 //
-// `start` runs one layer. Outside there are only memories, which answer by index in the same cycle: weight
+// `start` runs one layer. Outside the circuit are only memories, read by index in the same cycle: weight
 // words of a row and tile, activation words of a pixel and k fold, bias and requantizer of an n fold.
-// o_valid says that the vector of pixel `o_pixel`, n fold `o_n`, is complete; see sequencer.v for the timing.
+// o_valid is high when the vector of pixel `o_pixel`, n fold `o_n`, is complete; see sequencer.v for the timing.
 `include "mutants.v"
 
 module weight_stationary #(
@@ -10,8 +10,8 @@ module weight_stationary #(
     parameter COLS = 4,
     parameter KIND = 0,    // 0: fused (sixteen 2-bit bricks), 1: DRQ (one 4-bit multiplier)
     parameter DOUBLE = 0,  // 1: the next tile's weights are loaded while the present tile streams
-    parameter PLACES = 0,  // 0: rows move in lock-step; else elastic: partial sums on their way between two rows
-    parameter DEPTH = 64,  // most pixels of a layer
+    parameter PLACES = 0,  // 0: rows move in lock-step; else elastic: partial sums between two rows
+    parameter DEPTH = 64,  // largest number of pixels of a layer
     parameter ACC = 32
 ) (
     input  wire                clk,
@@ -40,7 +40,7 @@ module weight_stationary #(
 
     output wire                a_req,
     input  wire                a_ready,
-    output wire [32*ROWS-1:0]  a_pixel,    // of each row; all the same in lock-step
+    output wire [32*ROWS-1:0]  a_pixel,    // of each row; equal for all rows in lock-step
     output wire [32*ROWS-1:0]  a_k,
     output wire         [15:0] a_n,        // of row 0
     input  wire [32*ROWS-1:0]  a_words,    // KIND 1: a8 in the low 8 bits
@@ -56,7 +56,7 @@ module weight_stationary #(
     output wire  [32*COLS-1:0] code
 );
     wire swapped, first_k, last_k, room, slow;
-    wire [4:0] phase;               // {valid, phase, last, swap} as the sequencer gives it
+    wire [4:0] phase;               // {valid, phase, last, swap} from the sequencer
     wire [15:0] pixel, k;
     wire [COLS-1:0] vector_done;
     wire vector_valid = &vector_done;
@@ -70,7 +70,7 @@ module weight_stationary #(
         .o_valid(vector_valid), .o_pixel(o_pixel), .o_n(o_n), .first_k(first_k), .last_k(last_k)
     );
 
-    // Which rows are sensitive, as the PEs see it and as it lengthens wavefronts.
+    // Sensitive rows, for the PEs and for the length of wavefronts.
     wire [ROWS-1:0] lost = {mutant == `MUTANT_MASK_LOST, {ROWS-1{1'b0}}};
     wire [ROWS-1:0] unseen = {mutant == `MUTANT_MASK_UNSEEN, {ROWS-1{1'b0}}};
     wire [ROWS-1:0] sensitive = a_mask & ~lost;
@@ -105,7 +105,7 @@ module weight_stationary #(
                 );
             end
         end else begin : elastic
-            // Each row goes at its own pace.
+            // Each row has its own speed.
             wire [5*ROWS-1:0] phases;
             assign slow = slow_rows[0];
             elastic_rows #(.ROWS(ROWS), .PLACES(PLACES)) rows (
@@ -128,7 +128,7 @@ module weight_stationary #(
         .psum_below(psum), .done_below(psum_done), .swapped(swapped)
     );
 
-    // Lower edge: delay column c by COLS - 1 - c cycles, so that a vector is complete at once.
+    // Lower edge: delay column c by COLS - 1 - c cycles, so that all columns of a vector leave together.
     generate
         for (c = 0; c < COLS; c = c + 1) begin : deskew
             delay #(.WIDTH(ACC + 1), .STAGES(COLS - 1 - c)) delay (

@@ -1,4 +1,4 @@
-"""An accelerator as a command line asks for it: a name or a file, and a few changes."""
+"""Accelerator options of the command line: a name or a file, with another array, dataflow, timing or area."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from hwsim import registry
 from hwsim.errors import BadInput
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.cost.iso_area import area_of, size_to_area
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator, read_record, smallest_kib
-from hwsim.machine.description.units import square_micrometres
+from hwsim.machine.description.accelerator import Accelerator, min_scratchpad_kib
+from hwsim.machine.description.toml_file import read_record
+from hwsim.machine.description.units import square_micrometers
 
 
 def accelerator_from_options(
@@ -20,27 +22,33 @@ def accelerator_from_options(
     timing: str | None = None,
     iso_area: str | None = None,
 ) -> tuple[Accelerator, list[str]]:
-    """The accelerator `name` (or the TOML file of that path) with another array, dataflow or profile, and notes.
+    """Return the accelerator that the options describe, and notes about what was adjusted.
 
-    `iso_area` is an area with its unit, or an accelerator whose PE area is the budget: the array then
-    gets as many PEs as it buys. A scratchpad that could not hold one tile of the new array grows to the
-    smallest size that can, and a note says so. Raises BadInput or UnknownName as building an accelerator
-    does.
+    A scratchpad that cannot hold one tile of the new array grows to the smallest size that can, with a note.
+    Raises BadInput or UnknownName as building an accelerator does.
 
-    >>> accelerator, notes = choose("tiny", array="64x64")
+    Parameters
+    ----------
+    name : registry name, or the path of a TOML file
+    array : "ROWSxCOLS"
+    dataflow, timing : values of these accelerator fields
+    iso_area : an area with its unit, or the name of an accelerator whose PE area is the budget; the array then
+        gets the largest number of PEs within it
+
+    >>> accelerator, notes = accelerator_from_options("tiny", array="64x64")
     >>> accelerator.array.rows, accelerator.array.cols, notes
     (64, 64, ['scratchpads.weight: 2 -> 8 KiB, as half must hold the weights of one fold'])
     """
     record = read_record(Path(name)) if name.endswith(".toml") else registry.find("accelerator", name, "--accelerator")
     changes: dict[str, Any] = {}
     if array is not None:
-        changes["array"] = dict(zip(("rows", "cols"), _sizes(array), strict=True))
+        changes["array"] = dict(zip(("rows", "cols"), _rows_and_cols(array), strict=True))
     if dataflow is not None:
         changes["dataflow"] = dataflow
     if timing is not None:
         changes["timing"] = timing
     values = registry.merge(record.defaults, changes)
-    notes = _grow(values) if array is not None or dataflow is not None else []
+    notes = _enlarge_scratchpads(values) if array is not None or dataflow is not None else []
     chosen = registry.validate(Accelerator, values, "accelerator")
     if iso_area is None:
         return chosen, notes
@@ -50,31 +58,31 @@ def accelerator_from_options(
 
 
 def _budget_um2(text: str) -> float:
-    """An area with its unit, or that of an accelerator's PEs."""
+    """Return an area with its unit, or the PE area of the accelerator of this name."""
     if text[:1].isdigit():
-        return square_micrometres(text, "--iso-area")
+        return square_micrometers(text, "--iso-area")
     registry.find("accelerator", text, "--iso-area (an area such as 1.5mm2, or an accelerator)")
     return area_of(registry.build("accelerator", text))
 
 
-def _sizes(text: str) -> tuple[int, int]:
+def _rows_and_cols(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
     if found is None:
         raise BadInput("--array", text, "ROWSxCOLS, such as 32x32")
     return int(found[1]), int(found[2])
 
 
-def _grow(values: dict[str, Any]) -> list[str]:
-    """Enlarge scratchpads in `values` that are too small for one tile; say which."""
+def _enlarge_scratchpads(values: dict[str, Any]) -> list[str]:
+    """Enlarge the scratchpads in `values` that are too small for one tile; return one note for each."""
     notes = []
-    roomy = {pad: {**values["scratchpads"][pad], "kib": 1 << 20} for pad in SCRATCHPADS}
+    largest = {name: {**values["scratchpads"][name], "kib": 1 << 20} for name in SCRATCHPADS}
     try:
-        trial = registry.validate(Accelerator, {**values, "scratchpads": roomy}, "accelerator")
+        trial = registry.validate(Accelerator, {**values, "scratchpads": largest}, "accelerator")
     except BadInput:
-        return []  # the error is about something else, and comes again
-    for pad, (kib, what) in smallest_kib(trial).items():
-        given = values["scratchpads"][pad]["kib"]
+        return []  # the error is not about sizes; building the accelerator raises it again
+    for name, (kib, contents) in min_scratchpad_kib(trial).items():
+        given = values["scratchpads"][name]["kib"]
         if given < kib:
-            values["scratchpads"] = registry.merge(values["scratchpads"], {pad: {"kib": kib}})
-            notes.append(f"scratchpads.{pad}: {given} -> {kib} KiB, as half must hold {what}")
+            values["scratchpads"] = registry.merge(values["scratchpads"], {name: {"kib": kib}})
+            notes.append(f"scratchpads.{name}: {given} -> {kib} KiB, as half must hold {contents}")
     return notes

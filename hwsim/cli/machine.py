@@ -22,7 +22,10 @@ IsoArea = Annotated[
         "--iso-area", metavar="AREA|NAME", help="As many PEs as fit 1.5mm2, or the PE area of an accelerator."
     ),
 ]
-Flow = Literal["ws", "os", "is", "rs"]
+Dataflow = Annotated[
+    str | None,
+    typer.Option("--dataflow", metavar="NAME", help="Another dataflow: a name from `hwsim list dataflow`."),
+]
 Profile = Literal["rtl", "scalesim", "stonne"]
 Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Images that share a layer's weights.", min=1)]
 
@@ -39,7 +42,7 @@ def cycles(
     ],
     accelerator: AcceleratorName = "tpu_like",
     array: ArraySize = None,
-    dataflow: Annotated[Flow | None, typer.Option("--dataflow", help="Instead of the accelerator's own.")] = None,
+    dataflow: Dataflow = None,
     timing: Annotated[Profile | None, typer.Option("--timing", help="Convention of the counts.")] = None,
     iso_area: IsoArea = None,
     batch: Batch = 1,
@@ -67,7 +70,7 @@ def cycles(
     for note in [*notes, *more, *chosen.notes()]:
         say(note)
     reports = layer_reports(chosen, layers, batch)
-    rows = [report.all_causes() if causes else report.row() for report in reports]
+    rows = [report.breakdown() if causes else report.row() for report in reports]
     if form == "text":
         say(f"{accelerator}: {chosen.describe()}; batch {batch}")
         total = total_row(reports, causes)
@@ -87,7 +90,7 @@ def timeline(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.json", help="Where the trace goes.")],
     accelerator: AcceleratorName = "tpu_like",
     array: ArraySize = None,
-    dataflow: Annotated[Flow | None, typer.Option("--dataflow", help="Instead of the accelerator's own.")] = None,
+    dataflow: Dataflow = None,
     batch: Batch = 1,
     codes: Annotated[
         Path | None,
@@ -120,7 +123,7 @@ def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -
     """The timeline of one sample of a file of codes, or of what `hwsim trace` wrote."""
     from hwsim.debug.inputs import read_codes
     from hwsim.errors import BadInput
-    from hwsim.machine.simulate import sample_lines
+    from hwsim.machine.simulate import layers_of_sample
     from hwsim.machine.trace.timeline import timeline_of
     from hwsim.network.graph import Network
 
@@ -129,7 +132,7 @@ def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -
     codes = read_codes(path, network)
     if sample >= len(codes):
         raise BadInput("--sample", sample, f"0 to {len(codes) - 1}, the samples of {path}")
-    return timeline_of(accelerator, sample_lines(network, accelerator, codes[sample]))
+    return timeline_of(accelerator, layers_of_sample(network, accelerator, codes[sample]))
 
 
 def _workload(text: str, reading: Literal["ceil", "floor", "padded"]) -> tuple[Any, list[str]]:

@@ -1,10 +1,11 @@
-"""The machine: accelerators and PEs, and the verbs `simulate`, `count` and `estimate`."""
+"""Accelerators, PEs and technologies, and the functions `simulate`, `count` and `estimate`."""
 
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import COMPONENTS, Cost, estimate
 from hwsim.machine.cost.iso_area import size_to_area
 from hwsim.machine.cost.uncertainty import EnergyRange, calibrations, compare, estimate_range, rank
-from hwsim.machine.description.accelerator import Accelerator, load_accelerator
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.description.toml_file import load_accelerator
 from hwsim.machine.events import CAUSES, EVENTS
 from hwsim.machine.pe.base import PE
 from hwsim.machine.run import Run
@@ -17,17 +18,17 @@ __all__ = [
     "EVENTS",
     "PE",
     "Accelerator",
-    "EnergyRange",
     "Cost",
+    "EnergyRange",
     "Run",
     "Technology",
     "area_um2",
+    "calibrations",
     "compare",
     "count",
     "estimate",
     "estimate_range",
     "load_accelerator",
-    "calibrations",
     "rank",
     "simulate",
     "size_to_area",

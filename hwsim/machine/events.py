@@ -16,18 +16,21 @@ CAUSES = (
     "writeback",
     "vector",
 )
-"""Every cycle of a layer has exactly one cause.
+"""Causes of cycles: every cycle of a layer has exactly one.
 
-compute: the busiest row of PEs works on streaming operands; fill_drain: skew in and results out;
-weight_load: the stationary operand (weights, or inputs with dataflow `is`) comes into the PEs, where it is
-not hidden; stall_rows: rows of variable speed wait for each other; stall_*_port: a scratchpad gives or
-takes fewer bits per cycle than the array could use; stall_dram_*: the next tile is late, because of the
-bandwidth or because of the latency; prefetch: the first tile comes; writeback: the last outputs leave;
-vector: what the vector unit does.
+compute : the busiest row of PEs works on streaming operands
+fill_drain : skew into the array, and outputs out of it
+weight_load : the stationary operand (weights; inputs where the array is input stationary) is loaded, not hidden
+stall_rows : rows of variable speed wait for each other, or the array for the outlier unit
+stall_<scratchpad>_port : a scratchpad exchanges fewer bits per cycle than the array could use
+stall_dram_bandwidth, stall_dram_latency : the next tile is late
+prefetch : the first tile is fetched
+writeback : the last outputs are written
+vector : the vector unit works
 """
 
 STALLS = tuple(cause for cause in CAUSES if cause.startswith("stall") or cause in ("prefetch", "writeback"))
-"""The causes that are waiting."""
+"""Causes that are waiting."""
 
 EVENTS = (
     "macs_full",
@@ -48,9 +51,15 @@ EVENTS = (
     "requantizations",
     "predictor_adds",
 )
-"""What is counted. macs_low: products at the low width of region precision; pe_cycles: PEs times cycles
-in which the array is clocked (it is not while it waits for DRAM); pe_busy_cycles: those in which a PE
-has a product; rf_accesses: accesses to the memories inside the PEs (row stationary); decodes: codebook
-weights looked up on their way into a PE; vector_ops: operands of the vector unit; requantizations:
-multiplications by a requantizer; predictor_adds: codes summed and regions compared to find the
-sensitive ones."""
+"""Counted events.
+
+macs_full, macs_low : products at the full width, and at the low width of region precision
+pe_cycles : PEs times cycles in which the array is clocked; it is not while it waits for DRAM
+pe_busy_cycles : PE cycles with a product
+<scratchpad>_read_bits, <scratchpad>_write_bits, dram_read_bits, dram_write_bits : traffic
+rf_accesses : words to or from the register files of a row-stationary array
+decodes : codebook weights looked up on their way into a PE
+vector_ops : operands of the vector unit
+requantizations : multiplications by a requantizer
+predictor_adds : codes summed and regions compared in search of sensitive regions
+"""

@@ -1,30 +1,34 @@
-"""Time a workload without weights and without data: what an accelerator takes for each layer."""
+"""Layer reports: cycles by cause, utilization and DRAM traffic of every layer, without weights and data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.errors import BadInput, Infeasible
+from hwsim.arithmetic import ceil_div
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES, STALLS
-from hwsim.machine.mapping.mapping import Tiling, check_layer, derive_mapping
-from hwsim.machine.timing.layer_counts import Entries, product_layer, vector_layer
-from hwsim.network.graph import Network
-from hwsim.network.product import Product, as_product
-from hwsim.network.width_groups import width_groups
+from hwsim.machine.mapping.mapping import Mapping
+from hwsim.machine.mapping.tiling import Tiling
+from hwsim.machine.timing.layer_counts import Entries, product_layer
+from hwsim.machine.timing.mapped_layers import Workload, map_layers
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer on an accelerator, for all samples of a batch: cycles by cause, which add up to `total_cycles`.
+    """One layer on an accelerator, for all samples of a batch.
 
-    `utilization` is the share of PE cycles in which a PE has a product; `tiling` is None for layers of
-    the vector unit.
+    Attributes
+    ----------
+    layer : name
+    macs : products, those with padding included
+    cycles : by cause (`hwsim.machine.events.CAUSES`)
+    utilization : share of the PE cycles in which a PE has a product
+    dram_bytes : read and written
+    tiling : None for layers of the vector unit
     """
 
     layer: str
@@ -35,7 +39,7 @@ class LayerReport:
     tiling: Tiling | None = None
 
     def under(self, name: str) -> LayerReport:
-        """The same numbers for a layer of this name: equal layers are timed once."""
+        """Return the same numbers for a layer called `name`."""
         return LayerReport(name, self.macs, self.cycles, self.utilization, self.dram_bytes, self.tiling)
 
     @property
@@ -45,15 +49,16 @@ class LayerReport:
 
     @property
     def stall_cycles(self) -> int:
-        """Cycles in which array or vector unit wait."""
+        """Cycles in which array or vector unit wait, of all stall causes, prefetch and writeback."""
         return sum(self.cycles[name] for name in STALLS)
 
     def row(self) -> dict[str, str | int | float]:
-        """The columns of `hwsim cycles`; work of the vector unit counts as compute."""
+        """Return the columns of `hwsim cycles`."""
         return {
             "layer": self.layer,
             "macs": self.macs,
-            "compute_cycles": self.cycles["compute"] + self.cycles["vector"],
+            "compute_cycles": self.cycles["compute"],
+            "vector_cycles": self.cycles["vector"],
             "fill_drain_cycles": self.cycles["fill_drain"],
             "weight_load_cycles": self.cycles["weight_load"],
             "stall_cycles": self.stall_cycles,
@@ -62,14 +67,14 @@ class LayerReport:
             "dram_bytes": self.dram_bytes,
         }
 
-    def all_causes(self) -> dict[str, str | int | float]:
-        """One column per cause, then the total."""
+    def breakdown(self) -> dict[str, str | int | float]:
+        """Return one column per cause, then the total."""
         return {"layer": self.layer, **self.cycles, "total_cycles": self.total_cycles}
 
 
-def total_row(reports: Sequence[LayerReport], causes: bool = False) -> dict[str, str | int | float]:
-    """The row below all layers: sums, and the utilization of the whole."""
-    rows = [report.all_causes() if causes else report.row() for report in reports]
+def total_row(reports: Sequence[LayerReport], breakdown: bool = False) -> dict[str, str | int | float]:
+    """Return the row of sums over all layers; its utilization is that of the whole workload."""
+    rows = [report.breakdown() if breakdown else report.row() for report in reports]
     total: dict[str, str | int | float] = {"layer": "total"}
     for column in list(rows[0])[1:]:
         total[column] = sum(row[column] for row in rows)  # type: ignore[misc]
@@ -79,66 +84,32 @@ def total_row(reports: Sequence[LayerReport], causes: bool = False) -> dict[str,
     return total
 
 
-def layer_reports(
-    accelerator: Accelerator, workload: Network | Iterable[tuple[str, Product]], batch: int = 1
-) -> list[LayerReport]:
-    """Cycles, utilization and DRAM traffic of every layer; of a network with regions at full width everywhere.
+def layer_reports(accelerator: Accelerator, workload: Workload, batch: int = 1) -> list[LayerReport]:
+    """Compute cycles, utilization and DRAM traffic of every layer; with region precision all regions at full width.
 
-    Raises Infeasible, naming the layer, when one cannot run.
+    Raises Infeasible, naming the layer, when one cannot run, and BadInput for a batch below 1.
 
     >>> from hwsim.network.product import conv_product
     >>> from hwsim.registry import build
-    >>> (report,) = analyse(build("accelerator", "tiny"), [("conv", conv_product(1, 8, 8, 8))])
+    >>> (report,) = layer_reports(build("accelerator", "tiny"), [("conv", conv_product(1, 8, 8, 8))])
     >>> report.total_cycles == sum(report.cycles.values())
     True
     """
-    if batch < 1:
-        raise BadInput("batch", batch, "1 or more")
-    layers = _network(workload, accelerator) if isinstance(workload, Network) else _products(workload)
+    counted: dict[Mapping, LayerReport] = {}  # equal layers have one mapping, and are counted once
     reports = []
-    for name, product, entries in layers:
-        if product is None:
-            cycles, counts = entries
-            reports.append(_report(name, 0, *_scaled(cycles, counts, batch), accelerator))
+    for mapped in map_layers(workload, accelerator, batch):
+        mapping = mapped.mapping
+        if mapping is None:
+            cycles, counts = (
+                {name: value * batch for name, value in e.items()} for e in (mapped.cycles, mapped.counts)
+            )
+            reports.append(_report(mapped.name, 0, cycles, counts, accelerator))
             continue
-        try:
-            report = _product_report(accelerator, product, batch)
-        except Infeasible as error:
-            raise Infeasible(f"layer {name!r}: {error}") from None
-        reports.append(report.under(name))
+        if mapping not in counted:
+            macs = mapping.product.macs * batch
+            counted[mapping] = _report("", macs, *product_layer(accelerator, mapping), accelerator, mapping.tiling)
+        reports.append(counted[mapping].under(mapped.name))
     return reports
-
-
-@lru_cache(maxsize=1024)
-def _product_report(accelerator: Accelerator, product: Product, batch: int) -> LayerReport:
-    """Equal layers are timed once."""
-    mapping = derive_mapping(accelerator, product, batch)
-    cycles, counts = product_layer(accelerator, mapping)
-    return _report("", product.macs * batch, cycles, counts, accelerator, mapping.tiling)
-
-
-Line = tuple[str, Product | None, tuple[Entries, Entries]]
-
-
-def _products(workload: Iterable[tuple[str, Product]]) -> Sequence[Line]:
-    return [(name, product, ({}, {})) for name, product in workload]
-
-
-def _network(network: Network, accelerator: Accelerator) -> Sequence[Line]:
-    found: list[Line] = []
-    for layer in network.layers:
-        if not layer.has_macs:
-            found.append((layer.name, None, vector_layer(network, layer, accelerator)))
-            continue
-        for name, part in width_groups(layer):
-            check_layer(network, part, accelerator)
-            found.append((name, as_product(network, part), ({}, {})))
-    return found
-
-
-def _scaled(cycles: Entries, counts: Entries, batch: int) -> tuple[Entries, Entries]:
-    """The vector unit takes one sample after the other."""
-    return {k: v * batch for k, v in cycles.items()}, {k: v * batch for k, v in counts.items()}
 
 
 def _report(
@@ -147,9 +118,11 @@ def _report(
     by_cause = {cause: _number(cycles.get(cause, 0)) for cause in CAUSES}
     total = max(1, sum(by_cause.values()) * accelerator.pes)
     bits = _number(counts.get("dram_read_bits", 0)) + _number(counts.get("dram_write_bits", 0))
-    return LayerReport(name, macs, by_cause, _number(counts.get("pe_busy_cycles", 0)) / total, -(-bits // 8), tiling)
+    return LayerReport(
+        name, macs, by_cause, _number(counts.get("pe_busy_cycles", 0)) / total, ceil_div(bits, 8), tiling
+    )
 
 
 def _number(value: int | NDArray[np.int64]) -> int:
-    """The one number of all samples."""
+    """Return the one number of all samples."""
     return value if isinstance(value, int) else int(value.item())

@@ -1,4 +1,4 @@
-"""Run: what a network did on an accelerator, in integers."""
+"""Run: outputs, cycles and event counts of a network on an accelerator, in integers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from hwsim.machine.events import CAUSES, EVENTS
 
 Ints = NDArray[np.int64]
 
+_SLOWEST = 5
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -25,11 +27,15 @@ class Precision:
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """What toggles in the array: int64 [sample, layer] each, -1 for layers that were not watched.
+    """Switching activity of the array; -1 for layers whose input was not captured.
 
-    operand: over all PEs and cycles, bits of the activation register that change times ones in the
-    weight; psum: bits that change in the partial sums that enter and leave, estimated from a sample of
-    PEs and cycles with the relative standard error `psum_error` float64 [layer].
+    Attributes
+    ----------
+    operand : int64 [sample, layer], over all PEs and cycles: bits of the activation register that change, times
+        ones in the weight
+    psum : int64 [sample, layer], bits that change in the partial sums that enter and leave a PE, estimated from a
+        sample of PEs and cycles
+    psum_error : float64 [layer], relative standard error of `psum`
     """
 
     operand: Ints
@@ -41,10 +47,20 @@ class Activity:
 class Run:
     """Outputs, cycles and counts of a network on an accelerator; integers only.
 
-    outputs int32 [sample, class]; cycles int64 [rows, layer, cause]; counts int64 [rows, layer, event];
-    `rows` is the number of samples where anything depends on the data, else 1, and that row serves all
-    samples. `masks` are the sensitive regions by layer, `precisions` the widths of each layer with MACs,
-    `activity` what toggles, where values were watched.
+    `rows` is the number of samples where anything depends on the data, else 1: one row for all samples.
+    `print(run)` shows one screen.
+
+    Attributes
+    ----------
+    outputs : int32 [sample, class]
+    layers : names
+    cycles : int64 [rows, layer, cause], causes as in `hwsim.machine.events.CAUSES`
+    counts : int64 [rows, layer, event], events as in `hwsim.machine.events.EVENTS`
+    masks : sensitive regions by layer, bool [sample, ...]
+    accelerator : the accelerator
+    logit_scale : real value of one unit of the outputs
+    precisions : operand widths of each layer with MACs, else None
+    activity : switching activity, where values were captured
     """
 
     outputs: NDArray[np.int32]
@@ -59,7 +75,7 @@ class Run:
 
     @property
     def samples(self) -> int:
-        """Number of inputs."""
+        """Number of samples."""
         return len(self.outputs)
 
     @property
@@ -75,13 +91,37 @@ class Run:
         """Counts of one event: int64 [rows, layer]."""
         return self.counts[:, :, EVENTS.index(name)]
 
+    def breakdown(self) -> dict[str, float]:
+        """Return the mean cycles of a sample by cause, over all layers; causes without cycles are left out."""
+        mean = self.cycles.sum(axis=1).mean(axis=0) if len(self.cycles) else np.zeros(len(CAUSES))
+        return {cause: float(cycles) for cause, cycles in zip(CAUSES, mean, strict=True) if cycles}
+
+    def __str__(self) -> str:
+        """One screen: accelerator, latency, cycles by cause, and the slowest layers."""
+        causes = self.breakdown()
+        total = sum(causes.values())
+        lines = [
+            f"Run of {len(self.layers)} layers, {self.samples} samples",
+            f"  {self.accelerator.describe()}",
+            f"  latency {total:,.0f} cycles, {total / self.accelerator.clock_hz * 1e6:,.1f} us (mean of a sample)",
+        ]
+        lines += [
+            f"    {cause:22} {cycles:14,.0f} {cycles / total:7.1%}"
+            for cause, cycles in sorted(causes.items(), key=lambda item: -item[1])
+        ]
+        by_layer = self.cycles.sum(axis=2).mean(axis=0) if len(self.cycles) else np.zeros(len(self.layers))
+        slowest = np.argsort(-by_layer, kind="stable")[:_SLOWEST]
+        lines.append(f"  slowest {len(slowest)} layers")
+        lines += [f"    {self.layers[i]:22} {by_layer[i]:14,.0f} {by_layer[i] / max(total, 1):7.1%}" for i in slowest]
+        return "\n".join(lines)
+
     @property
     def mapping_efficiency(self) -> NDArray[np.float64]:
         """Busy PE cycles over all PE cycles of the compute cycles: float64 [rows, layer], 0 without MACs."""
         return self._share_of_pes(self.cause("compute"))
 
     @property
-    def overall_utilisation(self) -> NDArray[np.float64]:
+    def overall_utilization(self) -> NDArray[np.float64]:
         """Busy PE cycles over all PE cycles of the layer, whatever the cause: float64 [rows, layer]."""
         return self._share_of_pes(self.cycles.sum(axis=2))
 
@@ -91,10 +131,10 @@ class Run:
 
 
 def join(runs: Sequence[Run]) -> Run:
-    """One run of the samples of all `runs`, which are of one network on one accelerator.
+    """Join the samples of several runs of one network on one accelerator.
 
     The relative standard error of a toggle estimate becomes that of the sum; all parts were sampled at
-    the same places, so that errors add up.
+    the same PEs and cycles, so that errors add up.
     """
     first = runs[0]
     if len(runs) == 1:

@@ -1,9 +1,10 @@
-"""Run a network on an accelerator: exact outputs, exact cycles, exact counts."""
+"""Simulation of a network on an accelerator: exact outputs, exact cycles, exact counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping as Table
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,20 +15,20 @@ from hwsim.formats import Kind
 from hwsim.machine.activity.toggles import Toggles, count_toggles
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES, EVENTS
-from hwsim.machine.mapping.mapping import Mapping, Tiling, map_network
+from hwsim.machine.mapping.mapping import Mapping
+from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.run import Activity, Precision, Run, join
 from hwsim.machine.timing.data_dependent import DataDependentCounts, region_dynamic, value_dynamic
-from hwsim.machine.timing.layer_counts import product_layer, stack, vector_layer, waits_beside
+from hwsim.machine.timing.layer_counts import outlier_stall_cycles, product_layer, stack
 from hwsim.machine.timing.layer_cycles import time_layer
-from hwsim.machine.timing.tile_schedule import Line
+from hwsim.machine.timing.mapped_layers import MappedLayer, map_layers
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer
-from hwsim.network.width_groups import width_groups
 
 if TYPE_CHECKING:
     from hwsim.engine.execute import Execution
 
-TOGETHER = 256
+CHUNK_SAMPLES = 256
 """Samples whose codes between layers are in memory at the same time. The results do not depend on it."""
 
 
@@ -39,86 +40,57 @@ def simulate(
 ) -> Run:
     """Run `inputs` [sample, ...]: real values (any float dtype, encoded by the network) or integer codes.
 
-    Samples run one after the other, layers too. `tilings` gives tiles for some layers by name; the others
-    get the best ones. Raises Infeasible, naming the layer, when one cannot run, and BadInput for inputs
-    of the wrong shape or range or a tiling that does not fit.
+    Samples run one after the other, layers too. `tilings` gives tiles for some layers by name; others are
+    searched. Raises Infeasible, naming the layer, when one cannot run, and BadInput for inputs of the wrong
+    shape or range or a tiling that does not fit.
     """
     from hwsim.engine.execute import execute
 
-    map_network(network, accelerator, tilings)
+    layers = map_layers(network, accelerator, tilings=tilings)
     values: Any = inputs
     codes = network.encode(values) if np.issubdtype(inputs.dtype, np.floating) else values
-    keep = captured_values(network, accelerator)
-    parts = [codes[first : first + TOGETHER] for first in range(0, len(codes), TOGETHER)] or [codes]
-    return join([count(network, accelerator, execute(network, part, keep=keep), tilings) for part in parts])
-
-
-def sample_lines(network: Network, accelerator: Accelerator, codes: NDArray[np.integer]) -> list[Line]:
-    """The layers of the run of one sample, with what depends on its data: for `timeline_of`.
-
-    `codes` is int [*shape of the input]. Raises Infeasible, naming the layer, when one cannot run.
-    """
-    from hwsim.engine.execute import execute
-
-    mappings = map_network(network, accelerator)
-    execution = execute(network, codes[None], keep=captured_values(network, accelerator))
-    lines = []
-    for layer in network.layers:
-        for name, part in width_groups(layer):
-            if not part.has_macs:
-                lines.append(Line(name, None, *vector_layer(network, part, accelerator)))
-                continue
-            dynamic = _dynamic(network, accelerator, mappings[name], part, execution)
-            streams = dynamic.streams if dynamic else None
-            lines.append(Line(name, mappings[name], {}, {}, streams, _beside(accelerator, mappings[name], dynamic)))
-    return lines
-
-
-def _beside(accelerator: Accelerator, mapping: Mapping, dynamic: DataDependentCounts | None) -> int:
-    """Cycles of a sample in which the array has ended and multipliers beside it have not."""
-    if dynamic is None or dynamic.outlier_unit_cycles is None:
-        return 0
-    return int(waits_beside(dynamic, time_layer(accelerator, mapping, dynamic.streams))[0])
+    captured = captured_values(network, accelerator)
+    parts = [codes[first : first + CHUNK_SAMPLES] for first in range(0, len(codes), CHUNK_SAMPLES)] or [codes]
+    return join([count(network, accelerator, execute(network, part, capture=captured), layers) for part in parts])
 
 
 def captured_values(network: Network, accelerator: Accelerator) -> tuple[str, ...]:
-    """The values (names of layers, or "input") on which energy or cycles of the run depend.
+    """Return the values (names of layers, or "input") on which energy or cycles of the run depend.
 
-    They are what `execute` has to keep for `count` to see them.
+    `execute` has to capture them for `count`.
     """
-    names = [layer.inputs[0] for layer in network.layers if _watched(layer, accelerator)]
+    names = [layer.inputs[0] for layer in network.layers if _depends_on_values(layer, accelerator)]
     return tuple(dict.fromkeys(names))
 
 
-def _watched(layer: Layer, accelerator: Accelerator) -> bool:
-    """Do toggles or steps of a layer depend on the codes that it reads?"""
+def _depends_on_values(layer: Layer, accelerator: Accelerator) -> bool:
+    """Return whether toggles or cycles of a layer depend on the codes that it reads."""
     if layer.weight is None or not layer.has_macs:
         return False
-    return accelerator.dataflow == "ws" or accelerator.pe.value_dependent
+    return accelerator.dataflow.counts_toggles or accelerator.pe.value_timing is not None
 
 
 def count(
-    network: Network, accelerator: Accelerator, execution: Execution, tilings: Table[str, Tiling] | None = None
+    network: Network, accelerator: Accelerator, execution: Execution, layers: Sequence[MappedLayer] | None = None
 ) -> Run:
-    """The Run of an execution that has already been made; one execution serves many accelerators.
+    """Count cycles and events of an execution; one execution serves many accelerators.
 
-    Where the execution kept the values that `captured_values` names, toggles are counted too. Raises
-    HwsimError when cycles depend on a value that was not kept.
+    `layers` are those of `map_layers`, which is called when they are not given. Where the execution captured the
+    values that `captured_values` names, toggles are counted too. Raises HwsimError when cycles depend on a value
+    that was not captured.
     """
-    mappings = map_network(network, accelerator, tilings)
     cycles, counts, precisions, toggles = [], [], [], []
     varies = False
-    parts = [part for layer in network.layers for part in width_groups(layer)]
-    for name, layer in parts:
-        if layer.has_macs:
-            mapping = mappings[name]
-            dynamic = _dynamic(network, accelerator, mapping, layer, execution)
+    layers = map_layers(network, accelerator) if layers is None else layers
+    for mapped in layers:
+        layer, spent, counted = mapped.layer, mapped.cycles, mapped.counts
+        assert layer is not None
+        if mapped.mapping is not None:
+            dynamic = _data_dependent(network, accelerator, mapped.mapping, layer, execution)
             varies = varies or dynamic is not None
-            spent, counted = product_layer(accelerator, mapping, layer.requantizer is not None, dynamic)
+            spent, counted = product_layer(accelerator, mapped.mapping, layer.requantizer is not None, dynamic)
             if layer.weight is not None and layer.weight.format.kind is Kind.CODEBOOK:
-                counted["decodes"] = mapping.totals["weight_reads"]
-        else:
-            spent, counted = vector_layer(network, layer, accelerator)
+                counted["decodes"] = mapped.mapping.totals["weight_reads"]
         cycles.append(spent)
         counts.append(counted)
         precisions.append(_precision(network, layer))
@@ -126,7 +98,7 @@ def count(
     rows = len(execution.outputs) if varies else 1
     return Run(
         outputs=execution.outputs,
-        layers=tuple(name for name, _ in parts),
+        layers=tuple(mapped.name for mapped in layers),
         cycles=stack(cycles, CAUSES, rows),
         counts=stack(counts, EVENTS, rows),
         masks=execution.masks,
@@ -137,26 +109,52 @@ def count(
     )
 
 
-def _dynamic(
+def layers_of_sample(network: Network, accelerator: Accelerator, codes: NDArray[np.integer]) -> list[MappedLayer]:
+    """Map the layers of one sample with the cycles that depend on its data, for `timeline_of`.
+
+    `codes` is int [*shape of the input]. Raises Infeasible, naming the layer, when one cannot run.
+    """
+    from hwsim.engine.execute import execute
+
+    layers = map_layers(network, accelerator)
+    execution = execute(network, codes[None], capture=captured_values(network, accelerator))
+    return [_of_sample(network, accelerator, mapped, execution) for mapped in layers]
+
+
+def _of_sample(network: Network, accelerator: Accelerator, mapped: MappedLayer, execution: Execution) -> MappedLayer:
+    """Return a layer with the cycles of the one sample of `execution`."""
+    if mapped.mapping is None or mapped.layer is None:
+        return mapped
+    dynamic = _data_dependent(network, accelerator, mapped.mapping, mapped.layer, execution)
+    if dynamic is None:
+        return mapped
+    stall = 0
+    if dynamic.outlier_unit_cycles is not None:
+        timing = time_layer(accelerator, mapped.mapping, dynamic.streams)
+        stall = int(outlier_stall_cycles(dynamic, timing)[0])
+    return replace(mapped, streams=dynamic.streams, outlier_stall_cycles=stall)
+
+
+def _data_dependent(
     network: Network, accelerator: Accelerator, mapping: Mapping, layer: Layer, execution: Execution
 ) -> DataDependentCounts | None:
-    """What depends on values in a layer on this accelerator, if anything does."""
+    """Return the counts of a layer that depend on its data; None where none does."""
     if layer.region is not None:
         return region_dynamic(accelerator, mapping, layer, execution.masks[layer.name])
-    if layer.weight is None or not accelerator.pe.value_dependent:
+    if layer.weight is None or accelerator.pe.value_timing is None:
         return None
     source = layer.inputs[0]
     if source not in execution.codes:
         raise HwsimError(
             f"layer {layer.name!r}: the cycles of PE {accelerator.pe.name!r} depend on its input; "
-            "execute(..., keep=captured_values(network, accelerator)) keeps what they need"
+            "execute(..., capture=captured_values(network, accelerator)) captures it"
         )
     return value_dynamic(accelerator, mapping, layer, network.formats[source], execution.codes[source])
 
 
 def _toggles(network: Network, accelerator: Accelerator, layer: Layer, execution: Execution) -> Toggles | None:
-    """Toggles of a layer in a weight-stationary array, where its input was kept."""
-    if accelerator.dataflow != "ws" or not layer.has_macs or layer.weight is None:
+    """Count the toggles of a layer where an activity model describes the array and its input was captured."""
+    if not accelerator.dataflow.counts_toggles or not layer.has_macs or layer.weight is None:
         return None
     source = layer.inputs[0]
     if source not in execution.codes:

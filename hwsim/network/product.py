@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 from hwsim.network.graph import Network
 from hwsim.network.layer import POINTWISE, Geometry, Layer
@@ -58,6 +59,14 @@ class Product:
     low_bits: int | None = None
     regions: int = 0
     window: Window | None = None
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Computed once: a sweep looks up the mapping of each product for every design."""
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
 
     @property
     def macs(self) -> int:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cache import per_object
 from hwsim.errors import BadInput
 from hwsim.formats import Kind
 from hwsim.network.layer import Layer, Op
 
-_groups: WeakKeyDictionary[Layer, tuple[tuple[str, Layer], ...]] = WeakKeyDictionary()
+_groups = per_object(Layer, tuple[tuple[str, Layer], ...])
 
 
 def width_groups(layer: Layer) -> tuple[tuple[str, Layer], ...]:

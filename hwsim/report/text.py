@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from hwsim.design import Design
-from hwsim.machine.description.accelerator import sources
+from hwsim.machine.description.toml_file import sources
 from hwsim.registry import Record
 from hwsim.study.results.store import Stored
 from hwsim.study.results.table import Row

@@ -1,4 +1,4 @@
-"""Membership scores of one target: from logits to intervals within a limit, and two attacks against plain numpy."""
+"""Membership scores of one target: logits to intervals against a time limit, and two attacks against numpy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hwsim.privacy.attacks.reference.lira import Lira
 from hwsim.privacy.attacks.reference.rmia import Rmia, share_beaten
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.statistics.roc import roc
-from tests.bench.child import answer, run_child
+from tests.bench.child import print_result, run_child
 from tests.bench.group_memory import growth
 from tests.bench.row import Row
 from tests.bench.threads import use_threads
@@ -29,23 +29,23 @@ MODELS, SAMPLES, CLASSES = 64, 50_000, 10
 RESAMPLES = 1000
 LIMIT_SECONDS = 2.0
 PAIR_SAMPLES = 8_000
-"""With so many samples a population of half of them still makes a table of pairs that fits."""
+"""Samples of the RMIA row: a table of all pairs with a population of half of them still fits in memory."""
 
 MIB = 1 << 20
 
 
 def rows() -> Iterator[Row]:
-    """The whole way, LiRA alone, RMIA alone, and what RMIA takes in memory."""
+    """Yield the rows of the whole pipeline, LiRA, RMIA, and the memory of RMIA."""
     use_threads()
     logits, keep, labels = game(MODELS, SAMPLES)
-    yield whole_way(logits, keep, labels)
+    yield whole_pipeline(logits, keep, labels)
     yield lira(log_odds(logits, labels), keep)
     yield rmia()
     yield rmia_memory()
 
 
 def game(models: int, samples: int) -> tuple[Floats, Bools, NDArray[np.int64]]:
-    """Logits [model, sample, class] of noise in which members are a little surer, memberships and labels."""
+    """Return random logits [model, sample, class] with larger label logits for members, memberships and labels."""
     rng = np.random.default_rng(0)
     keep, labels = balanced_keep(models, samples, seed=0), rng.integers(CLASSES, size=samples)
     logits = 2 * rng.normal(size=(models, samples, CLASSES))
@@ -53,8 +53,8 @@ def game(models: int, samples: int) -> tuple[Floats, Bools, NDArray[np.int64]]:
     return logits, keep, labels
 
 
-def whole_way(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Row:
-    """Logits to log-odds, LiRA and RMIA, their curves, and 1000 resamples; the AUCs must be those of numpy."""
+def whole_pipeline(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Row:
+    """Return the row of log-odds, LiRA, RMIA, ROC curves and 1000 resamples; the AUCs must equal numpy's."""
     odds = plain_log_odds(logits, labels)
     expected = [plain_lira(odds, keep, of_paper=False), log_p(odds[0]) - plain_log_mean(odds, keep)]
     expected_aucs = np.array([roc(scores, keep[0]).auc for scores in expected])
@@ -65,7 +65,7 @@ def whole_way(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Row:
 
 
 def aucs_with_intervals(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Floats:
-    """AUCs of LiRA and RMIA against the first model, once the resamples of both are made."""
+    """Return the AUCs of LiRA and RMIA against the first model, after computing the resamples of both."""
     attacks = (Lira(variance="per_point"), Rmia())
     scores = np.concatenate([attack.scores({"logits": logits}, keep, labels, targets=[0]) for attack in attacks])
     aucs = np.array([roc(row, keep[0]).auc for row in scores])
@@ -77,7 +77,7 @@ def aucs_with_intervals(logits: Floats, keep: Bools, labels: NDArray[np.int64]) 
 
 
 def lira(odds: Floats, keep: Bools) -> Row:
-    """Online, with the variance of each point, from log-odds."""
+    """Return the row of online LiRA with per-sample variance, from log-odds."""
     calls = {
         "ours": lambda: online_lira_score(odds, keep, "per_point", targets=[0])[0],
         "numpy": partial(plain_lira, odds, keep),
@@ -89,7 +89,7 @@ def lira(odds: Floats, keep: Bools) -> Row:
 
 
 def rmia() -> Row:
-    """The share of a population that is beaten, from log ratios."""
+    """Return the row of the population share of RMIA, from log ratios."""
     rng = np.random.default_rng(1)
     ratios, place = rng.normal(size=PAIR_SAMPLES), rng.random(PAIR_SAMPLES)
     calls = {
@@ -103,15 +103,15 @@ def rmia() -> Row:
 
 
 def rmia_memory() -> Row:
-    """Peak of the attack beyond the logits, beside one float for each pair."""
-    # the allocator gives freed arrays back at once, or the call would find those of the one before
+    """Return the row of the peak memory of RMIA beyond the logits, against one float per pair."""
+    # freed arrays are returned to the system at once, so that no call reuses the memory of an earlier call
     peak = run_child("tests.bench.group_privacy", environment={"MALLOC_MMAP_THRESHOLD_": "65536"}) / MIB
     pairs = 8 * SAMPLES * (SAMPLES // 2) / MIB
     return Row("privacy", f"RMIA, {SAMPLES:,} samples, peak", peak, "a float per pair", pairs, "MiB", 50.0, True)
 
 
 def plain_log_odds(logits: Floats, labels: NDArray[np.int64]) -> Floats:
-    """z_y - logsumexp of the rest, a model at a time."""
+    """Return z_y - logsumexp of the other logits, model by model."""
     odds = np.empty(logits.shape[:2])
     for z, row in zip(logits, odds, strict=True):
         own = z[np.arange(len(labels)), labels]
@@ -121,12 +121,12 @@ def plain_log_odds(logits: Floats, labels: NDArray[np.int64]) -> Floats:
 
 
 def log_p(odds: Floats) -> Floats:
-    """log p of the label."""
+    """Return log p of the label."""
     return -np.logaddexp(0.0, -odds)
 
 
-def sides(odds: Floats, keep: Bools) -> tuple[Floats, Floats]:
-    """Log-odds of as many in- as out-shadows of the first model, [sample, shadow] each."""
+def shadow_sets(odds: Floats, keep: Bools) -> tuple[Floats, Floats]:
+    """Return the log-odds of equally many IN and OUT shadows of the first model, [sample, shadow] each."""
     values, held = np.ascontiguousarray(odds[1:].T), np.ascontiguousarray(keep[1:].T)
     size = len(keep) // 2 - 1
     taken = []
@@ -138,9 +138,12 @@ def sides(odds: Floats, keep: Bools) -> tuple[Floats, Floats]:
 
 
 def plain_lira(odds: Floats, keep: Bools, of_paper: bool = True) -> Floats:
-    """Scores of the first model by the formula: medians and standard deviations, or means and unbiased ones."""
+    """Return LiRA scores of the first model.
+
+    The densities have medians and standard deviations with `of_paper`, else means and unbiased deviations.
+    """
     densities = []
-    for side in sides(odds, keep):
+    for side in shadow_sets(odds, keep):
         center = np.median(side, axis=1) if of_paper else side.mean(axis=1)
         spread = side.std(axis=1, ddof=0 if of_paper else 1) + 1e-30
         densities.append(-(((odds[0] - center) / spread) ** 2) / 2 - np.log(spread))
@@ -148,7 +151,7 @@ def plain_lira(odds: Floats, keep: Bools, of_paper: bool = True) -> Floats:
 
 
 def slow_lira(odds: Floats, keep: Bools) -> Floats:
-    """The paper's scores with a loop over the samples."""
+    """Return LiRA scores of the first model with medians and standard deviations, in a loop over the samples."""
     size = len(keep) // 2 - 1
     scores = np.empty(odds.shape[1])
     for s, column in enumerate(odds.T):
@@ -161,18 +164,18 @@ def slow_lira(odds: Floats, keep: Bools) -> Floats:
 
 
 def plain_log_mean(odds: Floats, keep: Bools) -> Floats:
-    """log of the mean p over as many in- as out-shadows of the first model."""
-    shadows = np.concatenate(sides(odds, keep), axis=1)
+    """Return log of the mean p over equally many IN and OUT shadows of the first model."""
+    shadows = np.concatenate(shadow_sets(odds, keep), axis=1)
     return np.log(np.exp(log_p(shadows)).mean(axis=1))
 
 
 def main() -> None:
-    """Measure what RMIA takes in a process of its own, compiled already."""
+    """Measure the memory of RMIA in this process, after compilation, and print the bytes."""
     use_threads()
     logits, keep, labels = game(8, SAMPLES)
     call = partial(Rmia().scores, {"logits": logits}, keep, labels, [0])
     call()
-    answer(growth(call))
+    print_result(growth(call))
 
 
 if __name__ == "__main__":

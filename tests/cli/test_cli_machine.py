@@ -18,7 +18,8 @@ def call(capfd: Any, *arguments: object) -> tuple[int, str, str]:
 
 
 CYCLES = (
-    "layer,macs,compute_cycles,fill_drain_cycles,weight_load_cycles,stall_cycles,total_cycles,utilization,dram_bytes"
+    "layer,macs,compute_cycles,vector_cycles,fill_drain_cycles,weight_load_cycles,stall_cycles,total_cycles,"
+    "utilization,dram_bytes"
 )
 
 
@@ -31,9 +32,9 @@ def test_cycles_prints_a_row_per_layer_whose_parts_add_up(capfd, tmp_path):
         head, *rows = out.splitlines()
         assert (code, head, len(rows)) == (0, CYCLES, 2)
         for row in rows:
-            parts = [int(number) for number in row.split(",")[2:7]]
-            assert sum(parts[:4]) == parts[4]
-    assert rows[0].split(",")[2:7] == ["37", "10", "4", "0", "51"]  # 2R + C + M - 2
+            *parts, total = [int(number) for number in row.split(",")[2:8]]
+            assert sum(parts) == total
+    assert rows[0].split(",")[2:8] == ["37", "0", "10", "4", "0", "51"]  # 2R + C + M - 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What every accelerator of the registry must do, and what a bad description is told."""
+"""Contract of every accelerator of the registry, and the errors of bad descriptions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hwsim.errors import BadInput, HwsimError
 from hwsim.interop.topology.builtin import load_workload
 from hwsim.machine import Accelerator, load_accelerator, simulate
 from hwsim.machine.cost.estimate import estimate
-from hwsim.machine.description.accelerator import sources
+from hwsim.machine.description.toml_file import sources
 from hwsim.machine.layer_report import layer_reports
 from hwsim.registry import build, family, find, merge, validate
-from tests.support.machines import LOCAL
+from tests.support.machines import REGISTER_FILE
 from tests.support.small_network import small_network
 
 NAMES = sorted(family("accelerator"))
@@ -37,9 +37,9 @@ def test_it_runs_a_network_and_can_be_priced(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_says_what_its_cycles_are(name: str) -> None:
+def test_description_and_notes(name: str) -> None:
     accelerator = build("accelerator", name)
-    for fact in (accelerator.pe.name, accelerator.dataflow, f"timing {accelerator.timing}"):
+    for fact in (accelerator.pe.name, accelerator.dataflow.name, f"timing {accelerator.timing}"):
         assert fact in accelerator.describe()
     assert accelerator.notes() == []  # no number in the file is without effect
 
@@ -75,7 +75,7 @@ def test_bitfusion_sizes(name: str) -> None:
 def test_eyeriss_sizes() -> None:
     # JSSC 52(1), 2017: 168 PEs, 200 MHz, 16 bits, 12 / 224 / 24 words in each, 1 / 4 / 4 words per cycle, 108 KB
     a = build("accelerator", "eyeriss")
-    assert (a.pes, a.clock, a.pe.widest, a.psum_bits, a.dataflow) == (168, "200 MHz", 16, 16, "rs")
+    assert (a.pes, a.clock, a.pe.max_operand_bits, a.psum_bits, a.dataflow.name) == (168, "200 MHz", 16, 16, "rs")
     assert list(a.register_file.model_dump().values()) == [12, 224, 24, 1, 4, 4]
     assert sum(a.scratchpads[pad].kib for pad in ("weight", "ifmap", "ofmap")) == 108
 
@@ -89,16 +89,37 @@ def test_tpu_sizes() -> None:
 
 
 def test_parameters_without_effect_are_named() -> None:
-    """Nobody should have to find out why a number that was changed changes nothing."""
     ideal = build("accelerator", "tiny", timing="scalesim")
     assert ideal.notes() == ["timing scalesim: scratchpads, DRAM and weight_buffers do not affect the cycles"]
-    assert "stalls are not modelled" in ideal.describe()
+    assert "stalls are not modeled" in ideal.describe()
     outputs_stay = build("accelerator", "tiny", dataflow="os", array={"weight_buffers": 2})
     assert outputs_stay.notes() == ["dataflow os: weight_buffers does not affect the cycles"]
     elastic = build("accelerator", "tiny", array={"row_fifo_depth": 2})
     assert elastic.notes() == ["PE fixed: row_fifo_depth does not affect the cycles, which do not depend on the data"]
     assert build("accelerator", "tiny", array={"weight_buffers": 2}).notes() == []
     assert build("accelerator", "drq_like", array={"row_fifo_depth": 2}).notes() == []
+
+
+EYERISS = """\
+array          12 x 14 PEs, weight_buffers 1
+PE             fixed (max_bits 16, skip_zeros False)
+dataflow       rs, timing rtl, optimize latency
+clock          200 MHz
+ifmap          36 KiB, 9 banks of 8-byte words
+weight         36 KiB, 9 banks of 8-byte words
+ofmap          36 KiB, 9 banks of 8-byte words
+partial sum    16 bits
+DRAM           lpddr4, 2 bytes per cycle, latency 20 cycles
+vector unit    14 lanes
+register file  12 ifmap words, 224 weight words, 24 psum words per PE"""
+
+
+def test_print_is_one_screen() -> None:
+    assert str(build("accelerator", "eyeriss")) == EYERISS
+    assert "row_fifo_depth 3" in str(build("accelerator", "drq", array={"row_fifo_depth": 3}))
+    for name in NAMES:
+        lines = str(build("accelerator", name)).splitlines()
+        assert len(lines) <= 24 and max(map(len, lines)) <= 100
 
 
 CLOCK = 'a positive number with a unit (Hz, kHz, MHz, GHz), such as "700 MHz"'
@@ -116,7 +137,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"array": {"weight_buffers": 3}}, "accelerator.array.weight_buffers: got 3; allowed: 1 or 2"),
     (
         {"dataflow": "is", "array": {"row_fifo_depth": 2}},
-        "accelerator.array.row_fifo_depth: got 2; allowed: none, unless dataflow ws or os",
+        "accelerator.array.row_fifo_depth: got 2; allowed: none, unless dataflow os or ws",
     ),
     (
         {"dram": {"bandwidth_bytes_per_cycle": 0}},
@@ -124,12 +145,16 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"dram": {"latency_cycles": -1}}, "accelerator.dram.latency_cycles: got -1; allowed: greater than or equal to 0"),
     ({"dram": {"kind": "lpdr4"}}, "accelerator.dram.kind: got lpdr4; allowed: ddr3, ddr4, gddr5"),
-    ({"dataflow": "xs"}, "accelerator.dataflow: got xs; allowed: 'ws', 'os', 'is' or 'rs'"),
+    ({"dataflow": "xs"}, "accelerator.dataflow: got xs; allowed: is, os, rs, ws. Did you mean 'ws'?"),
     ({"optimize": "speed"}, "accelerator.optimize: got speed; allowed: 'dram_traffic' or 'latency'"),
     ({"psum_bits": 20}, "accelerator.psum_bits: got 20; allowed: 16, 24, 32 or 48"),
     ({"timing": "stonne"}, "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow ws"),
     (
-        {"timing": "scalesim", "dataflow": "rs", "register_file": LOCAL},
+        {"timing": "stonne", "dataflow": "is"},
+        "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow is",
+    ),
+    (
+        {"timing": "scalesim", "dataflow": "rs", "register_file": REGISTER_FILE},
         "accelerator.timing: got scalesim; allowed: rtl with dataflow rs",
     ),
     (
@@ -137,7 +162,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "accelerator.register_file: got nothing; allowed: memories inside the PEs, with dataflow rs and only there",
     ),
     (
-        {"register_file": LOCAL},
+        {"register_file": REGISTER_FILE},
         "accelerator.register_file: got a table, but dataflow ws; allowed: memories inside the PEs, with dataflow rs",
     ),
     (
@@ -175,7 +200,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "message"), BAD)
-def test_bad_input_is_told_the_place(change: dict[str, Any], message: str) -> None:
+def test_bad_input_names_the_place(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput) as caught:
         build("accelerator", "tpu_like", **change)
     assert str(caught.value).startswith(message)
@@ -206,7 +231,7 @@ def test_a_file_loads(tmp_path: Path) -> None:
         ("latency_cycles = 4", "latency_cycles = -4", "accelerator.dram.latency_cycles: got -4"),
     ],
 )
-def test_a_bad_file_is_told_the_place(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_bad_file_names_the_place(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(HwsimError) as caught:
         load_accelerator(write(tmp_path, old, new))
     assert str(caught.value).startswith(message)

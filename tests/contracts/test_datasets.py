@@ -40,7 +40,7 @@ def test_it_says_what_it_is_and_whom_to_cite(name: str) -> None:
     record, card = family("dataset")[name], card_of(name)
     assert record.help
     assert record.citation
-    assert card.licence
+    assert card.license
     assert card.source
     assert bool(card.files) == (name not in WITHOUT_FILES)
     assert bool(card.checksum) == (name not in WITHOUT_FILES)

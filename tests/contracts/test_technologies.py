@@ -1,4 +1,4 @@
-"""What every technology preset of the registry must do."""
+"""Contract of every technology preset of the registry, and the errors of bad technologies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwsim.machine import Technology
 from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.events import EVENTS
 from hwsim.machine.run import Precision
-from hwsim.machine.technology.technology import PRICED
+from hwsim.machine.technology.technology import PRICE_ITEMS
 from hwsim.registry import build, family
 from tests.support.made_run import made_run
 
@@ -57,7 +57,7 @@ def test_contract(name: str) -> None:
         ({"prices": 2 * [{"item": "dram", "pj_per_bit": 1, "source": "x"}]}, "technology.prices: got dram twice; all"),
     ],
 )
-def test_bad_input_is_told_the_place(change: dict[str, object], message: str) -> None:
+def test_bad_input_names_the_place(change: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput) as caught:
         build("technology", "nangate45", **change)
     assert str(caught.value).startswith(message)
@@ -76,7 +76,7 @@ def test_bad_input_is_told_the_place(change: dict[str, object], message: str) ->
         ("item,pJ_per_bit,source\ndram,8 pJ,x\n", "own.csv, line 2: pJ_per_bit: got 8 pJ; allowed: a positive number"),
     ],
 )
-def test_own_prices_without_provenance_or_sense_are_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_own_prices_without_source_or_with_bad_numbers_are_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "own.csv"
     file.write_text(text)
     with pytest.raises(BadInput) as caught:
@@ -84,7 +84,7 @@ def test_own_prices_without_provenance_or_sense_are_refused(tmp_path: Path, text
     assert str(caught.value).startswith(message)
 
 
-def test_the_key_of_a_design_follows_own_prices_and_not_their_path(tmp_path: Path) -> None:
+def test_the_key_of_a_design_depends_on_own_prices_and_not_on_their_path(tmp_path: Path) -> None:
     def key(name: str, price: int) -> str:
         (tmp_path / name).write_text(f"item,pJ_per_bit,source\ndram,{price},measured\n")
         technology = {"name": "nangate45", "prices": str(tmp_path / name)}
@@ -99,11 +99,29 @@ def test_every_price_of_a_user_is_used(tmp_path: Path) -> None:
     file = tmp_path / "own.csv"
     run = made_run(build("accelerator", "tiny"), [dict.fromkeys(EVENTS, 10)], [Precision(8, 8)])
     base = estimate(run, build("technology", "nangate45")).total_energy_pj[0]
-    for item in PRICED:
+    for item in PRICE_ITEMS:
         file.write_text(f"item,pJ_per_bit,source\n{item},1000,guess\n")
         technology = build("technology", "nangate45", prices=str(file))
         assert technology.price(item) == 1000 and technology.label == "nangate45, prices 1"
         assert estimate(run, technology).total_energy_pj[0] > base + 5000
+
+
+SCALED65 = """\
+technology   scaled65, prices 1
+logic        65 nm, 1.1 V, 1.39 x gate-level energy at 45 nm, 1.1 V
+logic area   1.5 x area at 45 nm
+clock        1 x energy of the clock pins
+operands     network (static mode)
+scratchpads  CACTI 7, 45 nm, lstp cells, 1.39 x table, write: table
+DRAM         by the kind of the accelerator's DRAM
+own price    dram 5 pJ per bit (our board)
+note         extrapolated: logic from 45 to 65 nm; its leakage is that of 45 nm
+note         extrapolated: scratchpads from 45 to 65 nm, as logic scales"""
+
+
+def test_print_is_one_screen() -> None:
+    prices = [{"item": "dram", "pj_per_bit": 5, "source": "our board"}]
+    assert str(build("technology", "scaled65", prices=prices)) == SCALED65
 
 
 def test_calibrations() -> None:

@@ -1,4 +1,4 @@
-"""The layer that docs/accelerators.md works by hand comes out as written there."""
+"""The examples of docs/accelerators.md print as written."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from pathlib import Path
 PAGE = Path(__file__).parents[2] / "docs" / "accelerators.md"
 
 
-def test_worked_layer() -> None:
+def test_examples() -> None:
     failures, examples = doctest.testfile(str(PAGE), module_relative=False, encoding="utf-8")
     assert (failures, examples > 5) == (0, True)

@@ -45,13 +45,13 @@ def test_the_causes_of_every_layer_add_up(name: str) -> None:
         assert report.total_cycles == sum(report.cycles.values()) == report.row()["total_cycles"]
         assert report.stall_cycles == sum(report.cycles[cause] for cause in STALLS)
         row = report.row()
-        parts = ("compute_cycles", "fill_drain_cycles", "weight_load_cycles", "stall_cycles")
+        parts = ("compute_cycles", "vector_cycles", "fill_drain_cycles", "weight_load_cycles", "stall_cycles")
         assert row["total_cycles"] == sum(row[part] for part in parts)  # type: ignore[misc]
-        assert report.all_causes() == {"layer": layer, **report.cycles, "total_cycles": report.total_cycles}
+        assert report.breakdown() == {"layer": layer, **report.cycles, "total_cycles": report.total_cycles}
         timing = time_layer(ACCELERATORS[name], derive_mapping(ACCELERATORS[name], product, 2))
         assert timing.total.tolist() == [report.total_cycles]
     for causes in (False, True):
-        rows, total = [r.all_causes() if causes else r.row() for r in reports], total_row(reports, causes)
+        rows, total = [r.breakdown() if causes else r.row() for r in reports], total_row(reports, causes)
         assert list(total) == list(rows[0])
         for column in total:
             if column not in ("layer", "utilization"):
@@ -64,7 +64,7 @@ def test_utilization_is_products_over_pe_cycles() -> None:
     (report,) = layer_reports(tiny, [("conv", conv_product(1, 8, 8, 8, Geometry((3, 3), padding=(1, 1))))])
     assert report.utilization == 4608 / (16 * report.total_cycles)
     run = simulate(small_network(), tiny, np.zeros((1, 1, 8, 8), np.int16))
-    assert run.overall_utilisation[0, 0] == 4608 / (16 * run.cycles[0, 0].sum())
+    assert run.overall_utilization[0, 0] == 4608 / (16 * run.cycles[0, 0].sum())
     assert run.mapping_efficiency[0, 0] == 4608 / (16 * run.cause("compute")[0, 0])
     # useful MACs = rows x columns x compute cycles x mapping efficiency: 6 folds, of which 2 use 1 row of 4
     assert run.mapping_efficiency[0, 0] == pytest.approx((4 * 1 + 2 * 0.25) / 6)
@@ -80,7 +80,7 @@ def test_the_utilization_of_the_whole_is_weighted_by_cycles() -> None:
 @given(networks(), st.sampled_from(sorted(ACCELERATORS)), st.integers(1, 3))
 def test_a_network_at_batch_one_takes_the_cycles_of_its_run(network: Network, name: str, batch: int) -> None:
     accelerator = ACCELERATORS[name]
-    if any(layer.region for layer in network.layers) or accelerator.pe.value_dependent:
+    if any(layer.region for layer in network.layers) or accelerator.pe.value_timing:
         return
     try:
         reports = layer_reports(accelerator, network)

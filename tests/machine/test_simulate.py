@@ -16,8 +16,9 @@ from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.machine import CAUSES, EVENTS, Accelerator, count, simulate
 from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.layer_report import layer_reports
-from hwsim.machine.mapping.mapping import Tiling, map_network
+from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.simulate import captured_values
+from hwsim.machine.timing.mapped_layers import map_layers
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
 from hwsim.registry import build, family
@@ -34,7 +35,7 @@ ARRAY_CAUSES = (
 
 def can_run(network: Network, accelerator: Accelerator) -> bool:
     try:
-        map_network(network, accelerator)
+        map_layers(network, accelerator)
     except Infeasible:
         return False
     return True
@@ -61,7 +62,7 @@ def test_outputs_cycles_and_counts_hang_together(case: tuple[Network, np.ndarray
     run = simulate(network, accelerator, codes)
     expected = reference.run(network, codes)[network.layers[-1].name]
     np.testing.assert_array_equal(run.outputs.reshape(expected.shape), expected)
-    varies = accelerator.pe.value_dependent or any(layer.region for layer in network.layers)
+    varies = accelerator.pe.value_timing or any(layer.region for layer in network.layers)
     assert len(run.cycles) == len(run.counts)
     assert len(run.cycles) == 1 or (varies and len(run.cycles) == len(codes))
     assert run.cycles.shape[1:] == (len(network.layers), len(CAUSES))
@@ -91,8 +92,8 @@ def test_outputs_cycles_and_counts_hang_together(case: tuple[Network, np.ndarray
             wanted = int(np.prod(network.shapes[layer.name])) * network.shapes[layer.inputs[0]][-1]
         assert (macs == wanted).all()
     assert (run.latency_cycles == run.cycles.sum(axis=(1, 2))).all()
-    assert ((run.overall_utilisation >= 0) & (run.overall_utilisation <= 1)).all()
-    assert (run.overall_utilisation <= run.mapping_efficiency).all()
+    assert ((run.overall_utilization >= 0) & (run.overall_utilization <= 1)).all()
+    assert (run.overall_utilization <= run.mapping_efficiency).all()
 
 
 @settings(max_examples=15, **SLOW)  # type: ignore[arg-type]
@@ -101,7 +102,7 @@ def test_count_reuses_an_execution_and_a_batch_may_be_split(case: tuple[Network,
     network, codes = case
     technology = build("technology", "nangate45")
     whole = simulate(network, RUNS_ALL, codes)
-    again = count(network, RUNS_ALL, execute(network, codes, keep=captured_values(network, RUNS_ALL)))
+    again = count(network, RUNS_ALL, execute(network, codes, capture=captured_values(network, RUNS_ALL)))
     np.testing.assert_array_equal(whole.cycles, again.cycles)
     np.testing.assert_array_equal(whole.counts, again.counts)
     parts = [simulate(network, RUNS_ALL, codes[i : i + 1]) for i in range(len(codes))]
@@ -215,7 +216,12 @@ def test_tilings_can_be_given() -> None:
     rows = simulate(network, ACCELERATORS["tiny"], codes, {"conv": Tiling(2, 8, 8, 1)})
     # 4 tiles of 16 pixels, each with its own 6 folds
     assert rows.cause("compute")[0, 0] == 4 * 6 * 16 and rows.cause("weight_load")[0, 0] == 4 * 6 * 4
-    again = count(network, ACCELERATORS["tiny"], execute(network, codes), {"conv": Tiling(2, 8, 8, 1)})
+    again = count(
+        network,
+        ACCELERATORS["tiny"],
+        execute(network, codes),
+        map_layers(network, ACCELERATORS["tiny"], tilings={"conv": Tiling(2, 8, 8, 1)}),
+    )
     np.testing.assert_array_equal(rows.cycles, again.cycles)
 
 

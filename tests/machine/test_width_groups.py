@@ -11,12 +11,14 @@ from hwsim.errors import UnknownName
 from hwsim.machine import simulate
 from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.layer_report import layer_reports
-from hwsim.machine.mapping.mapping import derive_mapping, map_network
+from hwsim.machine.mapping.mapping import derive_mapping
+from hwsim.machine.timing.mapped_layers import map_layers
 from hwsim.machine.trace.timeline import timeline
 from hwsim.network.layer import Region
 from hwsim.network.product import as_product
 from hwsim.registry import build
 from tests.network.test_width_groups import FITTED, NETWORK
+from tests.support.machines import mapping_of
 from tests.support.small_network import small_network
 
 X = np.random.default_rng(0).random((4, 1, 8, 8))
@@ -41,7 +43,7 @@ def test_a_group_takes_what_a_layer_of_its_filters_takes() -> None:
     product = as_product(NETWORK, NETWORK.layers[0])
     for line, bits in enumerate((8, 4)):
         alone = replace(product, filters=4, w_bits=bits)
-        assert map_network(FITTED, accelerator)[run.layers[line]].product == alone
+        assert mapping_of(map_layers(FITTED, accelerator), run.layers[line]).product == alone
         (report,) = layer_reports(accelerator, [("alone", alone)])
         assert run.cycles[0, line].sum() == report.total_cycles
         assert derive_mapping(accelerator, alone).rate == accelerator.pe.rate(8, bits)
@@ -67,11 +69,11 @@ def test_analysis_and_timeline_tell_the_same_cycles() -> None:
 
 def test_a_tiling_names_the_group() -> None:
     accelerator = build("accelerator", "bitfusion")
-    given = map_network(FITTED, accelerator)["conv:w4"].tiling
+    given = mapping_of(map_layers(FITTED, accelerator), "conv:w4").tiling
     smaller = replace(given, rows=4)
-    assert map_network(FITTED, accelerator, {"conv:w4": smaller})["conv:w4"].tiling == smaller
+    assert mapping_of(map_layers(FITTED, accelerator, tilings={"conv:w4": smaller}), "conv:w4").tiling == smaller
     with pytest.raises(UnknownName, match="'conv:w"):
-        map_network(FITTED, accelerator, {"conv": given})
+        map_layers(FITTED, accelerator, tilings={"conv": given})
 
 
 def test_a_region_as_large_as_the_map_decides_per_image() -> None:

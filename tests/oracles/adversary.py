@@ -14,7 +14,7 @@ Rng = np.random.Generator
 Floats = NDArray[np.float32]
 
 KINDS = ("random", "ties", "near ties", "extremes", "upscale")
-"""All kinds of operands that no tool may answer with undefined behaviour; "wrap" lets 32-bit sums overflow."""
+"""All kinds of operands that no tool may answer with undefined behavior; "wrap" lets 32-bit sums overflow."""
 
 
 @dataclass(frozen=True, eq=False)

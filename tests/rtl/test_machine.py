@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.mapping.mapping import Mapping, Tiling, derive_mapping
+from hwsim.machine.mapping.mapping import Mapping, derive_mapping
+from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.timing.data_dependent import step_streams
 from hwsim.machine.timing.layer_cycles import StreamCycles, time_layer
 from hwsim.network.product import Product

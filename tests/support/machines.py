@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.mapping import Mapping
+from hwsim.machine.timing.mapped_layers import MappedLayer
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, conv_product
 from hwsim.registry import build, merge
@@ -15,7 +18,7 @@ from hwsim.registry import build, merge
 Draw = st.DrawFn
 Parameters = dict[str, Any]
 
-LOCAL = {
+REGISTER_FILE = {
     "ifmap_words": 12,
     "weight_words": 224,
     "psum_words": 24,
@@ -32,7 +35,7 @@ def eyeriss(**changes: Any) -> Accelerator:
     parameters: Parameters = {
         "dataflow": "rs",
         "array": {"rows": 12, "cols": 14},
-        "register_file": LOCAL,
+        "register_file": REGISTER_FILE,
         "pe": {"name": "fixed", "max_bits": 16},
         "psum_bits": 16,
         "scratchpads": pads,
@@ -89,4 +92,11 @@ def machines(draw: Draw, flows: tuple[str, ...] = ("ws", "os", "is", "rs")) -> P
     }
     if flow in ("ws", "is"):
         made["array"]["weight_buffers"] = draw(st.integers(1, 2))
-    return made | ({"register_file": LOCAL} if flow == "rs" else {})
+    return made | ({"register_file": REGISTER_FILE} if flow == "rs" else {})
+
+
+def mapping_of(layers: Sequence[MappedLayer], name: str) -> Mapping:
+    """The mapping of the layer called `name`."""
+    (found,) = [layer.mapping for layer in layers if layer.name == name]
+    assert found is not None
+    return found

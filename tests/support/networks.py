@@ -194,8 +194,8 @@ def fixed_points(draw: Draw, output: Format, counts: tuple[int, int], largest: i
     mantissa_bits = draw(st.just(most) | st.integers(1, most))
     lowest = 1 << (mantissa_bits - 1)
     mantissas = np.full(counts[0], lowest) if draw(st.booleans()) else rng.integers(lowest, 2 * lowest, counts[0])
-    centre = mantissa_bits + math.ceil(math.log2(max(largest, 1))) - output.bits
-    return mantissas, np.clip(centre + rng.integers(-4, 2, counts[1]), 0, min(62, bits + mantissa_bits))
+    center = mantissa_bits + math.ceil(math.log2(max(largest, 1))) - output.bits
+    return mantissas, np.clip(center + rng.integers(-4, 2, counts[1]), 0, min(62, bits + mantissa_bits))
 
 
 @st.composite

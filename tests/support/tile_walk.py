@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from hwsim.kernels.machine.tiling_search import COUNTS, IS, ORDERS, OS, RS, WS
+from hwsim.kernels.machine.tiling_search import BY_PASS, CHANNELS, COUNTS, FILTERS, ORDERS, PIXELS
 
 
 def plain(record: np.ndarray) -> SimpleNamespace:
@@ -114,42 +114,50 @@ class Fold:
 
 def folds(layer: SimpleNamespace, array: SimpleNamespace, tile: Tile) -> list[Fold]:
     """The folds of one tile, one after the other."""
-    depth = blocks(len(tile.channels) * layer.taps, array.k_grain)
-    filters = blocks(len(tile.filters), array.n_grain)
-    pixels = blocks(tile.pixels, array.m_grain)
-    if array.flow == WS:  # a block of weights stays, all pixels pass
+    depth = blocks(len(tile.channels) * layer.taps, array.k_extent)
+    filters = blocks(len(tile.filters), array.n_extent)
+    pixels = blocks(tile.pixels, array.m_extent)
+    if array.streamed == PIXELS:  # a block of weights stays, all pixels stream
         return [
-            Fold(tile.pixels * array.steps, tile.pixels * len(k), len(k) * len(n), tile.pixels * len(n))
+            Fold(tile.pixels * array.wavefront_cycles, tile.pixels * len(k), len(k) * len(n), tile.pixels * len(n))
             for n in filters
             for k in depth
         ]
-    if array.flow == IS:  # a block of inputs stays, all filters pass
+    if array.streamed == FILTERS:  # a block of inputs stays, all filters stream
         wide = len(tile.filters)
-        return [Fold(wide * array.steps, len(m) * len(k), len(k) * wide, len(m) * wide) for m in pixels for k in depth]
-    if array.flow == OS:  # a block of outputs stays, the whole reduction passes
-        deep = len(tile.channels) * layer.taps
-        turns = len(blocks(deep, array.lanes))
         return [
-            Fold(turns * array.steps, len(m) * deep, deep * len(n), len(m) * len(n)) for m in pixels for n in filters
+            Fold(wide * array.wavefront_cycles, len(m) * len(k), len(k) * wide, len(m) * wide)
+            for m in pixels
+            for k in depth
+        ]
+    if array.streamed == CHANNELS:  # a block of outputs stays, the whole reduction streams
+        deep = len(tile.channels) * layer.taps
+        turns = len(blocks(deep, array.products))
+        return [
+            Fold(turns * array.wavefront_cycles, len(m) * deep, deep * len(n), len(m) * len(n))
+            for m in pixels
+            for n in filters
         ]
     found = []  # rows stay: PEs take turns between filters and channels, while all output columns pass
     for _ in tile.images:
-        for m in blocks(len(tile.rows), array.m_grain):
+        for m in blocks(len(tile.rows), array.m_extent):
             for n in filters:
-                for k in blocks(len(tile.channels), array.k_grain):
-                    turns = len(blocks(len(n), array.n_share)) * len(blocks(len(k), array.k_share))
+                for k in blocks(len(tile.channels), array.k_extent):
+                    turns = len(blocks(len(n), array.n_spatial)) * len(blocks(len(k), array.k_spatial))
                     made, deep = len(m) * len(tile.cols), len(k) * layer.taps
                     rows = tile.rows[m.start : m.stop]
                     lines = lines_read(rows, layer.stride_h, layer.span_h, layer.top, layer.rows)
                     lines *= lines_read(tile.cols, layer.stride_w, layer.span_w, layer.left, layer.cols)
-                    stream = len(tile.cols) * turns * array.steps
+                    stream = len(tile.cols) * turns * array.wavefront_cycles
                     found.append(Fold(stream, lines * len(k), deep * len(n), made * len(n)))
     return found
 
 
 def waiting(array: SimpleNamespace, folds_of_tile: list[Fold]) -> int:
     """Cycles that folds which are too short wait for the next stationary operand."""
-    return sum(max(0, array.period - fold.stream) for fold in folds_of_tile) if array.period else 0
+    return (
+        sum(max(0, array.min_fold_interval - fold.stream) for fold in folds_of_tile) if array.min_fold_interval else 0
+    )
 
 
 def timeline(fetches: list[int], leaving: list[int], work: list[int], bandwidth: int, latency: int) -> tuple[int, ...]:
@@ -181,14 +189,14 @@ def candidates(layer: SimpleNamespace, array: SimpleNamespace, whole_folds: bool
     With `whole_folds` a tile's channels fill the rows of the array. Row stationary, tiles are made of whole
     passes.
     """
-    unit = 1 if array.flow == IS else array.n_grain
-    deep = max(1, array.k_grain // layer.taps) if whole_folds and array.flow in (WS, IS) else 1
+    unit = 1 if array.streamed == FILTERS else array.n_extent
+    deep = max(1, array.k_extent // layer.taps) if whole_folds and array.streamed in (PIXELS, FILTERS) else 1
     pixels = [(images, layer.out_rows, layer.out_cols) for images in sizes(layer.images)]
     pixels += [(1, rows, layer.out_cols) for rows in sizes(layer.out_rows)]
     pixels += [(1, 1, cols) for cols in sizes(layer.out_cols)]
-    if array.flow == RS:
+    if array.streamed == BY_PASS:
         pixels = [
-            (images, min(-(-rows // array.m_grain) * array.m_grain, layer.out_rows), cols)
+            (images, min(-(-rows // array.m_extent) * array.m_extent, layer.out_rows), cols)
             for images, rows, cols in pixels
             if cols == layer.out_cols
         ]
@@ -218,13 +226,13 @@ def fits(layer: SimpleNamespace, array: SimpleNamespace, tiles: list[Tile]) -> b
         ifmap = len(tile.images) * lines * len(tile.channels) * layer.a_bits + layer.mask_bits
         weight = len(tile.channels) * layer.taps * len(tile.filters) * layer.w_bits
         ofmap = tile.pixels * len(tile.filters) * bits_per_sum
-        if ifmap > array.ifmap_room or weight > array.weight_room or ofmap > array.ofmap_room:
+        if ifmap > array.ifmap_capacity or weight > array.weight_capacity or ofmap > array.ofmap_capacity:
             return False
     return True
 
 
 def _parts_of_reduction(layer: SimpleNamespace, array: SimpleNamespace, tile: Tile) -> list[range]:
-    if array.flow == OS:
+    if array.streamed == CHANNELS:
         return [range(1)]
-    deep = len(tile.channels) * (layer.taps if array.flow in (WS, IS) else 1)
-    return blocks(deep, array.k_grain)
+    deep = len(tile.channels) * (layer.taps if array.streamed in (PIXELS, FILTERS) else 1)
+    return blocks(deep, array.k_extent)

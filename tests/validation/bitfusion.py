@@ -9,7 +9,7 @@ from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.pe.fixed import Fixed
 from hwsim.machine.pe.fused import Fused
 from hwsim.machine.run import Run
-from hwsim.machine.technology.tables import plain_cell
+from hwsim.machine.technology.tables import plain_pe
 from hwsim.network.product import Product, conv_product
 from tests.validation.golden import read
 from tests.validation.machines import Layers, accelerator, at_bits, band, geometric_mean, layers_of, run_of
@@ -166,9 +166,9 @@ def _pes() -> Group:
     """Fusible 8-to-2-bit PE over fixed 8-bit PE."""
     golden = {(row["max_bits"], row["min_bits"]): row for row in read("bitfusion_45nm_pe_synth")}
     fixed, fused = Fixed(), Fused()
-    area = fused.silicon().area_um2 / fixed.silicon().area_um2
-    energy = (fused.mac_energy_fj(8, 8) + fused.silicon().clock_fj) / (
-        fixed.mac_energy_fj(8, 8) + fixed.silicon().clock_fj
+    area = fused.physical_cost().area_um2 / fixed.physical_cost().area_um2
+    energy = (fused.mac_energy_fj(8, 8) + fused.physical_cost().clock_fj) / (
+        fixed.mac_energy_fj(8, 8) + fixed.physical_cost().clock_fj
     )
     one = {name: float(golden["8", "2"][name]) / float(golden["8", "8"][name]) for name in ("area_um2", "dynamic_nW")}
     rows = [
@@ -180,7 +180,7 @@ def _pes() -> Group:
     for bits in (2, 4, 8, 16):
         um2 = float(golden[str(bits), str(bits)]["area_um2"])
         rows.append(
-            Row(f"fixed {bits}-bit PE, um2, array of one PE", um2, plain_cell(bits, bits).silicon.area_um2, CLOSER)
+            Row(f"fixed {bits}-bit PE, um2, array of one PE", um2, plain_pe(bits, bits).physical.area_um2, CLOSER)
         )
     return Group("PEs: fusible 8-to-2-bit against fixed ones", SYNTHESIS, tuple(rows))
 

@@ -45,7 +45,7 @@ def groups() -> tuple[Group, ...]:
     over_eyeriss = _simulated(plain_network(codes, EYERISS_BITS), eyeriss, wide)
     over_olaccel = _simulated(outlier_network(codes, OUTLIERS), olaccel, codes)
     runs = [_simulated(network, drq, codes) for network in region_networks(codes, SHARES)]
-    lanes = LANES.format(*(one.pe.silicon().area_um2 for one in (olaccel, drq)))
+    lanes = LANES.format(*(one.pe.physical_cost().area_um2 for one in (olaccel, drq)))
     sizes = ", ".join(f"{one.pe.name} {one.array.rows}x{one.array.cols}" for one in (drq, olaccel))
     note = (
         f"Equal area of PEs with the memories in them, {budget / 1e6:.2f} mm2: Eyeriss 12x14, {sizes}; "

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.cost.estimate import COMPONENTS, estimate
 from hwsim.machine.cost.uncertainty import calibrations
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import derive_mapping
 from hwsim.machine.run import Run
 from tests.validation.golden import read

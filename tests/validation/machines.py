@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.interop.topology.builtin import load_workload
-from hwsim.machine.cost.uncertainty import Interval
+from hwsim.machine.cost.uncertainty import ValueRange
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES, EVENTS
 from hwsim.machine.mapping.mapping import derive_mapping
@@ -53,7 +53,7 @@ def run_of(machine: Accelerator, layers: Layers, batch: int = 1) -> Run:
     )
 
 
-def band(interval: Interval, scale: float = 1.0) -> tuple[float, float, float]:
+def band(interval: ValueRange, scale: float = 1.0) -> tuple[float, float, float]:
     """Lowest, nominal and highest figure."""
     return interval.low * scale, interval.nominal * scale, interval.high * scale
 

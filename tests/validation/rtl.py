@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 import hwsim
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
-from hwsim.machine.mapping.mapping import Tiling, derive_mapping
+from hwsim.machine.components import SCRATCHPADS
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.mapping import derive_mapping
+from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.run import Run
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.network.graph import Network

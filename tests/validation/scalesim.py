@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hwsim.machine.description.accelerator import SCRATCHPADS
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.traffic import product_traffic

@@ -1,25 +1,25 @@
-"""How long an array takes whose rows need a different number of cycles for every activation.
+"""Synchronization of array rows whose cycles differ from activation to activation: lock-step and elastic.
 
-One notion serves all of them: an activation code takes `t` steps. With region precision these are the
-full ones where the code is sensitive and the low ones elsewhere; with zero skipping 0 or 1; bit by
-bit as many as the code has bits. Wavefront i meets row r of the array with `t[i, r]` steps. Weight
-stationary, i is an output pixel and r a position of the reduction; output stationary, i is a position
-of the reduction and r an output pixel. Either way the code lies at an address that is a sum of two,
+An activation code takes `t` cycles, its *steps*. With region precision these are the cycles of the full width
+where the code is sensitive, and of the low width elsewhere; with zero skipping 0 or 1; bit-serially the
+number of bits. Wavefront i takes `t[i, r]` cycles in row r of the array. Weight stationary, i is an output
+pixel and r a position of the reduction; output stationary, i is a position of the reduction and r an output
+pixel. In both cases the address of the code is a sum of two,
 
     t[i, r] = steps[sample, along_i[i] + along_r[r]],
 
-in a flat map that holds its own padding. Folds take `rows` entries of `along_r` each, the last one
-what is left. With `group` > 1 so many neighbouring rows of a fold share what feeds them: each takes
-the steps of the slowest of them.
+in a flat map that includes the padding. A fold takes `rows` entries of `along_r`, the last fold the
+remainder. With `group` > 1 that many neighboring rows of a fold share one input, and each takes the cycles of
+the slowest row of the group.
 
-Two kinds of arrays: in lock-step all rows wait for the slowest one, wavefront by wavefront. Elastic
-rows wait only for the partial sum from above and for room below:
+In lock-step all rows wait for the slowest row, wavefront by wavefront. Elastic rows wait only for the partial
+sum from above and for a free place below:
 
     begin[i, r] = max(end[i - 1, r], end[i, r - 1], begin[i - depth - 1, r + 1])
     end[i, r]   = begin[i, r] + t[i, r]
 
-where `depth` partial sums fit between two rows besides the one in the upper row's output register.
-`reference.walk_variable_rows` walks through such rows cycle by cycle.
+where `depth` partial sums fit between two rows, in addition to the output register of the upper row.
+`reference.walk_variable_rows` simulates such rows cycle by cycle.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.machine.simd_lanes import LANES, add_steps, advance, keep_larger
@@ -35,15 +36,15 @@ from hwsim.kernels.machine.simd_lanes import LANES, add_steps, advance, keep_lar
 Ints = NDArray[np.int64]
 Steps = NDArray[np.uint8]
 
-MOST_CYCLES = 1 << 31
-"""Times are int32: 255 steps on any way through a fold must stay below this."""
+MAX_CYCLES = 1 << 31
+"""Bound of the times, which are int32: 255 cycles per wavefront and row of a fold must stay below it."""
 
 
 def lockstep(steps: Steps, along_i: Ints, along_r: Ints, rows: int, group: int = 1) -> Ints:
-    """Cycles of every fold on an array whose rows move in lock-step: int64 [sample, fold, 2].
+    """Count the cycles of every fold on an array whose rows move in lock-step: int64 [sample, fold, 2].
 
-    First the sum over wavefronts of their slowest row, then the cycles of the busiest row alone: the
-    most that any row (of its group) works. `steps` uint8 [sample, flat]; `along_i`, `along_r` int64.
+    The first is the sum over wavefronts of their slowest row, the second the work of the busiest row (of its
+    group). `steps` uint8 [sample, flat]; `along_i`, `along_r` int64.
     Raises BadInput for addresses outside of the map.
 
     >>> steps = np.array([[1, 4, 1, 4, 1, 1]], np.uint8)  # three wavefronts of two rows
@@ -53,31 +54,31 @@ def lockstep(steps: Steps, along_i: Ints, along_r: Ints, rows: int, group: int =
     [[[3, 3], [9, 9]]]
     """
     _check(steps, along_i, along_r, rows, group, 0)
-    cycles = np.zeros((len(steps), -(-len(along_r) // rows), 2), dtype=np.int64)
+    cycles = np.zeros((len(steps), ceil_div(len(along_r), rows), 2), dtype=np.int64)
     _lockstep(*_read_part(steps, along_i, along_r), rows, group, cycles)
     return cycles
 
 
 def elastic(steps: Steps, along_i: Ints, along_r: Ints, rows: int, depth: int, group: int = 1) -> Ints:
-    """Cycles of every fold on an array of elastic rows: int64 [sample, fold, 2].
+    """Count the cycles of every fold on an array of elastic rows: int64 [sample, fold, 2].
 
-    First the time at which the last row ends its last wavefront when the first one begins at 0 (the
-    way of the first wavefront through all rows is part of it), then the cycles of the busiest row
-    alone. `depth` partial sums wait between two rows; see the head of this file.
+    The first is the time at which the last row ends its last wavefront when the first wavefront begins at 0, its way
+    through all rows included. The second is the work of the busiest row. `depth` partial sums fit between two rows;
+    see the head of this file.
 
     >>> steps = np.array([[1, 4, 1, 4, 1, 1]], np.uint8)
     >>> elastic(steps, np.array([0, 2, 4]), np.array([0, 1]), rows=2, depth=0).tolist()
     [[[10, 9]]]
     """
     _check(steps, along_i, along_r, rows, group, depth)
-    cycles = np.zeros((len(steps), -(-len(along_r) // rows), 2), dtype=np.int64)
-    places = min(depth, len(along_i)) + 1  # no queue holds more than all partial sums
+    cycles = np.zeros((len(steps), ceil_div(len(along_r), rows), 2), dtype=np.int64)
+    places = min(depth, len(along_i)) + 1  # no FIFO contains more than all partial sums
     _elastic(*_read_part(steps, along_i, along_r), rows, places, group, cycles)
     return cycles
 
 
 def total_steps(steps: Steps, along_i: Ints, along_r: Ints) -> Ints:
-    """Sum of the steps over all wavefronts and rows: int64 [sample].
+    """Sum the steps over all wavefronts and rows: int64 [sample].
 
     With a map of 0 and 1 this counts the products that meet the codes marked with 1.
 
@@ -102,15 +103,15 @@ def _check(steps: Steps, along_i: Ints, along_r: Ints, rows: int, group: int, de
     for name, value, least in (("rows", rows, 1), ("group", group, 1), ("depth", depth, 0)):
         if value < least:
             raise BadInput(name, value, f"{least} or more")
-    # whatever waits for whatever: a way to the end passes each wavefront once and each row once (a step back
-    # to the row below costs a wavefront or more)
+    # the longest chain of dependences passes each wavefront once and each row once: a step back to the row below
+    # costs a wavefront or more
     longest = len(along_i) + min(rows, len(along_r))
-    if longest * 255 >= MOST_CYCLES:
-        raise BadInput("wavefronts and rows", longest, f"together below {MOST_CYCLES // 255}")
+    if longest * 255 >= MAX_CYCLES:
+        raise BadInput("wavefronts and rows", longest, f"together below {MAX_CYCLES // 255}")
 
 
 def _read_part(steps: Steps, along_i: Ints, along_r: Ints) -> tuple[Steps, int, int, Ints, Ints]:
-    """The map, first address and number of addresses that are read at all, and both parts of an address from there."""
+    """Return the map, the first read address, the number of read addresses, and both parts of an address from there."""
     first_i, first_r = int(along_i.min()), int(along_r.min())
     size = int(along_i.max() - first_i + along_r.max() - first_r) + 1
     return np.ascontiguousarray(steps), first_i + first_r, size, along_i - first_i, along_r - first_r
@@ -118,7 +119,7 @@ def _read_part(steps: Steps, along_i: Ints, along_r: Ints) -> tuple[Steps, int, 
 
 @kernel()
 def _side_by_side(steps, block, begin, size):  # type: ignore[no-untyped-def]
-    """`size` addresses from `begin` on of a block of samples, one sample per lane: uint8 [address, lane]."""
+    """Transpose `size` addresses from `begin` on of a block of samples, one sample per lane: uint8 [address, lane]."""
     lanes = np.zeros((size, LANES), np.uint8)
     for k in range(min(LANES, len(steps) - block * LANES)):
         codes = steps[block * LANES + k, begin : begin + size]
@@ -129,7 +130,7 @@ def _side_by_side(steps, block, begin, size):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _slowest_of_group(slowest, steps, base, along_r, begin, end):  # type: ignore[no-untyped-def]
-    """Row 0 of `slowest` becomes the most steps of the rows from `begin` to `end`."""
+    """Write the largest steps of the rows from `begin` to `end` to row 0 of `slowest`."""
     slowest[0, :] = 0
     for r in range(begin, end):
         keep_larger(slowest, 0, steps, base + along_r[r])
@@ -194,7 +195,7 @@ def _report(total, work, cycles):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _readers(along_i, along_r, size):  # type: ignore[no-untyped-def]
-    """How many pairs of wavefront and row read each address: int64 [flat]."""
+    """Count the pairs of wavefront and row that read each address: int64 [flat]."""
     readers = np.zeros(size, np.int64)
     for r in range(len(along_r)):
         for i in range(len(along_i)):

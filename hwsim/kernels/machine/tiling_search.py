@@ -1,90 +1,109 @@
-"""How a layer is cut into tiles that fit the scratchpads, and what the cut costs in cycles and DRAM traffic.
+"""Tiling search: tiles that fit the scratchpads, their cycles and DRAM traffic, and the best of them.
 
 A tile is a block of output pixels (`m`: whole images, rows of one image, or columns of one row), of
 filters (`n`) and of input channels (`k`, with all kernel taps). Three loops over tiles, in one of six
-orders, walk through the layer; an operand's tile is fetched when its place changes from one step to the
-next. While a tile is worked on, the next one is fetched and the outputs of the one before are written,
-so one step takes the longer of work and transfer.
+orders, visit all tiles of a layer. An operand's tile is fetched when its index changes from one step to
+the next. Scratchpads are double buffered: one step takes the longer of the array's work on a tile and
+the transfers of the next and the previous tile.
+
+`tiles` lists the tiles of a given tiling, `waits` the cycles in which the array waits for DRAM, and
+`search` returns the best tiling. The kernels know no dataflow by name: an ARRAY record says which loop
+streams, how large a fold is, and what a fold costs.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.kernels.compile import kernel
 
-WS, OS, IS, RS = range(4)
-"""Dataflows."""
+PIXELS, FILTERS, CHANNELS = range(3)
+"""The loops over tiles: m, n and k."""
 
-SHAPE = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "images",
-            "out_rows",
-            "out_cols",
-            "rows",
-            "cols",
-            "stride_h",
-            "stride_w",
-            "span_h",  # rows of the map that one output row reads
-            "span_w",
-            "top",  # padding
-            "left",
-            "channels",  # of one group
-            "taps",
-            "filters",  # of one group
-            "groups",
-            "a_bits",
-            "w_bits",
-            "out_bits",
-            "mask_bits",  # of a region layer, for all images
-        )
-    ],
-    align=True,
-)
+BY_PASS = -1
+"""Value of ARRAY.streamed for row-stationary passes, in which no single loop streams."""
+
+
+class ShapeFields(NamedTuple):
+    """Fields of SHAPE: one layer."""
+
+    images: int
+    out_rows: int
+    out_cols: int
+    rows: int
+    cols: int
+    stride_h: int
+    stride_w: int
+    span_h: int  # rows of the map that one output row reads
+    span_w: int
+    top: int  # padding
+    left: int
+    channels: int  # of one group
+    taps: int
+    filters: int  # of one group
+    groups: int
+    a_bits: int
+    w_bits: int
+    out_bits: int
+    mask_bits: int  # of a layer with region precision, for all images
+
+
+SHAPE = np.dtype([(name, np.int64) for name in ShapeFields._fields], align=True)
 """One layer."""
 
-ARRAY = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "flow",
-            "m_grain",  # pixels (os, is) or output rows (rs) of one fold
-            "n_grain",  # filters of one fold
-            "k_grain",  # reduction (ws, is) or channels (rs) of one fold
-            "n_share",  # rs: filters of one fold that different PEs work on
-            "k_share",  # rs: channels of one fold that different PEs work on
-            "lanes",  # products along the reduction per step
-            "steps",  # cycles per step, as ports allow
-            "over",  # cycles of a fold besides streaming
-            "over_cut",  # and more where channels are cut
-            "period",  # least cycles from fold to fold while the next stationary operand comes, 0: not hidden
-            "load",  # where it is hidden: cycles before the first fold of a group
-            "drain",  # and after its last one
-            "ifmap_room",  # bits of half a scratchpad
-            "weight_room",
-            "ofmap_room",
-            "psum_bits",
-            "bandwidth",  # bits per cycle
-            "latency",
-            "for_latency",  # search for fewest cycles instead of fewest bits
-        )
-    ],
-    align=True,
-)
+
+class ArrayFields(NamedTuple):
+    """Fields of ARRAY: one accelerator, at the operand widths of the layer."""
+
+    streamed: int  # the loop that streams through the array, or BY_PASS
+    m_extent: int  # pixels of one fold; by pass: output rows
+    n_extent: int  # filters of one fold
+    k_extent: int  # reduction (channels x taps) of one fold; by pass: channels
+    n_spatial: int  # by pass: filters of one fold that different PEs work on
+    k_spatial: int  # by pass: channels of one fold that different PEs work on
+    products: int  # products along the reduction per wavefront and PE
+    wavefront_cycles: int  # cycles of one wavefront, as PE and ports allow
+    fold_overhead: int  # cycles of a fold besides streaming
+    fold_overhead_cut: int  # further cycles of a fold where the channels are cut
+    min_fold_interval: int  # least cycles between folds where loads are hidden, 0 where they are not
+    first_load: int  # hidden loads: cycles before the first fold of a group
+    last_drain: int  # hidden loads: cycles after the last fold of a group
+    ifmap_capacity: int  # bits of half a scratchpad
+    weight_capacity: int
+    ofmap_capacity: int
+    psum_bits: int
+    bandwidth: int  # bits per cycle
+    latency: int
+    minimize_latency: int  # 1: fewest cycles, then fewest bits; 0: fewest bits, then fewest cycles
+
+
+ARRAY = np.dtype([(name, np.int64) for name in ArrayFields._fields], align=True)
 """One accelerator, at the operand widths of the layer."""
 
-TILING = np.dtype([(name, np.int64) for name in ("images", "rows", "cols", "filters", "channels", "order")], align=True)
-"""Sizes of one tile, and the order of the loops: an index into ORDERS."""
+
+class TilingFields(NamedTuple):
+    """Fields of TILING: sizes of one tile, and the order of the loops."""
+
+    images: int
+    rows: int
+    cols: int
+    filters: int
+    channels: int
+    order: int  # index into ORDERS
+
+
+TILING = np.dtype([(name, np.int64) for name in TilingFields._fields], align=True)
+"""Sizes of one tile, and the order of the loops."""
 
 ORDERS = np.array([(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)], dtype=np.int64)
-"""Loops from outer to inner: 0 pixels (m), 1 filters (n), 2 channels (k)."""
+"""Loops from outer to inner: PIXELS, FILTERS, CHANNELS."""
 
 
 def _first_of_their_kind() -> NDArray[np.bool_]:
-    """bool [cut dimensions as bits, order]: no earlier order runs through the dimensions that are cut alike."""
+    """Return bool [cut loops as bits, order]: no earlier order runs through the cut loops alike."""
     first = np.zeros((8, len(ORDERS)), dtype=np.bool_)
     for cut in range(8):
         seen: set[tuple[int, ...]] = set()
@@ -96,7 +115,7 @@ def _first_of_their_kind() -> NDArray[np.bool_]:
 
 
 FIRST_OF_KIND = _first_of_their_kind()
-"""Loops of one turn change nothing, so that of orders that differ in them alone only the first is tried."""
+"""A loop of one iteration changes nothing: of orders that differ in such loops alone, only the first is tried."""
 
 CANDIDATE = np.dtype([(name, np.int64) for name in ("traffic", "bound", "tiles", *(TILING.names or ()))], align=True)
 """A tiling with its bits over DRAM, a lower bound of its cycles, and its number of tiles in one group."""
@@ -108,7 +127,7 @@ TILE = np.dtype(
     [
         (name, np.int64)
         for name in (
-            "m",  # place of the tile: block of pixels, of filters, of channels
+            "m",  # index of the tile in each loop
             "n",
             "k",
             "ifmap_fetch",  # bits from DRAM
@@ -117,7 +136,7 @@ TILE = np.dtype(
             "psum_spill",  # bits to DRAM
             "output_bits",
             "stream",  # cycles in which operands stream
-            "wait",  # cycles that streaming waits for the next stationary operand
+            "wait",  # cycles in which streaming waits for the next stationary operand
             "folds",
             "n_stream",  # how often the tile's input streams through the array
             "ifmap_reads",  # codes from the scratchpads into the array
@@ -127,7 +146,33 @@ TILE = np.dtype(
     ],
     align=True,
 )
-"""One tile of a layer and group, as `tiles` lays it out."""
+"""One tile of a layer and group, as `tiles` lists it."""
+
+PIXEL_BLOCK = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "images",
+            "rows",
+            "cols",
+            "largest_map",  # input codes per channel of the largest tile
+            "first_map",  # of the first tile
+            "fetched_map",  # of all tiles together
+            "always_fetches",  # 1 where every tile reads at least one code
+            "pixels",
+            "last_pixels",
+            "stream",
+            "folds",
+            "wait",
+            "tiles",
+        )
+    ],
+    align=True,
+)
+"""One way of cutting the output pixels, with sums over all tiles."""
+
+BLOCK = np.dtype([(name, np.int64) for name in ("size", "last", "stream", "folds", "wait", "tiles")], align=True)
+"""One way of cutting the filters or the channels, with sums over all tiles."""
 
 
 @kernel()
@@ -137,13 +182,13 @@ def _ceil(a, b):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _last(total, block):  # type: ignore[no-untyped-def]
-    """Size of the last block."""
+    """Return the size of the last block."""
     return total - (_ceil(total, block) - 1) * block
 
 
 @kernel()
 def _covered(first, count, stride, span, padding, size):  # type: ignore[no-untyped-def]
-    """Lines of a map of `size` lines that `count` output lines from `first` on read."""
+    """Count the lines of a map of `size` lines that `count` output lines from `first` on read."""
     low = max(first * stride - padding, 0)
     high = min((first + count - 1) * stride + span - padding, size)
     return max(high - low, 0)
@@ -151,7 +196,7 @@ def _covered(first, count, stride, span, padding, size):  # type: ignore[no-unty
 
 @kernel()
 def lines(total, tile, stride, span, padding, size):  # type: ignore[no-untyped-def]
-    """(most, least) lines that a tile of output lines reads, lines that all tiles read, those of the first tile."""
+    """Count the input lines of tiles of output lines: (most of one tile, fewest, sum over tiles, first tile)."""
     most, least, summed = 0, size, 0
     for first in range(0, total, tile):
         lines = _covered(first, min(tile, total - first), stride, span, padding, size)
@@ -160,99 +205,52 @@ def lines(total, tile, stride, span, padding, size):  # type: ignore[no-untyped-
     return most, least, summed, _covered(0, min(tile, total), stride, span, padding, size)
 
 
+# A tile's streaming cycles, folds and waits are products of one factor per loop. The loop that streams has one fold
+# and as many wavefronts as it is long; the two loops that lie on the array have as many folds as the array is filled.
+
+
+@kernel()
+def _hidden_wait(a, wavefronts):  # type: ignore[no-untyped-def]
+    """Cycles for which a fold of so many wavefronts waits for the next stationary operand."""
+    return max(0, a.min_fold_interval - wavefronts * a.wavefront_cycles)
+
+
 @kernel()
 def _pixels_part(a, images, rows, cols):  # type: ignore[no-untyped-def]
-    """(stream, folds, wait) of a block of output pixels: its factors of the cycles, folds and waits of a tile."""
+    """Factors (stream, folds, wait) of a block of output pixels."""
     pixels = images * rows * cols
-    if a.flow == WS:
-        return pixels, 1, max(0, a.period - pixels * a.steps)
-    if a.flow == RS:
-        passes = images * _ceil(rows, a.m_grain)
+    if a.streamed == PIXELS:
+        return pixels, 1, _hidden_wait(a, pixels)
+    if a.streamed == BY_PASS:
+        passes = images * _ceil(rows, a.m_extent)
         return passes * cols, passes, 0
-    folds = _ceil(pixels, a.m_grain)
-    return folds, folds, folds if a.flow == IS else 0
+    folds = _ceil(pixels, a.m_extent)
+    return folds, folds, folds
 
 
 @kernel()
 def _filters_part(a, filters):  # type: ignore[no-untyped-def]
-    """The same for a block of filters."""
-    if a.flow == IS:
-        return filters, 1, max(0, a.period - filters * a.steps)
-    folds = _ceil(filters, a.n_grain)
-    if a.flow == RS:
-        whole, rest = filters // a.n_grain, filters % a.n_grain
-        return whole * (a.n_grain // a.n_share) + _ceil(rest, a.n_share), folds, 0
-    return folds, folds, folds if a.flow == WS else 0
+    """Factors (stream, folds, wait) of a block of filters."""
+    if a.streamed == FILTERS:
+        return filters, 1, _hidden_wait(a, filters)
+    folds = _ceil(filters, a.n_extent)
+    if a.streamed == BY_PASS:
+        whole, rest = filters // a.n_extent, filters % a.n_extent
+        return whole * (a.n_extent // a.n_spatial) + _ceil(rest, a.n_spatial), folds, 0
+    return folds, folds, folds
 
 
 @kernel()
 def _channels_part(a, channels, taps):  # type: ignore[no-untyped-def]
-    """The same for a block of input channels."""
-    if a.flow == OS:
-        return _ceil(channels * taps, a.lanes), 1
-    if a.flow == RS:
-        whole, rest = channels // a.k_grain, channels % a.k_grain
-        return whole * (a.k_grain // a.k_share) + _ceil(rest, a.k_share), _ceil(channels, a.k_grain)
-    folds = _ceil(channels * taps, a.k_grain)
-    return folds, folds
-
-
-@kernel()
-def _all_pixels(a, s, images, rows, cols):  # type: ignore[no-untyped-def]
-    """(stream, folds, wait, tiles) summed over all blocks of pixels; at most one of the three is cut."""
-    stream = folds = wait = tiles = 0
-    for image in range(0, s.images, images):
-        for row in range(0, s.out_rows, rows):
-            for col in range(0, s.out_cols, cols):
-                part = _pixels_part(
-                    a, min(images, s.images - image), min(rows, s.out_rows - row), min(cols, s.out_cols - col)
-                )
-                stream, folds, wait, tiles = stream + part[0], folds + part[1], wait + part[2], tiles + 1
-    return stream, folds, wait, tiles
-
-
-@kernel()
-def _all_filters(a, s, filters):  # type: ignore[no-untyped-def]
-    """(stream, folds, wait, tiles) summed over all blocks of filters."""
-    whole, rest = s.filters // filters, s.filters % filters
-    one, last = _filters_part(a, filters), _filters_part(a, rest)
-    folds, wait = (last[1], last[2]) if rest else (0, 0)
-    return whole * one[0] + last[0], whole * one[1] + folds, whole * one[2] + wait, whole + (rest > 0)
-
-
-@kernel()
-def _all_channels(a, s, channels):  # type: ignore[no-untyped-def]
-    """(stream, folds, tiles) summed over all blocks of channels."""
-    whole, rest = s.channels // channels, s.channels % channels
-    one, last = _channels_part(a, channels, s.taps), _channels_part(a, rest, s.taps)
-    return whole * one[0] + last[0], whole * one[1] + (last[1] if rest else 0), whole + (rest > 0)
-
-
-@kernel()
-def _refetches(loops, x, y, tiles):  # type: ignore[no-untyped-def]
-    """How often each tile of an operand is fetched whose place the loops `x` and `y` choose."""
-    times = pending = 1
-    for loop in loops:
-        if loop != x and loop != y:
-            pending *= tiles[loop]
-        elif tiles[loop] > 1:
-            times = pending
-    return times
-
-
-@kernel()
-def _cuts(size):  # type: ignore[no-untyped-def]
-    """Sizes of blocks of lines that cut `size` lines into COUNTS[i] or `size` blocks, each once, the largest first."""
-    sizes = np.empty(len(COUNTS) + 1, dtype=np.int64)
-    found = 0
-    for count in COUNTS:
-        block = _ceil(size, min(count, size))
-        if found == 0 or block < sizes[found - 1]:
-            sizes[found] = block
-            found += 1
-        if count >= size:
-            break
-    return sizes[:found]
+    """Factors (stream, folds, wait) of a block of input channels."""
+    if a.streamed == CHANNELS:
+        wavefronts = _ceil(channels * taps, a.products)
+        return wavefronts, 1, _hidden_wait(a, wavefronts)
+    if a.streamed == BY_PASS:
+        whole, rest = channels // a.k_extent, channels % a.k_extent
+        return whole * (a.k_extent // a.k_spatial) + _ceil(rest, a.k_spatial), _ceil(channels, a.k_extent), 0
+    folds = _ceil(channels * taps, a.k_extent)
+    return folds, folds, folds
 
 
 @kernel()
@@ -265,13 +263,13 @@ def tiles(shapes, arrays, tilings, table):  # type: ignore[no-untyped-def]
         [_ceil(s.images, t.images) * down * across, _ceil(s.filters, t.filters), _ceil(s.channels, t.channels)]
     )
     started = np.zeros((size[0], size[1]), dtype=np.uint8)
-    place = np.zeros(3, dtype=np.int64)
+    index = np.zeros(3, dtype=np.int64)
     last_m = last_n = last_k = np.int64(-1)
     for step in range(len(table)):
-        place[loops[2]] = step % size[loops[2]]
-        place[loops[1]] = step // size[loops[2]] % size[loops[1]]
-        place[loops[0]] = step // (size[loops[2]] * size[loops[1]])
-        m, n, k = place[0], place[1], place[2]
+        index[loops[2]] = step % size[loops[2]]
+        index[loops[1]] = step // size[loops[2]] % size[loops[1]]
+        index[loops[0]] = step // (size[loops[2]] * size[loops[1]])
+        m, n, k = index[0], index[1], index[2]
         row, col = m // across % down * t.rows, m % across * t.cols
         images = min(t.images, s.images - m // (down * across) * t.images)
         rows, cols = min(t.rows, s.out_rows - row), min(t.cols, s.out_cols - col)
@@ -288,7 +286,7 @@ def tiles(shapes, arrays, tilings, table):  # type: ignore[no-untyped-def]
         if m != last_m or n != last_n:
             if started[m, n]:
                 tile.psum_fetch = pixels * filters * a.psum_bits
-            if step > 0 and table[step - 1].output_bits == 0:  # unfinished outputs make room
+            if step > 0 and table[step - 1].output_bits == 0:  # partial sums of the previous tile leave for DRAM
                 before = table[step - 1]
                 before.psum_spill = _outputs(s, t, before.m, before.n, down, across) * a.psum_bits
         if k == size[2] - 1:
@@ -297,14 +295,14 @@ def tiles(shapes, arrays, tilings, table):  # type: ignore[no-untyped-def]
         last_m, last_n, last_k = m, n, k
         m_stream, m_folds, m_wait = _pixels_part(a, images, rows, cols)
         n_stream, n_folds, n_wait = _filters_part(a, filters)
-        k_stream, k_folds = _channels_part(a, channels, s.taps)
+        k_stream, k_folds, k_wait = _channels_part(a, channels, s.taps)
         tile.folds, tile.n_stream = m_folds * n_folds * k_folds, n_stream
-        tile.stream = m_stream * n_stream * k_stream * a.steps
-        tile.wait = m_wait * n_wait * k_folds if a.period else 0
-        if a.flow == RS:  # a pass gets each code of its map rows once; PEs hand it on and keep it for its neighbours
+        tile.stream = m_stream * n_stream * k_stream * a.wavefront_cycles
+        tile.wait = m_wait * n_wait * k_wait if a.min_fold_interval else 0
+        if a.streamed == BY_PASS:  # a pass reads each code of its map rows once; PEs pass it on to their neighbors
             across_map = _covered(col, cols, s.stride_w, s.span_w, s.left, s.cols)
-            for first in range(row, row + rows, a.m_grain):
-                lines_of_pass = min(a.m_grain, row + rows - first)
+            for first in range(row, row + rows, a.m_extent):
+                lines_of_pass = min(a.m_extent, row + rows - first)
                 down_map = _covered(first, lines_of_pass, s.stride_h, s.span_h, s.top, s.rows)
                 tile.ifmap_reads += images * down_map * across_map * channels * n_folds
         else:
@@ -315,7 +313,7 @@ def tiles(shapes, arrays, tilings, table):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _outputs(s, t, m, n, down, across):  # type: ignore[no-untyped-def]
-    """Outputs of the tile at block of pixels `m` and block of filters `n`."""
+    """Count the outputs of the tile at block of pixels `m` and block of filters `n`."""
     images = min(t.images, s.images - m // (down * across) * t.images)
     rows = min(t.rows, s.out_rows - m // across % down * t.rows)
     cols = min(t.cols, s.out_cols - m % across * t.cols)
@@ -324,12 +322,12 @@ def _outputs(s, t, m, n, down, across):  # type: ignore[no-untyped-def]
 
 @kernel()
 def waits(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-def]
-    """Cycles in which the array waits for DRAM: int64 [sample, (prefetch, bandwidth, latency, write-back)].
+    """Compute the cycles in which the array waits for DRAM: int64 [sample, (prefetch, bandwidth, latency, write-back)].
 
     `work` int64 [sample, tile] are the cycles of the array on each tile of `table`, of one group or of
-    all `groups`, which follow each other. The first tile's operands come before the array begins, the
-    last outputs leave when it has ended; between, a tile's work, the next one's fetch and the
-    write-back of the one before run side by side, and a fetch begins with the latency of the DRAM.
+    all `groups` in their order. The first tile is fetched before the array begins, and the last outputs
+    are written after it has ended. In between, the work on a tile, the fetch of the next tile and the
+    write-back of the previous tile overlap. A fetch begins with the latency of the DRAM.
     """
     found = np.zeros((len(work), 4), dtype=np.int64)
     count = len(table)
@@ -356,148 +354,255 @@ def waits(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-d
 
 @kernel()
 def _layer_cycles(s, a, table, work):  # type: ignore[no-untyped-def]
-    """Cycles of the whole layer with the tiles of `table`; `work` int64 [1, tile] is room for those of the array."""
-    over = a.over + (a.over_cut if table[len(table) - 1].k > 0 else 0)
+    """Compute the cycles of the whole layer with the tiles of `table`; `work` int64 [1, tile] is scratch memory."""
+    last = table[len(table) - 1]
+    overhead = a.fold_overhead + (a.fold_overhead_cut if last.k > 0 else 0)
     for step in range(len(table)):
-        work[0, step] = table[step].stream + table[step].wait + table[step].folds * over
-    if a.period:
-        last = table[len(table) - 1]
-        work[0, 0] += a.load
-        work[0, len(table) - 1] += a.drain - last.wait // last.folds
+        work[0, step] = table[step].stream + table[step].wait + table[step].folds * overhead
+    if a.min_fold_interval:
+        work[0, 0] += a.first_load
+        work[0, len(table) - 1] += a.last_drain - last.wait // last.folds
     return work.sum() * s.groups + waits(table, work, s.groups, a.bandwidth, a.latency).sum()
 
 
 @kernel()
-def candidates(s, a, most_tiles, k_unit):  # type: ignore[no-untyped-def]
-    """The tilings that fit, CANDIDATE [tiling]: COUNTS tiles per dimension, in every order of the loops that matters.
+def cuts(size):  # type: ignore[no-untyped-def]
+    """List the block sizes that cut `size` lines into COUNTS[i] or `size` blocks, each once, the largest first."""
+    sizes = np.empty(len(COUNTS) + 1, dtype=np.int64)
+    found = 0
+    for count in COUNTS:
+        block = _ceil(size, min(count, size))
+        if found == 0 or block < sizes[found - 1]:
+            sizes[found] = block
+            found += 1
+        if count >= size:
+            break
+    return sizes[:found]
 
-    Where traffic counts first, only those with the least of it. Channels are cut in units of `k_unit`.
-    The bound of the cycles is prefetch, work or the other transfers (each tile with the latency of its
-    fetch), whichever is longer, and write-back.
-    """
-    tiles = np.empty(3, dtype=np.int64)
-    n_unit = 1 if a.flow == IS else a.n_grain
-    n_units = _ceil(s.filters, n_unit)
-    blocks = len(_cuts(s.images)) + len(_cuts(s.out_rows)) + len(_cuts(s.out_cols))
-    channel_cuts, filter_cuts = _cuts(_ceil(s.channels, k_unit)), _cuts(n_units)
-    options = np.empty(blocks * len(channel_cuts) * len(filter_cuts) * len(ORDERS), dtype=CANDIDATE)
-    found, least = 0, np.int64(1) << 62
-    for cut in range(3):  # into groups of images, into rows of one image, into columns of one row
+
+@kernel()
+def pixel_blocks(s, a):  # type: ignore[no-untyped-def]
+    """List the ways of cutting the pixels, PIXEL_BLOCK: groups of images, rows of one image, columns of one row."""
+    found = np.empty(3 * (len(COUNTS) + 1), dtype=PIXEL_BLOCK)
+    count = 0
+    for cut in range(2 if a.streamed == BY_PASS else 3):  # a pass takes whole rows
         size = s.images if cut == 0 else s.out_rows if cut == 1 else s.out_cols
-        for block in _cuts(size):
+        for block in cuts(size):
             if cut > 0 and block == size and (cut == 2 or s.images == 1):
-                continue  # the same as not cutting
+                continue  # equal to a way that was listed before
             images = block if cut == 0 else 1
             rows = s.out_rows if cut == 0 else block if cut == 1 else 1
             cols = block if cut == 2 else s.out_cols
-            if a.flow == RS:  # whole passes only
-                if cut == 2:
-                    break
-                rows = min(_ceil(rows, a.m_grain) * a.m_grain, s.out_rows)
-            rows_most, rows_least, rows_sum, rows_first = lines(s.out_rows, rows, s.stride_h, s.span_h, s.top, s.rows)
-            cols_most, cols_least, cols_sum, cols_first = lines(s.out_cols, cols, s.stride_w, s.span_w, s.left, s.cols)
-            if images * rows_most * cols_most * s.a_bits + s.mask_bits > a.ifmap_room:
+            if a.streamed == BY_PASS:
+                rows = min(_ceil(rows, a.m_extent) * a.m_extent, s.out_rows)
+            _describe_pixels(s, a, images, rows, cols, found[count])
+            count += 1
+    return found[:count]
+
+
+@kernel()
+def _describe_pixels(s, a, images, rows, cols, b):  # type: ignore[no-untyped-def]
+    """Fill in a PIXEL_BLOCK; at most one of images, rows and columns is cut."""
+    rows_most, rows_least, rows_sum, rows_first = lines(s.out_rows, rows, s.stride_h, s.span_h, s.top, s.rows)
+    cols_most, cols_least, cols_sum, cols_first = lines(s.out_cols, cols, s.stride_w, s.span_w, s.left, s.cols)
+    b.images, b.rows, b.cols = images, rows, cols
+    b.largest_map = images * rows_most * cols_most
+    b.first_map = images * rows_first * cols_first
+    b.fetched_map = s.images * rows_sum * cols_sum
+    b.always_fetches = rows_least * cols_least > 0
+    b.pixels = images * rows * cols
+    b.last_pixels = _last(s.images, images) * _last(s.out_rows, rows) * _last(s.out_cols, cols)
+    stream = folds = wait = count = np.int64(0)
+    for image in range(0, s.images, images):
+        for row in range(0, s.out_rows, rows):
+            for col in range(0, s.out_cols, cols):
+                part = _pixels_part(
+                    a, min(images, s.images - image), min(rows, s.out_rows - row), min(cols, s.out_cols - col)
+                )
+                stream, folds, wait, count = stream + part[0], folds + part[1], wait + part[2], count + 1
+    b.stream, b.folds, b.wait, b.tiles = stream, folds, wait, count
+
+
+@kernel()
+def filter_blocks(s, a):  # type: ignore[no-untyped-def]
+    """List the ways of cutting the filters, BLOCK, in units of one fold."""
+    unit = 1 if a.streamed == FILTERS else a.n_extent
+    sizes = cuts(_ceil(s.filters, unit))
+    found = np.empty(len(sizes), dtype=BLOCK)
+    for i in range(len(sizes)):
+        size = min(sizes[i] * unit, s.filters)
+        rest = s.filters % size
+        _sum_blocks(s.filters, size, _filters_part(a, size), _filters_part(a, rest if rest else size), found[i])
+    return found
+
+
+@kernel()
+def channel_blocks(s, a, unit):  # type: ignore[no-untyped-def]
+    """List the ways of cutting the channels, BLOCK, in units of `unit` channels."""
+    sizes = cuts(_ceil(s.channels, unit))
+    found = np.empty(len(sizes), dtype=BLOCK)
+    for i in range(len(sizes)):
+        size = min(sizes[i] * unit, s.channels)
+        rest = s.channels % size
+        part, last = _channels_part(a, size, s.taps), _channels_part(a, rest if rest else size, s.taps)
+        _sum_blocks(s.channels, size, part, last, found[i])
+    return found
+
+
+@kernel()
+def _sum_blocks(total, size, part, last, b):  # type: ignore[no-untyped-def]
+    """Fill in a BLOCK: `part` and `last` are the factors (stream, folds, wait) of a whole and of the last block."""
+    whole, rest = total // size, total % size
+    if rest == 0:
+        whole -= 1
+    b.size, b.last, b.tiles = size, _last(total, size), whole + 1
+    b.stream, b.folds, b.wait = whole * part[0] + last[0], whole * part[1] + last[1], whole * part[2] + last[2]
+
+
+@kernel()
+def _refetches(loops, x, y, counts):  # type: ignore[no-untyped-def]
+    """Count how often each tile of an operand is fetched that the loops `x` and `y` index; `counts` int64 [loop]."""
+    times = pending = 1
+    for loop in loops:
+        if loop != x and loop != y:
+            pending *= counts[loop]
+        elif counts[loop] > 1:
+            times = pending
+    return times
+
+
+@kernel()
+def _ifmap_bits(s, codes, channels):  # type: ignore[no-untyped-def]
+    """Bits of a tile of the map, the mask of region precision included."""
+    return codes * channels * s.a_bits + s.mask_bits
+
+
+@kernel()
+def ifmap_fits(s, a, p, c):  # type: ignore[no-untyped-def]
+    """Return whether the largest input tile of the pixel and channel blocks fits half of the ifmap scratchpad."""
+    return _ifmap_bits(s, p.largest_map, c.size) <= a.ifmap_capacity
+
+
+@kernel()
+def outputs_fit(s, a, p, f, c):  # type: ignore[no-untyped-def]
+    """Return whether the weights and the outputs of the largest tile fit half of their scratchpads."""
+    sum_bits = a.psum_bits if c.folds > 1 else s.out_bits
+    return c.size * s.taps * f.size * s.w_bits <= a.weight_capacity and p.pixels * f.size * sum_bits <= a.ofmap_capacity
+
+
+@kernel()
+def dram_traffic(s, a, p, counts, loops):  # type: ignore[no-untyped-def]
+    """Count the bits over DRAM of all groups for tiles visited in the order `loops`; `counts` int64 [loop] of tiles."""
+    spills = _refetches(loops, PIXELS, FILTERS, counts) - 1
+    bits = (p.fetched_map * s.channels * s.a_bits + s.mask_bits) * _refetches(loops, PIXELS, CHANNELS, counts)
+    bits += s.channels * s.taps * s.filters * s.w_bits * _refetches(loops, FILTERS, CHANNELS, counts)
+    bits += s.images * s.out_rows * s.out_cols * s.filters * (s.out_bits + 2 * a.psum_bits * spills)
+    return bits * s.groups
+
+
+@kernel()
+def array_work(s, a, p, f, c):  # type: ignore[no-untyped-def]
+    """Count the cycles of the array on all tiles of all groups, without waiting for DRAM."""
+    overhead = a.fold_overhead + (a.fold_overhead_cut if c.tiles > 1 else 0)
+    work = p.stream * f.stream * c.stream * a.wavefront_cycles + p.folds * f.folds * c.folds * overhead
+    if a.min_fold_interval:
+        work += p.wait * f.wait * c.wait + a.first_load + a.last_drain
+        wavefronts = p.last_pixels if a.streamed == PIXELS else f.last
+        if a.streamed == CHANNELS:
+            wavefronts = _ceil(c.last * s.taps, a.products)
+        work -= _hidden_wait(a, wavefronts)
+    return work * s.groups
+
+
+@kernel()
+def cycle_bound(s, a, p, f, c, traffic, work):  # type: ignore[no-untyped-def]
+    """Return a lower bound of the cycles: prefetch, the longer of work and other transfers, and write-back."""
+    first_bits = _ifmap_bits(s, p.first_map, c.size) + c.size * s.taps * f.size * s.w_bits
+    last_bits = p.last_pixels * f.last * s.out_bits
+    transfers = _ceil(traffic - first_bits - last_bits, a.bandwidth)
+    if p.always_fetches:
+        transfers += (p.tiles * f.tiles * c.tiles * s.groups - 1) * a.latency
+    return a.latency + _ceil(first_bits, a.bandwidth) + _ceil(last_bits, a.bandwidth) + max(work, transfers)
+
+
+@kernel()
+def candidates(s, a, max_tiles, k_unit):  # type: ignore[no-untyped-def]
+    """List the tilings that fit, CANDIDATE [tiling]: all cuts of the three loops, in every order that differs.
+
+    Where traffic counts first, only the tilings with the least traffic. Channels are cut in units of
+    `k_unit`; tilings of more than `max_tiles` tiles are left out.
+    """
+    pixel_cuts, channel_cuts, filter_cuts = pixel_blocks(s, a), channel_blocks(s, a, k_unit), filter_blocks(s, a)
+    options = np.empty(len(pixel_cuts) * len(channel_cuts) * len(filter_cuts) * len(ORDERS), dtype=CANDIDATE)
+    counts = np.empty(3, dtype=np.int64)
+    found, least = 0, np.int64(1) << 62
+    for i in range(len(pixel_cuts)):
+        p = pixel_cuts[i]
+        for j in range(len(channel_cuts)):
+            c = channel_cuts[j]
+            if not ifmap_fits(s, a, p, c):
                 continue
-            m_stream, m_folds, m_wait, tiles[0] = _all_pixels(a, s, images, rows, cols)
-            map_bits = s.images * rows_sum * cols_sum * s.channels * s.a_bits + s.mask_bits
-            pixels = images * rows * cols
-            last_pixels = _last(s.images, images) * _last(s.out_rows, rows) * _last(s.out_cols, cols)
-            for units_of_channels in channel_cuts:
-                channels = min(units_of_channels * k_unit, s.channels)
-                map_tile = images * rows_most * cols_most * channels * s.a_bits + s.mask_bits
-                if map_tile > a.ifmap_room:
+            for k in range(len(filter_cuts)):
+                f = filter_cuts[k]
+                counts[PIXELS], counts[FILTERS], counts[CHANNELS] = p.tiles, f.tiles, c.tiles
+                if p.tiles * f.tiles * c.tiles > max_tiles or not outputs_fit(s, a, p, f, c):
                     continue
-                k_stream, k_folds, tiles[2] = _all_channels(a, s, channels)
-                waits = k_folds > 1
-                for units in filter_cuts:
-                    filters = min(units * n_unit, s.filters)
-                    weight_tile = channels * s.taps * filters * s.w_bits
-                    out_tile = pixels * filters * (a.psum_bits if waits else s.out_bits)
-                    if weight_tile > a.weight_room or out_tile > a.ofmap_room:
+                work = array_work(s, a, p, f, c)
+                cut_loops = (p.tiles > 1) + 2 * (f.tiles > 1) + 4 * (c.tiles > 1)
+                for order in range(len(ORDERS)):
+                    if not FIRST_OF_KIND[cut_loops, order]:
                         continue
-                    n_stream, n_folds, n_wait, tiles[1] = _all_filters(a, s, filters)
-                    folds = m_folds * n_folds * k_folds
-                    wait = m_wait * n_wait * k_folds if a.period else 0
-                    over = a.over + (a.over_cut if tiles[2] > 1 else 0)
-                    work = m_stream * n_stream * k_stream * a.steps + folds * over + wait
-                    if a.period:
-                        streamed = last_pixels if a.flow == WS else _last(s.filters, filters)
-                        work += a.load + a.drain - max(0, a.period - streamed * a.steps)
-                    work *= s.groups
-                    first_bits = images * rows_first * cols_first * channels * s.a_bits + s.mask_bits + weight_tile
-                    last_bits = last_pixels * _last(s.filters, filters) * s.out_bits
-                    cut_loops = (tiles[0] > 1) + 2 * (tiles[1] > 1) + 4 * (tiles[2] > 1)
-                    for order in range(len(ORDERS)):
-                        if not FIRST_OF_KIND[cut_loops, order]:
+                    traffic = dram_traffic(s, a, p, counts, ORDERS[order])
+                    if not a.minimize_latency:
+                        if traffic > least:
                             continue
-                        loops = ORDERS[order]
-                        spills = _refetches(loops, 0, 1, tiles) - 1
-                        traffic = map_bits * _refetches(loops, 0, 2, tiles)
-                        traffic += s.channels * s.taps * s.filters * s.w_bits * _refetches(loops, 1, 2, tiles)
-                        outputs = s.images * s.out_rows * s.out_cols * s.filters
-                        traffic += outputs * (s.out_bits + 2 * a.psum_bits * spills)
-                        traffic *= s.groups
-                        count = tiles[0] * tiles[1] * tiles[2]
-                        if count > most_tiles or (traffic > least and not a.for_latency):
-                            continue
-                        if traffic < least and not a.for_latency:
+                        if traffic < least:
                             found, least = 0, traffic
-                        o = options[found]
-                        o.traffic, o.tiles = traffic, count
-                        rest = _ceil(traffic - first_bits - last_bits, a.bandwidth)
-                        if rows_least * cols_least > 0:  # then every tile begins with a fetch
-                            rest += (count * s.groups - 1) * a.latency
-                        o.bound = a.latency + _ceil(first_bits, a.bandwidth) + _ceil(last_bits, a.bandwidth)
-                        o.bound += max(work, rest)
-                        o.images, o.rows, o.cols, o.filters, o.channels, o.order = (
-                            images,
-                            rows,
-                            cols,
-                            filters,
-                            channels,
-                            order,
-                        )
-                        found += 1
+                    o = options[found]
+                    o.traffic, o.bound = traffic, cycle_bound(s, a, p, f, c, traffic, work)
+                    o.tiles = p.tiles * f.tiles * c.tiles
+                    o.images, o.rows, o.cols = p.images, p.rows, p.cols
+                    o.filters, o.channels, o.order = f.size, c.size, order
+                    found += 1
     return options[:found]
 
 
 @kernel()
-def _value(option, cycles, for_latency):  # type: ignore[no-untyped-def]
-    """What a tiling is judged by, the smaller the better, when it takes so many cycles."""
-    if for_latency:
+def _value(option, cycles, minimize_latency):  # type: ignore[no-untyped-def]
+    """Return the objectives of a tiling that takes so many cycles, in order of priority; smaller is better."""
+    if minimize_latency:
         return cycles, option.traffic, option.tiles
     return option.traffic, cycles, option.tiles
 
 
 @kernel()
-def search(shapes, arrays, most_tiles):  # type: ignore[no-untyped-def]
-    """The best tiling of the layer `shapes[0]` on `arrays[0]`: (found, images, rows, cols, filters, channels, order).
+def search(shapes, arrays, max_tiles):  # type: ignore[no-untyped-def]
+    """Search the best tiling of the layer `shapes[0]` on `arrays[0]`: TILING [1], empty where no tile fits.
 
-    Its channels fill whole folds, unless no such tile fits. Least DRAM traffic, then fewest cycles (or
-    the other way round), then fewest tiles. The tiling with the best bound is walked through first, of
-    the others only those whose bound is better than the best so far. `found` is 0 when no tile fits, or
-    only in more than `most_tiles` tiles.
+    Its channels fill whole folds, unless no such tile fits. Objectives are DRAM traffic, then cycles (or the
+    other way round), then the number of tiles, at most `max_tiles`. Branch and bound: the tiling with the
+    best bound is evaluated first, then every tiling whose bound is better than the best value so far.
     """
     s, a = shapes[0], arrays[0]
-    options = candidates(s, a, most_tiles, max(1, a.k_grain // s.taps) if a.flow == WS or a.flow == IS else 1)
+    folds_channels = a.streamed == PIXELS or a.streamed == FILTERS
+    options = candidates(s, a, max_tiles, max(1, a.k_extent // s.taps) if folds_channels else 1)
     if len(options) == 0:
-        options = candidates(s, a, most_tiles, 1)
-    chosen = (0, 0, 0, 0, 0, 0, 0)
+        options = candidates(s, a, max_tiles, 1)
     if len(options) == 0:
-        return chosen
+        return np.zeros(0, dtype=TILING)
     lowest = 0
     for index in range(len(options)):
-        if _value(options[index], options[index].bound, a.for_latency) < _value(
-            options[lowest], options[lowest].bound, a.for_latency
+        if _value(options[index], options[index].bound, a.minimize_latency) < _value(
+            options[lowest], options[lowest].bound, a.minimize_latency
         ):
             lowest = index
     best = (np.int64(1) << 62, np.int64(1) << 62, np.int64(1) << 62)
-    tiling = np.zeros(1, dtype=TILING)
+    chosen, tried = np.zeros(1, dtype=TILING), np.zeros(1, dtype=TILING)
     for turn in range(len(options) + 1):
         o = options[lowest if turn == 0 else turn - 1]
-        if _value(o, o.bound, a.for_latency) >= best:
+        if _value(o, o.bound, a.minimize_latency) >= best:
             continue
-        t = tiling[0]
+        t = tried[0]
         t.images, t.rows, t.cols, t.filters, t.channels, t.order = (
             o.images,
             o.rows,
@@ -507,9 +612,10 @@ def search(shapes, arrays, most_tiles):  # type: ignore[no-untyped-def]
             o.order,
         )
         table = np.zeros(o.tiles, dtype=TILE)
-        tiles(shapes, arrays, tiling, table)
-        value = _value(o, _layer_cycles(s, a, table, np.empty((1, o.tiles), dtype=np.int64)), a.for_latency)
+        tiles(shapes, arrays, tried, table)
+        cycles = _layer_cycles(s, a, table, np.empty((1, o.tiles), dtype=np.int64))
+        value = _value(o, cycles, a.minimize_latency)
         if value < best:
             best = value
-            chosen = (1, o.images, o.rows, o.cols, o.filters, o.channels, o.order)
+            chosen[0] = tried[0]
     return chosen

@@ -1,19 +1,21 @@
-"""What a toggle count compares: codes that follow each other in a row of PEs, and blocks of PEs.
+"""Operand transitions, and the sampled PE blocks, on which Hamming distances are counted.
 
-A weight-stationary array takes the output pixels of a layer one after the other. Row k of the reduction
-then sees, pixel by pixel, the code that its kernel tap and channel read, after a pause of zero bits and
-before another one. Which codes follow each other is known before any code is: a sum of weighted Hamming
-distances is therefore one list of pairs and weights, without a copy of the map for each tap.
+A weight-stationary array reads the output pixels of a layer one after the other. Row k of the reduction
+receives, pixel by pixel, the code at its kernel tap and channel, between two pauses of zero bits. The pairs of
+consecutive input pixels depend on shapes only, so a sum of weighted Hamming
+distances is one list of pixel pairs and weights, without a copy of the map for each tap.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
+from hwsim.cache import cached
 from hwsim.kernels.machine.toggles import LANES, PIXELS
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product
@@ -21,243 +23,292 @@ from hwsim.reference import windows
 
 Ints = NDArray[np.int64]
 
-NOTHING = -1
-"""Stands for a pixel where a tap reads no code: padding, and the pauses around a stream."""
+NO_PIXEL = -1
+"""Index where a tap reads no input pixel: in the padding, and in the pauses before and after the pixels."""
 
-PAIRS_TOGETHER = 31
-"""Pairs whose distances, at most 8 bits of an uint8 or 16 of an uint16, add up within that type."""
+MAX_RUNS_PER_GROUP = 31
+"""Largest number of pairs of runs whose distances, at most 8 bits per uint8 or 16 per uint16, fit the sum's dtype."""
 
 INT32_MAX = 2**31 - 1
 
-WEIGHT_ONE = 1 << 12
-"""Unit of the number of blocks for which a block stands."""
+WEIGHT_UNIT = 1 << 12
+"""Fixed-point unit of a block's weight: WEIGHT_UNIT represents one block."""
 
 MIN_BLOCKS = 4
-"""Least number of blocks of a sampled layer. It is even: the error is estimated from pairs of them."""
+"""Smallest number of blocks of a sampled layer. It is even, because the error is estimated from pairs of blocks."""
 
-BLOCK_ROWS = 32
-"""To look at a block takes about as long as so many rows of PEs, and then the rows that it has."""
+BLOCK_OVERHEAD_ROWS = 32
+"""Time to count one block beyond its rows, in rows of PEs."""
 
-ROWS_SEEN = 512
-"""Rows of PEs, so counted, that are looked at in a large layer; more where MIN_BLOCKS have more."""
 
-ROWS_COUNTED = 2048
-"""A layer with no more rows in all of its blocks is counted in full."""
+@dataclass(frozen=True)
+class SamplingBudget:
+    """Limits of the time that is spent on the partial sums of one layer, in rows of PEs.
+
+    Attributes
+    ----------
+    sampled_rows : rows counted in a large layer; more where MIN_BLOCKS blocks have more
+    full_rows : a layer with at most this number of rows in all of its blocks is counted in full
+    """
+
+    sampled_rows: int = 512
+    full_rows: int = 2048
+
+
+DEFAULT_BUDGET = SamplingBudget()
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
-    """The input pixels that the taps of a layer read: int64 `pixels` [time, tap], NOTHING where none.
+class PixelSequence:
+    """The input pixels that the taps of a layer read over time.
 
-    Time 0 is the pause before the stream, 1 is the first output pixel; the pause behind it is long
-    enough for a whole block. `width` is that of the input map; pixels of a row up to `bridge` apart
-    belong to one run.
+    Attributes
+    ----------
+    pixels : int64 [time, tap], NO_PIXEL where none; time 0 is the pause before the first output pixel, time 1 the
+        first output pixel, and the pause after the last one lasts for a whole block
+    width : width of the input map
+    max_gap : largest distance of neighboring pixels in a run of pixels of one row
     """
 
     pixels: Ints
     width: int
-    bridge: int
+    max_gap: int
 
     @property
-    def transitions(self) -> int:
-        """Steps from one time to the next in which something may change."""
+    def transition_count(self) -> int:
+        """Number of steps from one time to the next in which codes may change."""
         return len(self.pixels) - PIXELS + 1
 
     @cached_property
-    def pairs(self) -> Pairs:
-        """The pairs of pixels that follow each other."""
-        return _pairs(self)
+    def transitions(self) -> Transitions:
+        """The pairs of consecutive pixels of all taps."""
+        return _transitions(self)
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
-    """Pairs of runs of pixels, and how often each tap makes the step between them.
+class Transitions:
+    """Pairs of runs of pixels, and how often each tap changes from a pixel to its partner.
 
-    `entries` int64 [entry, (p, q)] are the first pixels of two runs, q NOTHING where the other one is
-    zero bits; `groups` int64 [group, (first entry, end, pixels, place)] are runs of equal length
-    that share a part of `times` int64 [cell, tap].
+    Attributes
+    ----------
+    run_starts : int64 [pair, (p, q)]; first pixels of two runs, q NO_PIXEL where the other run is zero bits
+    groups : int64 [group, (first pair, end pair, pixels, first row of `counts`)]; pairs of runs of equal length with
+        equal counts
+    counts : int64 [row, tap]; number of changes
     """
 
-    entries: Ints
+    run_starts: Ints
     groups: Ints
-    times: Ints
+    counts: Ints
 
     def in_codes(self, channels: int) -> tuple[Ints, Ints]:
-        """`entries` and `groups` counted in codes of a map with so many channels last, as kernels want them."""
-        entries = np.where(self.entries == NOTHING, NOTHING, self.entries * channels)
-        return entries, self.groups * np.array([1, 1, channels, channels])
+        """Return `run_starts` and `groups` in codes instead of pixels, for a map with `channels` fastest."""
+        starts = np.where(self.run_starts == NO_PIXEL, NO_PIXEL, self.run_starts * channels)
+        return starts, self.groups * np.array([1, 1, channels, channels])
 
-    def weights(self, per_tap: Ints) -> NDArray[np.signedinteger]:
-        """One weight per code of each cell, flat, from weights [tap, channel]; int32 where that holds them."""
-        flat = (self.times @ per_tap).reshape(-1)
+    def code_weights(self, per_tap: Ints) -> NDArray[np.signedinteger]:
+        """Return the weight of each code's distance, flat, from weights int64 [tap, channel]; int32 where they fit."""
+        flat = (self.counts @ per_tap).reshape(-1)
         return flat.astype(np.int32) if flat.max(initial=0) <= INT32_MAX else flat
 
 
-@lru_cache(maxsize=256)
-def window_stream(height: int, width: int, geometry: Geometry) -> Stream:
-    """The stream of a convolution over a map of `height` x `width` pixels.
+@cached(256)
+def conv_sequence(height: int, width: int, geometry: Geometry) -> PixelSequence:
+    """Return the sequence of a convolution over a map of `height` x `width` pixels.
 
-    >>> window_stream(1, 3, Geometry((1, 2), padding=(0, 1))).pixels[:6].T.tolist()
+    >>> conv_sequence(1, 3, Geometry((1, 2), padding=(0, 1))).pixels[:6].T.tolist()
     [[-1, -1, 0, 1, 2, -1], [-1, 0, 1, 2, -1, -1]]
     """
-    where = np.arange(1, 1 + height * width).reshape(1, 1, height, width)
-    seen = windows(where, geometry, fill=0)[0, 0] - 1
-    return _stream(seen.reshape(-1, seen.shape[2] * seen.shape[3]), width, geometry.stride[1])
+    numbers = np.arange(1, 1 + height * width).reshape(1, 1, height, width)
+    read = windows(numbers, geometry, fill=0)[0, 0] - 1
+    return _with_pauses(read.reshape(-1, read.shape[2] * read.shape[3]), width, geometry.stride[1])
 
 
-@lru_cache(maxsize=256)
-def vector_stream(vectors: int) -> Stream:
-    """The stream of a linear layer: feature vectors one after the other, each a pixel of its own."""
-    return _stream(np.arange(vectors).reshape(-1, 1), 1, 1)
+@cached(256)
+def linear_sequence(vectors: int) -> PixelSequence:
+    """Return the sequence of a linear layer: feature vectors one after the other, each one pixel."""
+    return _with_pauses(np.arange(vectors).reshape(-1, 1), 1, 1)
 
 
-def _stream(seen: Ints, width: int, bridge: int) -> Stream:
-    pause = np.full((PIXELS - 1, seen.shape[1]), NOTHING)
-    return Stream(np.concatenate([pause[:1], seen, pause]), width, bridge)
+def _with_pauses(read: Ints, width: int, max_gap: int) -> PixelSequence:
+    """Add the pauses to the pixels `read` int64 [output pixel, tap]."""
+    pause = np.full((PIXELS - 1, read.shape[1]), NO_PIXEL)
+    return PixelSequence(np.concatenate([pause[:1], read, pause]), width, max_gap)
 
 
-def _pairs(stream: Stream) -> Pairs:
-    """All transitions of all taps, equal ones once, joined to runs within a row of the input map."""
-    before, after = stream.pixels[:-1], stream.pixels[1:]
+def _transitions(sequence: PixelSequence) -> Transitions:
+    """Return all transitions of all taps, equal ones counted once, joined to runs within a row of the input map."""
+    before, after = sequence.pixels[:-1], sequence.pixels[1:]
     taps = np.broadcast_to(np.arange(before.shape[1]), before.shape)
-    p, q = np.maximum(before, after), np.minimum(before, after)
-    p, q = np.where(q == NOTHING, p, q), np.where(q == NOTHING, NOTHING, p)  # p < q, or q is nothing
+    larger, smaller = np.maximum(before, after), np.minimum(before, after)
+    p = np.where(smaller == NO_PIXEL, larger, smaller)  # p < q, or q is NO_PIXEL
+    q = np.where(smaller == NO_PIXEL, NO_PIXEL, larger)
     changed = before != after
-    beyond = stream.pixels.max() + 2
+    beyond = sequence.pixels.max() + 2
     found, index = np.unique(p[changed] * beyond + q[changed] + 1, return_inverse=True)
-    times = np.zeros((len(found), before.shape[1]), dtype=np.int64)
-    np.add.at(times, (index.reshape(-1), taps[changed]), 1)
-    return _grouped(*_runs(stream, found // beyond, found % beyond - 1, times), before.shape[1])
+    counts = np.zeros((len(found), before.shape[1]), dtype=np.int64)
+    np.add.at(counts, (index.reshape(-1), taps[changed]), 1)
+    return _grouped(*_runs(sequence, found // beyond, found % beyond - 1, counts), before.shape[1])
 
 
-def _runs(stream: Stream, p: Ints, q: Ints, times: Ints) -> tuple[Ints, list[Ints]]:
-    """First pairs int64 [run, 2], and the times [pixel, tap] of each run.
+def _runs(sequence: PixelSequence, p: Ints, q: Ints, counts: Ints) -> tuple[Ints, list[Ints]]:
+    """Join pairs of pixels to pairs of runs.
 
-    Pairs go on with a run when both pixels are as far further; where pixels are left out by the
-    stride, the gap is bridged by pairs that count zero times.
+    A run continues while both pixels advance by the same distance. Pixels that the stride skips are bridged by
+    pairs with zero counts.
+
+    Parameters
+    ----------
+    p, q : int64 [pair]
+    counts : int64 [pair, tap]
+
+    Returns
+    -------
+    First pairs int64 [run, 2], and for each run its counts int64 [pixel, tap]
     """
-    if not len(p):  # every pixel meets the same code
+    if not len(p):  # all transitions are between equal codes
         return np.zeros((0, 2), dtype=np.int64), []
-    apart = np.where(q == NOTHING, NOTHING, q - p)
-    half = np.where(q == NOTHING, stream.width // 2, 0)  # steps to nothing are at both ends of a row: cut in the middle
-    row = (p + half) // stream.width
+    apart = np.where(q == NO_PIXEL, NO_PIXEL, q - p)
+    half = np.where(q == NO_PIXEL, sequence.width // 2, 0)  # pauses are next to both ends of a row: cut in the middle
+    row = (p + half) // sequence.width
     order = np.lexsort((p, apart, row))
-    p, q, apart, row, times = p[order], q[order], apart[order], row[order], times[order]
+    p, q, apart, row, counts = p[order], q[order], apart[order], row[order], counts[order]
     same_row, same_distance = np.diff(row) == 0, np.diff(apart) == 0
-    begins = np.flatnonzero(np.r_[True, ~(same_row & same_distance & (np.diff(p) <= stream.bridge))])
+    begins = np.flatnonzero(np.r_[True, ~(same_row & same_distance & (np.diff(p) <= sequence.max_gap))])
     runs = []
     for first, end in zip(begins, np.r_[begins[1:], len(p)], strict=True):
-        cells = np.zeros((p[end - 1] - p[first] + 1, times.shape[1]), dtype=np.int64)
-        cells[p[first:end] - p[first]] = times[first:end]
-        runs.append(cells)
+        run = np.zeros((p[end - 1] - p[first] + 1, counts.shape[1]), dtype=np.int64)
+        run[p[first:end] - p[first]] = counts[first:end]
+        runs.append(run)
     return np.stack([p[begins], q[begins]], axis=1), runs
 
 
-def _grouped(entries: Ints, runs: list[Ints], taps: int) -> Pairs:
-    """Runs with equal times side by side, not more of them than PAIRS_TOGETHER to a group."""
-    alike: dict[tuple[int, bytes], list[int]] = {}
-    for number, cells in enumerate(runs):
-        alike.setdefault((len(cells), cells.tobytes()), []).append(number)
+def _grouped(starts: Ints, runs: list[Ints], taps: int) -> Transitions:
+    """Group runs with equal counts, at most MAX_RUNS_PER_GROUP in a group.
+
+    `starts` is int64 [run, 2], `runs` the counts int64 [pixel, tap] of each run.
+    """
+    equal: dict[tuple[int, bytes], list[int]] = {}
+    for number, counts in enumerate(runs):
+        equal.setdefault((len(counts), counts.tobytes()), []).append(number)
     order: list[int] = []
-    groups, distinct, at, place = [], [], 0, 0
+    groups, distinct, first_pair, first_row = [], [], 0, 0
     none = np.zeros((0, taps), dtype=np.int64)
-    for (length, _), members in alike.items():
-        for first in range(0, len(members), PAIRS_TOGETHER):
-            some = members[first : first + PAIRS_TOGETHER]
-            groups.append((at, at + len(some), length, place))
-            at += len(some)
+    for (length, _), members in equal.items():
+        for first in range(0, len(members), MAX_RUNS_PER_GROUP):
+            group = members[first : first + MAX_RUNS_PER_GROUP]
+            groups.append((first_pair, first_pair + len(group), length, first_row))
+            first_pair += len(group)
         order += members
         distinct.append(runs[members[0]])
-        place += length
-    return Pairs(
-        entries[np.array(order, dtype=np.int64)],
+        first_row += length
+    return Transitions(
+        starts[np.array(order, dtype=np.int64)],
         np.array(groups, dtype=np.int64).reshape(-1, 4),
         np.concatenate([none, *distinct]),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class Blocks:
-    """The blocks of PEs and cycles that are looked at.
+class SampledBlocks:
+    """The blocks of PEs and cycles in which partial sums are counted.
 
-    `places` int64 [block, (group, first row, end row, first filter, first time)] are what
-    `kernels.toggles.psum_toggles` wants: one fold's rows of PEs, LANES columns, PIXELS - 1 transitions.
-    `weights` int64 [block] say for how many blocks each stands, in units of 1 / WEIGHT_ONE; all are one
-    where everything is counted.
+    Attributes
+    ----------
+    positions : int64 [block, (group, first row, end row, first filter, first time)], as
+        `kernels.machine.toggles.psum_toggles` reads them: one fold's rows of PEs, LANES columns, PIXELS - 1 transitions
+    weights : int64 [block]; number of blocks that each one represents, in WEIGHT_UNIT; all are WEIGHT_UNIT where
+        everything is counted
     """
 
-    places: Ints
+    positions: Ints
     weights: Ints
 
     def estimate(self, counts: Ints) -> tuple[Ints, float]:
-        """Of counts [sample, block] the totals int64 [sample], and the relative standard error of their mean.
+        """Return the totals int64 [sample] of counts [sample, block], and the relative standard error of their mean.
 
-        The blocks come from equal parts of the layer, one from each, so that neighbouring ones are
-        alike: the square of their difference tells the variance of both ("collapsed strata", W. G.
-        Cochran, Sampling Techniques, 3rd edition, 5A.12), rather too large than too small. 0 where
+        The blocks come from equal parts of the layer, one from each, so that neighboring blocks are
+        similar: the square of their difference estimates the variance of both ("collapsed strata", W. G.
+        Cochran, Sampling Techniques, 3rd edition, 5A.12), with a bias upward. The error is 0 where
         everything was counted.
         """
-        totals: Ints = (counts @ self.weights + WEIGHT_ONE // 2) // WEIGHT_ONE
-        if (self.weights == WEIGHT_ONE).all() or not counts.any():
+        totals: Ints = (counts @ self.weights + WEIGHT_UNIT // 2) // WEIGHT_UNIT
+        if (self.weights == WEIGHT_UNIT).all() or not counts.any():
             return totals, 0.0
         parts = counts.mean(axis=0) * self.weights
         return totals, float(np.sqrt(((parts[::2] - parts[1::2]) ** 2).sum()) / parts.sum())
 
 
-def choose_blocks(stream: Stream, layer: Product, rows: int, draws: np.random.Generator) -> Blocks:
-    """The blocks of a layer on an array of so many `rows`: all of a small layer, else a random sample.
+def sample_blocks(
+    sequence: PixelSequence,
+    layer: Product,
+    rows: int,
+    generator: np.random.Generator,
+    budget: SamplingBudget = DEFAULT_BUDGET,
+) -> SampledBlocks:
+    """Return the blocks of a layer on an array with `rows`: all blocks of a small layer, else a random sample.
 
-    >>> blocks = choose_blocks(vector_stream(1024), Product(1024, 144, 16), 128, np.random.default_rng(0))
-    >>> len(blocks.places), int(blocks.weights.sum()) // WEIGHT_ONE  # of 2 folds times 342 runs of transitions
+    >>> blocks = sample_blocks(linear_sequence(1024), Product(1024, 144, 16), 128, np.random.default_rng(0))
+    >>> len(blocks.positions), int(blocks.weights.sum()) // WEIGHT_UNIT  # of 2 folds times 342 runs of transitions
     (4, 683)
     """
     firsts = np.arange(0, layer.reduction, rows)
     columns = np.arange(0, layer.filters, LANES)
-    lengths = (
-        _changing_sums(stream, layer, rows)[:, :, None, None]
+    sums = (
+        _changing_sums(sequence, layer, rows)[:, :, None, None]
         * np.ones(layer.groups, dtype=np.int64)[:, None]
         * np.minimum(layer.filters - columns, LANES)
     )
-    chosen, weights = _draw(lengths.reshape(-1), layer.reduction // len(firsts) + BLOCK_ROWS, draws)
-    fold, time, group, column = np.unravel_index(chosen, lengths.shape)
+    chosen, weights = _draw(sums.reshape(-1), layer.reduction // len(firsts) + BLOCK_OVERHEAD_ROWS, generator, budget)
+    fold, time, group, column = np.unravel_index(chosen, sums.shape)
     ends = np.minimum(firsts + rows, layer.reduction)
-    places = [group, firsts[fold], ends[fold], columns[column], time * (PIXELS - 1)]
-    return Blocks(np.stack(places, axis=1).astype(np.int64), weights)
+    positions = [group, firsts[fold], ends[fold], columns[column], time * (PIXELS - 1)]
+    return SampledBlocks(np.stack(positions, axis=1).astype(np.int64), weights)
 
 
-def _draw(lengths: Ints, rows_each: int, draws: np.random.Generator) -> tuple[Ints, Ints]:
-    """Which blocks, and the weight of each, of blocks that hold so many sums that can change.
+def _draw(sums: Ints, rows_per_block: int, generator: np.random.Generator, budget: SamplingBudget) -> tuple[Ints, Ints]:
+    """Choose blocks, with the weight of each.
 
-    Blocks in the order (fold, time, group, column) are laid side by side, each as long as it has such
-    sums; this line is cut into equal parts, and one point of each picks a block. That is unbiased: a
-    block counts in inverse proportion to its length, hence to its chance.
+    Blocks in the order (fold, time, group, column) are put on a line, each with a length equal to the number of its
+    sums that can change. The line is cut into equal parts, and a random point of each part picks a block. This is
+    unbiased, because the weight of a block is inversely proportional to its length, hence to its probability.
+
+    Parameters
+    ----------
+    sums : int64 [block]; partial sums that can change
+    rows_per_block : rows of PEs that one block costs
+
+    Returns
+    -------
+    Chosen blocks and their weights, int64 [chosen] each
     """
-    live, seen = np.flatnonzero(lengths), max(MIN_BLOCKS, ROWS_SEEN // rows_each // 2 * 2)
-    if len(live) <= max(seen, ROWS_COUNTED // rows_each):
-        return live, np.full(len(live), WEIGHT_ONE, dtype=np.int64)
-    ends = np.cumsum(lengths)
-    cuts = np.arange(seen + 1) * ends[-1] // seen
-    chosen = np.searchsorted(ends, draws.integers(cuts[:-1], cuts[1:]), side="right")
-    chances = lengths[chosen] * seen
-    return chosen, (ends[-1] * WEIGHT_ONE + chances // 2) // chances
+    nonempty = np.flatnonzero(sums)
+    count = max(MIN_BLOCKS, budget.sampled_rows // rows_per_block // 2 * 2)
+    if len(nonempty) <= max(count, budget.full_rows // rows_per_block):
+        return nonempty, np.full(len(nonempty), WEIGHT_UNIT, dtype=np.int64)
+    ends = np.cumsum(sums)
+    cuts = np.arange(count + 1) * ends[-1] // count
+    chosen = np.searchsorted(ends, generator.integers(cuts[:-1], cuts[1:]), side="right")
+    expected = sums[chosen] * count
+    return chosen, (ends[-1] * WEIGHT_UNIT + expected // 2) // expected
 
 
-def _changing_sums(stream: Stream, layer: Product, rows: int) -> Ints:
-    """Partial sums of one column that can change in each fold and run of transitions: int64 [fold, run].
+def _changing_sums(sequence: PixelSequence, layer: Product, rows: int) -> Ints:
+    """Return the partial sums of one column that can change in each fold and run of transitions: int64 [fold, run].
 
-    In one transition these are all from the first row on whose tap reads a code before or after it, each
-    once where it leaves and once where it enters the next row.
+    In one transition these are the sums of all rows from the first one whose tap reads a code before or after it.
+    Each counts once where it leaves a PE and once where it enters the next row.
     """
-    reads = stream.pixels != NOTHING
+    reads = sequence.pixels != NO_PIXEL
     reads = reads[:-1] | reads[1:]  # [transition, tap]
     channels = layer.reduction // reads.shape[1]
     found = []
     for first in range(0, layer.reduction, rows):
         end = min(first + rows, layer.reduction)
         taps = np.arange(first // channels, (end - 1) // channels + 1)
-        here = reads[:, taps]
-        begins = np.maximum(taps * channels, first)[here.argmax(axis=1)]
-        sums = np.where(here.any(axis=1), 2 * (first + rows - begins) - 1, 0)[: stream.transitions]
-        runs = -(-len(sums) // (PIXELS - 1))
+        in_fold = reads[:, taps]
+        begins = np.maximum(taps * channels, first)[in_fold.argmax(axis=1)]
+        sums = np.where(in_fold.any(axis=1), 2 * (first + rows - begins) - 1, 0)[: sequence.transition_count]
+        runs = ceil_div(len(sums), PIXELS - 1)
         found.append(np.pad(sums, (0, runs * (PIXELS - 1) - len(sums))).reshape(runs, -1).sum(axis=1))
     return np.stack(found)

@@ -1,4 +1,4 @@
-"""Arrays of equal area: as many PEs as a budget buys."""
+"""Arrays of equal area: the largest array within an area budget."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import Literal
 
 from hwsim import registry
 from hwsim.errors import BadInput, Infeasible
+from hwsim.machine.components import Array
 from hwsim.machine.cost.area import area_um2
-from hwsim.machine.description.accelerator import Accelerator, Array
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.technology.technology import Technology
 
-What = Literal["pe", "total"]
-"""pe: the array with the memories inside its PEs; total: scratchpads and vector unit too."""
+AreaScope = Literal["pe", "total"]
+"""pe: the array with the memories inside its PEs; total: also scratchpads and vector unit."""
 
-MOST = 4096
+MAX_SIDE = 4096
 """Longest side of an array."""
 
 
 def size_to_area(
-    accelerator: Accelerator, budget_um2: float, technology: Technology | None = None, what: What = "pe"
+    accelerator: Accelerator, budget_um2: float, technology: Technology | None = None, scope: AreaScope = "pe"
 ) -> Accelerator:
-    """`accelerator` with the largest array of its shape whose area is at most `budget_um2`.
+    """Return `accelerator` with the largest array of its shape whose area is at most `budget_um2`.
 
-    The shape is kept as whole numbers allow: the longer side is any number, the other follows to
-    the nearest. Scratchpads, DRAM and vector lanes stay. Raises Infeasible when not even one PE
-    fits, naming the least area, or when the scratchpads are too small for the larger array; BadInput
+    The shape is kept as far as whole numbers allow: the longer side is any number, the shorter side is rounded to
+    the nearest. Scratchpads, DRAM and vector lanes are unchanged. Raises Infeasible when not even one PE
+    fits, naming its area, or when the scratchpads are too small for the larger array; BadInput
     for a budget that is not positive or beyond the largest array.
 
     >>> tiny = registry.build("accelerator", "tiny")
@@ -37,29 +38,33 @@ def size_to_area(
         raise BadInput("area", f"{budget_um2:g} um2", "a positive number of um2")
     shape = (accelerator.array.rows, accelerator.array.cols)
 
-    def needs(side: int) -> float:
-        return area_of(_with_array(accelerator, *_scaled(shape, side)), technology, what)
+    def area_at(side: int) -> float:
+        return area_of(_with_array(accelerator, *_scaled(shape, side)), technology, scope)
 
-    if needs(1) > budget_um2:
-        least = f"one PE needs {needs(1):.0f} um2"
-        raise Infeasible(f"no array within {budget_um2:g} um2: {least}{_rest(what)}")
-    if needs(MOST) < budget_um2:
-        raise BadInput("area", f"{budget_um2:g} um2", f"at most {needs(MOST):.0f} um2, that of {MOST} PEs on a side")
-    fits, too_large = 1, MOST + 1
+    if area_at(1) > budget_um2:
+        included = ", with scratchpads and vector unit" if scope == "total" else ""
+        raise Infeasible(f"no array within {budget_um2:g} um2: one PE needs {area_at(1):.0f} um2{included}")
+    if area_at(MAX_SIDE) < budget_um2:
+        allowed = f"at most {area_at(MAX_SIDE):.0f} um2, that of {MAX_SIDE} PEs on a side"
+        raise BadInput("area", f"{budget_um2:g} um2", allowed)
+    fits, too_large = 1, MAX_SIDE + 1
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
-        fits, too_large = (middle, too_large) if needs(middle) <= budget_um2 else (fits, middle)
-    return _checked(accelerator, *_scaled(shape, fits))
+        if area_at(middle) <= budget_um2:
+            fits = middle
+        else:
+            too_large = middle
+    return _validated(accelerator, *_scaled(shape, fits))
 
 
-def area_of(accelerator: Accelerator, technology: Technology | None = None, what: What = "pe") -> float:
-    """The area that `size_to_area` compares, um2."""
+def area_of(accelerator: Accelerator, technology: Technology | None = None, scope: AreaScope = "pe") -> float:
+    """Return the area that `size_to_area` compares with the budget, um2."""
     areas = area_um2(accelerator, technology)
-    return areas["pe"] + areas["register_file"] if what == "pe" else sum(areas.values())
+    return areas["pe"] + areas["register_file"] if scope == "pe" else sum(areas.values())
 
 
 def _scaled(shape: tuple[int, int], side: int) -> tuple[int, int]:
-    """Rows and columns with `side` PEs on the longer side, in the proportions of `shape`.
+    """Return rows and columns with `side` PEs on the longer side, in the proportions of `shape`.
 
     >>> _scaled((12, 14), 7), _scaled((1, 9), 3)
     ((6, 7), (1, 3))
@@ -70,12 +75,13 @@ def _scaled(shape: tuple[int, int], side: int) -> tuple[int, int]:
 
 
 def _with_array(accelerator: Accelerator, rows: int, cols: int) -> Accelerator:
-    """Without a check whether the scratchpads are large enough."""
+    """Return the accelerator with another array, without checking that the scratchpads are large enough."""
     array = accelerator.array.model_copy(update={"rows": rows, "cols": cols})
     return accelerator.model_copy(update={"array": array})
 
 
-def _checked(accelerator: Accelerator, rows: int, cols: int) -> Accelerator:
+def _validated(accelerator: Accelerator, rows: int, cols: int) -> Accelerator:
+    """Return the accelerator with another array; raises Infeasible when its scratchpads are too small."""
     array = {**accelerator.array.model_dump(), "rows": rows, "cols": cols}
     fields = {name: getattr(accelerator, name) for name in Accelerator.model_fields}
     fields["array"] = registry.validate(Array, array, "accelerator.array")
@@ -83,7 +89,3 @@ def _checked(accelerator: Accelerator, rows: int, cols: int) -> Accelerator:
         return registry.validate(Accelerator, fields, "accelerator")
     except BadInput as error:
         raise Infeasible(f"an array of {rows}x{cols} has the area, but {error}") from None
-
-
-def _rest(what: What) -> str:
-    return ", with scratchpads and vector unit" if what == "total" else ""

@@ -1,7 +1,7 @@
-"""Bands: one run priced by every preset, and rankings that hold in all of them.
+"""Uncertainty of energy: one run priced by every calibration, and comparisons that hold under all of them.
 
-Published energies differ by factors of 2 to 4, so a difference between two designs means
-something only where it does not depend on whose numbers are taken.
+Published energies differ by factors of 2 to 4, so a difference between two designs is meaningful only where it
+does not depend on the calibration.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A figure by the nominal preset, and the lowest and highest by any."""
+class ValueRange:
+    """A value under the nominal calibration, and the lowest and highest value under any."""
 
     low: float
     nominal: float
@@ -33,9 +33,12 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class EnergyRange:
-    """Mean energy per sample of one run by several technologies, the nominal one first.
+    """Mean energy per sample of one run under several calibrations.
 
-    energy_pj float64 [technology, component], in the order of COMPONENTS.
+    Attributes
+    ----------
+    technologies : the calibrations, the nominal one first
+    energy_pj : float64 [technology, component], components in the order of COMPONENTS
     """
 
     technologies: tuple[Technology, ...]
@@ -43,30 +46,30 @@ class EnergyRange:
 
     @property
     def totals_pj(self) -> Floats:
-        """Energy by each technology, float64 [technology]."""
+        """Energy under each calibration, float64 [technology]."""
         total: Floats = self.energy_pj.sum(axis=1)
         return total
 
     @property
-    def total(self) -> Interval:
+    def total(self) -> ValueRange:
         """Energy of all components, pJ."""
-        return _interval(self.totals_pj)
+        return _value_range(self.totals_pj)
 
-    def component(self, name: str) -> Interval:
-        """Energy of one of COMPONENTS, pJ."""
-        return _interval(self.energy_pj[:, COMPONENTS.index(name)])
+    def component(self, name: str) -> ValueRange:
+        """Return the energy of one of COMPONENTS, pJ."""
+        return _value_range(self.energy_pj[:, COMPONENTS.index(name)])
 
-    def relative_to(self, baseline: EnergyRange) -> Interval:
-        """Energy over that of `baseline`, preset by preset; raises HwsimError when the presets differ."""
-        _check_same(self, baseline)
-        return _interval(self.totals_pj / baseline.totals_pj)
+    def relative_to(self, baseline: EnergyRange) -> ValueRange:
+        """Return the energy over that of `baseline` under the same calibration; raises HwsimError when these differ."""
+        _require_same_calibrations(self, baseline)
+        return _value_range(self.totals_pj / baseline.totals_pj)
 
 
 def calibrations(technology: Technology | None = None) -> tuple[Technology, ...]:
-    """`technology` (nangate45 when not given) itself, then with each calibration of logic and of scratchpads.
+    """Return `technology` (default: nangate45), then its copies with each calibration of logic and of scratchpads.
 
-    What else it sets, such as its node, cells and own prices, stays. At another node than 45 nm the
-    calibrations keep the supply of `technology`, since theirs are those of 45 nm.
+    Its other fields, such as node, cells and own prices, are kept. At another node than 45 nm the
+    calibrations keep the supply of `technology`, since the calibrated supplies belong to 45 nm.
 
     >>> [made.label for made in calibrations()[:3]]
     ['nangate45', 'nangate45, sram_write as_read', 'nangate45, sram_scale 3.0']
@@ -84,7 +87,7 @@ def calibrations(technology: Technology | None = None) -> tuple[Technology, ...]
 
 
 def estimate_range(run: Run, technologies: Sequence[Technology] | None = None) -> EnergyRange:
-    """Price `run` by each of `technologies` (the nominal one first; `calibrations()` when not given)."""
+    """Return the energy of `run` under each of `technologies` (the nominal one first; default: `calibrations()`)."""
     chosen = calibrations() if technologies is None else tuple(technologies)
     if not chosen:
         raise BadInput("technologies", "none", "one or more")
@@ -93,11 +96,11 @@ def estimate_range(run: Run, technologies: Sequence[Technology] | None = None) -
 
 
 def compare(a: EnergyRange, b: EnergyRange) -> Literal["a", "b", "undecided"]:
-    """Which of two takes less energy: "a" or "b" when no preset says the opposite, else "undecided".
+    """Return which of two takes less energy: "a" or "b" when no calibration contradicts, else "undecided".
 
-    Raises HwsimError when the two were priced by different presets.
+    Raises HwsimError when the two have different calibrations.
     """
-    _check_same(a, b)
+    _require_same_calibrations(a, b)
     less, more = (a.totals_pj < b.totals_pj).any(), (a.totals_pj > b.totals_pj).any()
     if less == more:
         return "undecided"
@@ -105,8 +108,14 @@ def compare(a: EnergyRange, b: EnergyRange) -> Literal["a", "b", "undecided"]:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a design stands among others, 1 for the least energy: by the nominal preset, and the span over all."""
+class Rank:
+    """Rank of a design by energy among others, 1 for the least energy.
+
+    Attributes
+    ----------
+    nominal : rank under the nominal calibration
+    best, worst : lowest and highest rank under any calibration
+    """
 
     nominal: int
     best: int
@@ -114,30 +123,30 @@ class Place:
 
     @property
     def decided(self) -> bool:
-        """Whether all presets agree."""
+        """Whether all calibrations agree."""
         return self.best == self.worst
 
 
-def rank(bands: Mapping[str, EnergyRange]) -> dict[str, Place]:
-    """The place of each design by energy, in the order of the nominal preset; equal ones share a place.
+def rank(ranges: Mapping[str, EnergyRange]) -> dict[str, Rank]:
+    """Return the rank of each design by energy, ordered by the nominal rank; equal energies share a rank.
 
-    Raises HwsimError when they were priced by different presets.
+    Raises HwsimError when they have different calibrations.
     """
-    for band in bands.values():
-        _check_same(band, next(iter(bands.values())))
-    if not bands:
+    for energy in ranges.values():
+        _require_same_calibrations(energy, next(iter(ranges.values())))
+    if not ranges:
         return {}
-    totals = np.stack([band.totals_pj for band in bands.values()])
-    places = 1 + (totals[None, :, :] < totals[:, None, :]).sum(axis=1)
-    found = [Place(int(place[0]), int(place.min()), int(place.max())) for place in places]
-    return dict(sorted(zip(bands, found, strict=True), key=lambda item: item[1].nominal))
+    totals = np.stack([energy.totals_pj for energy in ranges.values()])
+    numbers = 1 + (totals[None, :, :] < totals[:, None, :]).sum(axis=1)  # [design, technology]
+    found = [Rank(int(each[0]), int(each.min()), int(each.max())) for each in numbers]
+    return dict(sorted(zip(ranges, found, strict=True), key=lambda item: item[1].nominal))
 
 
-def _check_same(a: EnergyRange, b: EnergyRange) -> None:
+def _require_same_calibrations(a: EnergyRange, b: EnergyRange) -> None:
     if a.technologies != b.technologies:
-        ours, theirs = ("; ".join(made.label for made in band.technologies) for band in (a, b))
-        raise HwsimError(f"band: priced by {ours}, but the other by {theirs}")
+        ours, theirs = ("; ".join(made.label for made in energy.technologies) for energy in (a, b))
+        raise HwsimError(f"energy range: priced by {ours}, but the other by {theirs}")
 
 
-def _interval(values: Floats) -> Interval:
-    return Interval(float(values.min()), float(values[0]), float(values.max()))
+def _value_range(values: Floats) -> ValueRange:
+    return ValueRange(float(values.min()), float(values[0]), float(values.max()))

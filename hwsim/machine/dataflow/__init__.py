@@ -1,1 +1,1 @@
-"""Dataflows, one file each: extents of a fold, cycles of a fold, and demands on the scratchpad ports."""
+"""Dataflows of the registry family `dataflow`, one file each: loops on the array, fold size, and fold overhead."""

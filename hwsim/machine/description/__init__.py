@@ -1,1 +1,1 @@
-"""Accelerator descriptions: array, PE, memories, clock, and the TOML files that give them."""
+"""Accelerator descriptions: array, PE, memories, clock, and their TOML files."""

@@ -1,4 +1,4 @@
-"""Numbers with a unit, as people write them in files."""
+"""Numbers with a unit, as written in files and options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+2?)\s*")
 
 
 def hertz(given: Any, where: str) -> float:
-    """The frequency that a text such as "700 MHz" names, in Hz; raises BadInput for anything else.
+    """Return the frequency of a text such as "700 MHz" in Hz; raises BadInput for anything else.
 
     >>> hertz("1.5 GHz", "clock")
     1500000000.0
@@ -23,10 +23,10 @@ def hertz(given: Any, where: str) -> float:
     return _with_unit(given, HERTZ, where, "700 MHz")
 
 
-def square_micrometres(given: Any, where: str) -> float:
-    """The area that a text such as "1.5 mm2" names, in um2; raises BadInput for anything else.
+def square_micrometers(given: Any, where: str) -> float:
+    """Return the area of a text such as "1.5 mm2" in um2; raises BadInput for anything else.
 
-    >>> square_micrometres("1.5 mm2", "area")
+    >>> square_micrometers("1.5 mm2", "area")
     1500000.0
     """
     return _with_unit(given, UM2, where, "1.5 mm2")

@@ -1,4 +1,4 @@
-"""The PE with a decode table: weights are codes of a codebook, looked up before a plain multiplier."""
+"""The PE with a decode table: codebook weights are decoded before a plain multiplier."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hwsim.formats import Format, Kind
 from hwsim.machine.pe.base import PE, Rate
-from hwsim.machine.technology.tables import PhysicalCost, assumed_cost, plain_cell
+from hwsim.machine.technology.tables import PhysicalCost, assumed_cost, plain_pe
 from hwsim.registry import register
 
 MAX_CODE_BITS = 8
@@ -25,16 +25,16 @@ class Lookup(PE):
 
     A codebook weight is stored and moved as its code and decoded once, when it is loaded into the
     PE; the multiplier then has `max_bits` x `max_bits` bits and one product per cycle. Plain weights
-    of up to `max_bits` bits pass the table by. Activations are never decoded.
+    of up to `max_bits` bits bypass the table. Activations are never decoded.
 
-    Multiplier: the plain PE, measured. Table, assumed: registers without clock (the table does not
-    change during a layer) and a multiplexer tree as large as they are, shared by `pes_per_table` PEs
-    of a column, since a column loads one weight per cycle; a lookup switches one register bit for
-    each bit and level of the tree.
+    The multiplier is the plain PE, measured. The table is assumed: registers without clock (the table does not
+    change during a layer) and a multiplexer tree of the same area, shared by `pes_per_table` PEs
+    of a column, since a column loads one weight per cycle. Decoding switches one register bit for
+    each bit of the entry and level of the tree.
 
     >>> from hwsim.formats import Format, Kind
     >>> book = Format(2, kind=Kind.CODEBOOK, table=(-90, -7, 7, 90))
-    >>> Lookup().takes(Format(8), book), Lookup().rate(8, 2)
+    >>> Lookup().supports(Format(8), book), Lookup().rate(8, 2)
     (True, Rate(products=1, interval=1))
     """
 
@@ -44,47 +44,47 @@ class Lookup(PE):
     pes_per_table: int = Field(16, ge=1, le=4096, description="PEs of a column that share one table")
 
     @property
-    def widest(self) -> int:
-        """The multiplier's width."""
+    def max_operand_bits(self) -> int:
+        """Width of the multiplier."""
         return self.max_bits
 
-    def takes(self, a_format: Format, w_format: Format) -> bool:
-        """Plain operands that fit the multiplier; codebook weights whose codes and values fit the table."""
+    def supports(self, a_format: Format, w_format: Format) -> bool:
+        """Return whether plain operands fit the multiplier, or codes and values of a codebook fit the table."""
         if w_format.kind is not Kind.CODEBOOK:
-            return super().takes(a_format, w_format)
+            return super().supports(a_format, w_format)
         half = 1 << (self.max_bits - 1)
         low, high = w_format.values
         fits = w_format.bits <= self.code_bits and -half <= low and high < half
-        return fits and a_format.kind is not Kind.CODEBOOK and self.multiplies(a_format.bits, w_format.bits)
+        return fits and a_format.kind is not Kind.CODEBOOK and self.supports_widths(a_format.bits, w_format.bits)
 
     def rate(self, a_bits: int, w_bits: int) -> Rate:
-        """Always one product per cycle."""
-        self.refuse(a_bits, w_bits)
+        """Return one product per cycle."""
+        self.require(a_bits, w_bits)
         return Rate(1, 1)
 
     @property
-    def word_bits(self) -> int:
+    def weight_register_bits(self) -> int:
         """One decoded weight."""
         return self.max_bits
 
-    def silicon(self) -> PhysicalCost:
-        """The plain PE and its share of the table."""
-        plain = plain_cell(self.max_bits, self.max_bits).silicon
+    def physical_cost(self) -> PhysicalCost:
+        """Return the cost of the plain PE and its share of the table."""
+        plain = plain_pe(self.max_bits, self.max_bits).physical
         table = 2 * REGISTER_BIT_UM2 * self.max_bits * (1 << self.code_bits) / self.pes_per_table
         leakage = plain.leakage_uw + assumed_cost(table, 0).leakage_uw
         return PhysicalCost(plain.area_um2 + table, leakage, plain.clock_fj)
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
-        """The multiplier's, the same for all widths that fit; a lookup is not in it (`decode_fj`)."""
-        self.refuse(a_bits, w_bits)
-        return plain_cell(self.max_bits, self.max_bits).switching_fj
+        """Return the energy of the full multiplier at all supported widths, without decoding (`decode_fj`)."""
+        self.require(a_bits, w_bits)
+        return plain_pe(self.max_bits, self.max_bits).switching_fj
 
     def decode_fj(self, code_bits: int) -> float:
-        """One path through the multiplexer tree, every bit of the entry."""
+        """Return the energy of one path through the multiplexer tree, all bits of the entry."""
         return REGISTER_BIT_FJ * self.max_bits * code_bits
 
     def variants(self) -> Iterator[PE]:
-        """A larger table, then wider entries."""
+        """Yield PEs with larger tables, then with wider entries."""
         for bits, code_bits in product((8, 16), range(1, MAX_CODE_BITS + 1)):
             if bits >= self.max_bits and code_bits >= self.code_bits:
                 yield self.model_copy(update={"max_bits": bits, "code_bits": code_bits})

@@ -1,15 +1,15 @@
-"""CSV tables of prices: every row says where its numbers are from, or the table is refused."""
+"""CSV tables of measured and published numbers: a table in which a row has no source is refused."""
 
 from __future__ import annotations
 
 import csv
 import math
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from hwsim.cache import cached
 from hwsim.errors import BadInput, HwsimError, UnknownName
 
 SOURCE = "source"
@@ -18,32 +18,32 @@ _HINT = 'Say where the number was read or measured, or "assumed" and why'
 Row = dict[str, str]
 
 
-@cache
-def built_in(name: str) -> tuple[Row, ...]:
-    """The rows of `accel_models/technology/<name>.csv`, as text by column.
+@cached(32)
+def built_in_table(name: str) -> tuple[Row, ...]:
+    """Return the rows of `accel_models/technology/<name>.csv`, as text by column.
 
-    >>> built_in("dram")[0]["kind"]
+    >>> built_in_table("dram")[0]["kind"]
     'lpddr4'
     """
-    return read_sourced(files("accel_models") / "technology" / f"{name}.csv")
+    return read_table(files("accel_models") / "technology" / f"{name}.csv")
 
 
-def read_sourced(file: Path | Traversable, columns: Sequence[str] = ()) -> tuple[Row, ...]:
-    """The rows of a CSV file with one header line, as text by column; each has a filled `source`.
+def read_table(file: Path | Traversable, columns: Sequence[str] = ()) -> tuple[Row, ...]:
+    """Return the rows of a CSV file with one header line, as text by column; each row has a non-empty `source`.
 
-    `columns` must be there too. Raises BadInput naming the file and the line for a table or a row
+    The header must contain `columns`. Raises BadInput naming the file and the line for a table or a row
     without a source, HwsimError when the file cannot be read.
     """
-    return tuple(row for _, row in _lines(file, columns))
+    return tuple(row for _, row in _located_rows(file, columns))
 
 
 def read_prices(file: Path, items: Sequence[str]) -> tuple[dict[str, str | float], ...]:
-    """Prices that a user brings: columns item (one of `items`, each once), pJ_per_bit and source.
+    """Return a user's own prices: columns item (one of `items`, each at most once), pJ_per_bit and source.
 
     Raises BadInput or UnknownName, naming the file and the line.
     """
     found: dict[str, dict[str, str | float]] = {}
-    for where, row in _lines(file, ("item", "pJ_per_bit")):
+    for where, row in _located_rows(file, ("item", "pJ_per_bit")):
         item = row["item"]
         if item not in items:
             raise UnknownName(f"{where}: item", item, items)
@@ -53,8 +53,8 @@ def read_prices(file: Path, items: Sequence[str]) -> tuple[dict[str, str | float
     return tuple(found.values())
 
 
-def _lines(file: Path | Traversable, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
-    """(file and line, row) of every row."""
+def _located_rows(file: Path | Traversable, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """Yield (file name and line, row) of every row."""
     reader = csv.reader(_text(file).splitlines())
     header = next(reader, [])
     for column in (SOURCE, *columns):

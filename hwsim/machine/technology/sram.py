@@ -1,39 +1,39 @@
-"""On-chip memories: CACTI 7's table, and what lies between its sizes."""
+"""On-chip memories: CACTI 7's table, with interpolation between its sizes."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from functools import cache
 from typing import Literal
 
+from hwsim.cache import cached
 from hwsim.errors import BadInput
-from hwsim.machine.technology.provenance import built_in
+from hwsim.machine.technology.provenance import built_in_table
 from hwsim.machine.technology.tables import KIB
 
 SramColumn = Literal["read_pJ", "write_pJ", "leakage_mW", "area_mm2"]
 CellType = Literal["lstp", "lop", "hp"]
 
 TABLE_NODES = (45, 32, 22)
-"""nm; the table has no other."""
+"""Nodes of the table, nm."""
 
-SMALLEST_BYTES, NARROWEST_WORD = KIB, 8
-"""The smallest memory of the table, whose price per bit stands for the memories inside PEs."""
+MIN_BYTES, MIN_WORD_BYTES = KIB, 8
+"""Size and word of the smallest memory of the table, whose values per bit also price the memories inside PEs."""
 
 OCTAVES = 4
-"""Doublings of the size whose mean growth holds beyond the table; sizes in the table double."""
+"""Doublings of the size over which the growth beyond the table is averaged; sizes in the table double."""
 
 
-@cache
+@cached(256)
 def series(column: SramColumn, word_bytes: int, node_nm: int = 45, cell: CellType = "lstp") -> dict[int, float]:
-    """One column of the table by size in bytes, smallest first; empty when there is no such word or node.
+    """Return one column of the table by size in bytes, smallest first; empty for an unknown word size or node.
 
     >>> list(series("read_pJ", 64))[:2]
     [2048, 4096]
     """
     found = [
         row
-        for row in built_in("sram_cacti7")
+        for row in built_in_table("sram_cacti7")
         if (int(row["tech_nm"]), row["cell_type"], int(row["word_bytes"])) == (node_nm, cell, word_bytes)
     ]
     return {int(row["size_bytes"]): float(row[column]) for row in sorted(found, key=lambda row: int(row["size_bytes"]))}
@@ -49,12 +49,22 @@ def sram(
     cell: CellType = "lstp",
     extrapolate: bool = False,
 ) -> float:
-    """Energy per access of one word, leakage or area of one memory (CACTI 7, 350 K, one port).
+    """Return energy per access of one word, leakage or area of one memory (CACTI 7, 350 K, one port).
 
-    Between two sizes of the table the logarithm is interpolated over the logarithm of the size; a
-    size of the table gives its value exactly. With `extrapolate` a size outside goes on from the
-    nearest end by the mean power of the outer four octaves (fewer would let some write energies
-    fall, which jump from size to size); without it, raises BadInput naming `where`.
+    A size of the table gives the table's value exactly. Between two sizes the logarithm of the value is
+    interpolated over the logarithm of the size. With `extrapolate`, sizes outside the table continue from the
+    nearest end by the mean power of the outer four octaves (fewer octaves would let some write energies
+    decrease, because they jump from size to size). Without it, raises BadInput naming `where`.
+
+    Parameters
+    ----------
+    column : value to return; its unit is in the name
+    size_bytes : size of the memory
+    word_bytes : bytes per access: 8, 32 or 64
+    where : place for error messages
+    node_nm : one of TABLE_NODES
+    cell : type of cells and periphery
+    extrapolate : whether sizes outside the table are allowed
 
     >>> sram("read_pJ", 8192, 8)
     3.37664
@@ -63,31 +73,31 @@ def sram(
     """
     table = series(column, word_bytes, node_nm, cell)
     sizes = list(table)
-    if not inside(size_bytes, word_bytes):
+    if not in_table(size_bytes, word_bytes):
         if not extrapolate:
             allowed = f"{sizes[0] // KIB} to {sizes[-1] // KIB} KiB"
-            hint = "technology.extrapolate = true prices it all the same"
+            hint = "technology.extrapolate = true extrapolates the table"
             raise BadInput(where, f"{size_bytes / KIB:g} KiB", allowed, hint)
         end, inner = (sizes[0], sizes[OCTAVES]) if size_bytes < sizes[0] else (sizes[-1], sizes[-1 - OCTAVES])
-        return _on_line(size_bytes / end, table[end], table[inner], inner / end)
+        return _power_law(size_bytes / end, table[end], table[inner], inner / end)
     above = bisect_left(sizes, size_bytes)
     high = sizes[above]
     if size_bytes == high:
         return table[high]
     low = sizes[above - 1]
-    return _on_line(size_bytes / low, table[low], table[high], high / low)
+    return _power_law(size_bytes / low, table[low], table[high], high / low)
 
 
-def inside(size_bytes: float, word_bytes: int) -> bool:
-    """Whether the table covers this size: 1 KiB to 2 MiB, with 64-byte words from 2 KiB.
+def in_table(size_bytes: float, word_bytes: int) -> bool:
+    """Return whether the table covers this size: 1 KiB to 2 MiB, with 64-byte words from 2 KiB.
 
-    >>> inside(1024, 8), inside(1024, 64), inside(1 << 22, 8)
+    >>> in_table(1024, 8), in_table(1024, 64), in_table(1 << 22, 8)
     (True, False, False)
     """
     sizes = list(series("read_pJ", word_bytes))
     return sizes[0] <= size_bytes <= sizes[-1]
 
 
-def _on_line(x: float, start: float, other: float, x_other: float) -> float:
-    """The value at x, where logarithms lie on a line: `start` at 1, `other` at x_other."""
-    return start * math.exp(math.log(other / start) * math.log(x) / math.log(x_other))
+def _power_law(x: float, at_one: float, at_other: float, other: float) -> float:
+    """Return the value at x of the power law with value `at_one` at 1 and `at_other` at `other`."""
+    return at_one * math.exp(math.log(at_other / at_one) * math.log(x) / math.log(other))

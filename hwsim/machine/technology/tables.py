@@ -1,16 +1,18 @@
-"""The measured numbers: CSV tables of `accel_models/technology`, read once; their README says where each is from."""
+"""Measured PEs, operators and DRAM: the CSV tables of `accel_models/technology` (see its README), and fits to them.
+
+The energy of a PE comes from one of three functions: `measured_pe` (a row of the table), `plain_pe` (a row where
+there is one, else the fit) or `fitted_pe` (the fit). `assumed_cost` gives leakage and clock energy of a PE of which
+only the area is known.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
+from hwsim.cache import cached
 from hwsim.errors import UnknownName
-from hwsim.machine.technology.provenance import built_in
-
-rows = built_in
-"""The rows of `accel_models/technology/<name>.csv`, as text by column; a row without a source is refused."""
+from hwsim.machine.technology.provenance import built_in_table
 
 KIB = 1024
 CLOCK_FJ_PER_FLIP_FLOP = 8.66875
@@ -21,7 +23,14 @@ PSUM_BIT_UM2 = 10.65
 
 @dataclass(frozen=True)
 class PhysicalCost:
-    """What one PE is made of: area, leakage (25 C), and the energy of its clock pins per cycle."""
+    """Physical cost of one PE.
+
+    Attributes
+    ----------
+    area_um2 : area before placement
+    leakage_uw : leakage power at 25 C
+    clock_fj : energy of the clock pins per cycle
+    """
 
     area_um2: float
     leakage_uw: float
@@ -30,24 +39,30 @@ class PhysicalCost:
 
 @dataclass(frozen=True)
 class MeasuredPE:
-    """One measured or fitted PE: its silicon, and what one MAC switches beyond the clock (fJ, 1.1 V)."""
+    """One measured or fitted PE.
 
-    silicon: PhysicalCost
+    Attributes
+    ----------
+    physical : area, leakage and clock energy
+    switching_fj : energy of one MAC, clock excluded (1.1 V)
+    """
+
+    physical: PhysicalCost
     switching_fj: float
 
 
-@cache
-def measured_cell(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
-    """The measured PE `design` at these operand widths, mean of its rows; None where there is no row.
+@cached(1024)
+def measured_pe(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
+    """Return the measured PE `design` at these operand widths, mean of its rows; None where there is no row.
 
     The rows are both layers of the digits network; for `xnor16` two densities of random bits.
 
-    >>> measured_cell("ws_mac", 8, 8).silicon.clock_fj
+    >>> measured_pe("ws_mac", 8, 8).physical.clock_fj
     346.75
     """
     found = [
         row
-        for row in rows("pe_nangate45")
+        for row in built_in_table("pe_nangate45")
         if (row["design"], int(row["wbits"]), int(row["abits"])) == (design, w_bits, a_bits)
     ]
     if not found:
@@ -59,8 +74,8 @@ def measured_cell(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
     )
 
 
-def fitted_cell(w_bits: int, a_bits: int) -> MeasuredPE:
-    """A plain PE between the measured widths: fits over the measured ones, partial sum of w + a + 8 bits.
+def fitted_pe(w_bits: int, a_bits: int) -> MeasuredPE:
+    """Return a plain PE between the measured widths: fits over the measured PEs, partial sum of w + a + 8 bits.
 
     Energy per MAC, clock included: 121 + 13.7 w a + 29.9 (w + a) fJ (digits inputs; at most 13 % off
     a measured row). Area: 7.4 w a + 0.2 (w + a) + 10.65 psum um2 (at most 6.4 % off). Leakage 21 nW
@@ -78,65 +93,76 @@ LOGIC_LEAKAGE_UW_PER_UM2 = 0.021
 
 
 def assumed_cost(area_um2: float, flip_flops: int) -> PhysicalCost:
-    """The silicon of a PE that was not measured: leakage by the library's density, clock by its flip-flops.
+    """Return the cost of a PE that was not measured: leakage by the library mean, clock energy by its flip-flops.
 
     >>> assumed_cost(100.0, 10)
-    Silicon(area_um2=100.0, leakage_uw=2.1, clock_fj=86.6875)
+    PhysicalCost(area_um2=100.0, leakage_uw=2.1, clock_fj=86.6875)
     """
     return PhysicalCost(area_um2, LOGIC_LEAKAGE_UW_PER_UM2 * area_um2, CLOCK_FJ_PER_FLIP_FLOP * flip_flops)
 
 
-def plain_cell(w_bits: int, a_bits: int) -> MeasuredPE:
-    """A plain weight-stationary PE of these widths: the measured row where there is one, else the fit."""
-    return measured_cell("ws_mac", w_bits, a_bits) or fitted_cell(w_bits, a_bits)
+def plain_pe(w_bits: int, a_bits: int) -> MeasuredPE:
+    """Return a plain weight-stationary PE of these widths: the measured row where there is one, else the fit."""
+    return measured_pe("ws_mac", w_bits, a_bits) or fitted_pe(w_bits, a_bits)
 
 
-@cache
+@cached(64)
 def rate_points(pe: str) -> dict[tuple[int, int], tuple[int, int]]:
-    """Rates of table-driven PEs: (activation bits, weight bits) -> (lanes, steps); empty where none is entered.
+    """Return the rates of a table-driven PE; empty where the table has no row of it.
+
+    The keys are (activation bits, weight bits), the values (products, interval in cycles).
 
     >>> rate_points("unpu")[16, 1]
     (4, 1)
     """
-    found = [row for row in rows("throughput") if row["pe"] == pe]
-    return {(int(r["a_bits"]), int(r["w_bits"])): (int(r["lanes"]), int(r["steps"])) for r in found}
+    found = [row for row in built_in_table("throughput") if row["pe"] == pe]
+    return {
+        (int(row["a_bits"]), int(row["w_bits"])): (int(row["products"]), int(row["interval_cycles"])) for row in found
+    }
 
 
 @dataclass(frozen=True)
 class Operator:
-    """A bare operator with uniform operands: energy per operation (fJ, 1.1 V) and area."""
+    """A bare operator with uniform operands.
+
+    Attributes
+    ----------
+    energy_fj : energy per operation at 1.1 V
+    area_um2 : area before placement
+    """
 
     energy_fj: float
     area_um2: float
 
 
-@cache
+@cached(64)
 def operator(name: str, bits: int) -> Operator:
-    """The measured operator `add`, `mul` or `reg` (one 8-bit register, clock included) of `bits`.
+    """Return the measured operator `add`, `mul` or `reg` (one 8-bit register, clock included) of `bits`.
 
     >>> operator("mul", 8).energy_fj
     1032.5
     """
-    for row in rows("operators_nangate45"):
+    table = built_in_table("operators_nangate45")
+    for row in table:
         if (row["op"], int(row["bits"])) == (name, bits):
             return Operator(float(row["E_fJ_uniform_1.1V"]), float(row["area_um2"]))
-    raise UnknownName("operator", f"{name} {bits}", [f"{r['op']} {r['bits']}" for r in rows("operators_nangate45")])
+    raise UnknownName("operator", f"{name} {bits}", [f"{row['op']} {row['bits']}" for row in table])
 
 
-@cache
+@cached(1)
 def dram_pj_per_bit() -> dict[str, float]:
-    """Energy of moving one bit to or from each kind of DRAM.
+    """Return the energy of moving one bit to or from each kind of DRAM.
 
     >>> dram_pj_per_bit()["lpddr4"]
     8.0
     """
-    return {row["kind"]: float(row["pJ_per_bit"]) for row in rows("dram")}
+    return {row["kind"]: float(row["pJ_per_bit"]) for row in built_in_table("dram")}
 
 
 def dram_source(kind: str) -> str:
-    """Where the energy of one kind of DRAM is from.
+    """Return the source of the energy of one kind of DRAM.
 
     >>> dram_source("ddr4")
     'assumed: no figure was found'
     """
-    return next(row["source"] for row in rows("dram") if row["kind"] == kind)
+    return next(row["source"] for row in built_in_table("dram") if row["kind"] == kind)

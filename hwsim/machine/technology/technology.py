@@ -1,4 +1,4 @@
-"""Technology presets: how the measured 45 nm tables are scaled before they price a run."""
+"""Technologies: scale factors of the measured 45 nm tables, own prices, and the presets of both."""
 
 from __future__ import annotations
 
@@ -15,49 +15,50 @@ from hwsim.machine.technology.scaling import MEASURED_NODE, Node, area_factor, e
 from hwsim.machine.technology.sram import TABLE_NODES, CellType
 from hwsim.registry import Configurable, Record
 
-MEASURED_AT_V = 1.1
+MEASURED_VOLTAGE_V = 1.1
+"""Supply of the gate-level measurements."""
 
 Operands = Literal["network", "uniform"]
 
-PRICED = (
+PRICE_ITEMS = (
     "dram",
     "register_file",
-    *(f"{pad}_{way}" for pad in ("ifmap", "weight", "ofmap") for way in ("read", "write")),
+    *(f"{name}_{port}" for name in ("ifmap", "weight", "ofmap") for port in ("read", "write")),
 )
-"""What a user's own table may price: any DRAM, memories in PEs, and the ports of the scratchpads."""
+"""Items of a user's own price table: any DRAM, memories in PEs, and the ports of the scratchpads."""
 
 
 class Price(Configurable):
-    """A price that a user brings."""
+    """One price of a user's own table."""
 
-    item: str = Field(description="one of dram, local, ifmap_read, ifmap_write, weight_read ... ofmap_write")
+    item: str = Field(description="one of dram, register_file, ifmap_read, ifmap_write, weight_read ... ofmap_write")
     pj_per_bit: float = Field(gt=0, allow_inf_nan=False, description="energy of one bit, pJ")
-    source: str = Field(description="where the number is from")
+    source: str = Field(description="publication or measurement of the number")
 
     @field_validator("item")
     @classmethod
-    def _known(cls, item: str) -> str:
-        if item not in PRICED:
-            raise UnknownName("technology.prices: item", item, PRICED)
+    def _known_item(cls, item: str) -> str:
+        if item not in PRICE_ITEMS:
+            raise UnknownName("technology.prices: item", item, PRICE_ITEMS)
         return item
 
     @field_validator("source")
     @classmethod
-    def _filled(cls, source: str) -> str:
+    def _source_given(cls, source: str) -> str:
         if not source.strip():
             raise BadInput("technology.prices: source", "nothing", "where the number is from")
         return source
 
 
 class Technology(Configurable):
-    """What the counts of a run are multiplied with: logic, scratchpads, DRAM.
+    """Prices of the counts of a run: logic, scratchpads, DRAM.
 
-    Logic energy is `pe_scale * (voltage_v / 1.1)^2` times the gate-level figures at 45 nm, and times a
-    published factor at other nodes. Scratchpads are CACTI 7 memories at their own voltage; DRAM goes
-    by its kind, whatever the node.
+    Logic energy is `pe_scale * (voltage_v / 1.1)^2` times the gate-level energy at 45 nm, and times a
+    published factor at other nodes. Scratchpads are CACTI 7 memories at their own voltage. The energy of DRAM
+    depends on its kind and not on the node.
     """
 
-    preset: str = Field(description="name of the preset that these numbers began with")
+    preset: str = Field(description="name of the preset from which these numbers were derived")
     pe_scale: float = Field(gt=0, allow_inf_nan=False, description="calibration of the gate-level energies")
     voltage_v: float = Field(ge=0.5, le=1.3, description="supply of the logic, V")
     node_nm: Node = Field(
@@ -67,28 +68,32 @@ class Technology(Configurable):
         1.0,
         gt=0,
         allow_inf_nan=False,
-        description="clock energy of the PEs over that of their clock pins; not measured",
+        description="clock energy of the PEs relative to the energy of their clock pins; not measured",
     )
     operands: Operands = Field(
-        "network", description="static mode: operands of a real network, or uniform random ones, an upper figure"
+        "network", description="static mode: operands of a real network, or uniform random ones (an upper figure)"
     )
     sram_cell: CellType = Field("lstp", description="low standby power, low operating power or high performance")
     sram_write: Literal["table", "as_read"] = Field(
-        "table", description="energy of a scratchpad write: CACTI's own (uncertain by a factor of 3), or that of a read"
+        "table",
+        description="energy of a scratchpad write: CACTI's (uncertain by a factor of 3), or equal to a read",
     )
     sram_scale: float = Field(
-        1.0, gt=0, allow_inf_nan=False, description="calibration of scratchpad energies; Horowitz's caches are at 3"
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="calibration of scratchpad energies; 3 gives the level of Horowitz's caches",
     )
-    extrapolate: bool = Field(False, description="price memories outside CACTI's 1 KiB to 2 MiB all the same")
+    extrapolate: bool = Field(False, description="extrapolate to memories outside CACTI's 1 KiB to 2 MiB")
     prices: tuple[Price, ...] = Field(
-        (), description="own prices before those of the tables: a CSV file with columns item, pJ_per_bit, source"
+        (), description="own prices, which replace the tables: a CSV file with columns item, pJ_per_bit, source"
     )
 
     @field_validator("prices", mode="before")
     @classmethod
-    def _read(cls, given: Any) -> Any:
-        """A path becomes the rows of its file, so that a design's key follows the numbers and not the path."""
-        return read_prices(Path(given), PRICED) if isinstance(given, str | Path) else given
+    def _read_file(cls, given: Any) -> Any:
+        """Replace a path by the rows of its file, so that a design's key depends on the numbers and not on the path."""
+        return read_prices(Path(given), PRICE_ITEMS) if isinstance(given, str | Path) else given
 
     @field_validator("prices")
     @classmethod
@@ -101,38 +106,38 @@ class Technology(Configurable):
 
     @property
     def logic_factor(self) -> float:
-        """What a gate-level energy at 45 nm and 1.1 V is multiplied with."""
-        by_voltage = (self.voltage_v / MEASURED_AT_V) ** 2
+        """Energy of logic relative to its gate-level energy at 45 nm and 1.1 V."""
+        by_voltage = (self.voltage_v / MEASURED_VOLTAGE_V) ** 2
         return self.pe_scale * by_voltage * energy_factor(self.node_nm, self.voltage_v)
 
     @property
     def logic_area_factor(self) -> float:
-        """What an area of logic at 45 nm is multiplied with."""
+        """Area of logic relative to its area at 45 nm."""
         return area_factor(self.node_nm)
 
     @property
     def sram_node_nm(self) -> int:
-        """The node of the memory table that is used: the nearest."""
+        """Nearest node of the memory table."""
         return min(TABLE_NODES, key=lambda node: abs(node - self.node_nm))
 
     @property
     def sram_energy_factor(self) -> float:
-        """Energy of a memory over that in the table: 1 at 45, 32 and 22 nm, else as logic scales (assumed)."""
+        """Energy of a memory relative to the table: 1 at 45, 32 and 22 nm, else the factor of logic (assumed)."""
         volts = self.voltage_v
         return energy_factor(self.node_nm, volts) / energy_factor(self.sram_node_nm, volts)
 
     @property
     def sram_area_factor(self) -> float:
-        """The same of its area."""
+        """Area of a memory relative to the table: 1 at 45, 32 and 22 nm, else the factor of logic (assumed)."""
         return area_factor(self.node_nm) / area_factor(self.sram_node_nm)
 
     def price(self, item: str) -> float | None:
-        """The user's own price of `item` in pJ per bit, None where the tables hold."""
+        """Return the user's own price of `item` in pJ per bit, None where the tables apply."""
         return next((price.pj_per_bit for price in self.prices if price.item == item), None)
 
     @property
     def label(self) -> str:
-        """The preset's name and what differs from it.
+        """Name of the preset, and the fields that differ from it.
 
         >>> from hwsim.registry import build
         >>> build("technology", "nangate45", sram_write="as_read").label
@@ -147,13 +152,38 @@ class Technology(Configurable):
         return ", ".join([self.preset, *changed])
 
     def notes(self) -> list[str]:
-        """What is extrapolated or brought by the user, one sentence each."""
-        notes = [f"{price.item}: own price, {price.source}" for price in self.prices]
+        """Return one sentence for each number that is extrapolated or the user's own."""
+        return [*(f"{price.item}: own price, {price.source}" for price in self.prices), *self._extrapolations()]
+
+    def _extrapolations(self) -> list[str]:
+        notes = []
         if self.node_nm != MEASURED_NODE:
             notes.append(f"extrapolated: logic from 45 to {self.node_nm} nm; its leakage is that of 45 nm")
         if self.node_nm not in TABLE_NODES:
             notes.append(f"extrapolated: scratchpads from {self.sram_node_nm} to {self.node_nm} nm, as logic scales")
         return notes
+
+    def __str__(self) -> str:
+        """Return one screen: node, supply, factors of logic and memories, own prices, notes."""
+        rows = [
+            ("technology", self.label),
+            (
+                "logic",
+                f"{self.node_nm} nm, {self.voltage_v:g} V, {self.logic_factor:.3g} x gate-level energy at 45 nm, 1.1 V",
+            ),
+            ("logic area", f"{self.logic_area_factor:.3g} x area at 45 nm"),
+            ("clock", f"{self.clock_tree:g} x energy of the clock pins"),
+            ("operands", f"{self.operands} (static mode)"),
+            (
+                "scratchpads",
+                f"CACTI 7, {self.sram_node_nm} nm, {self.sram_cell} cells, "
+                f"{self.sram_scale * self.sram_energy_factor:.3g} x table, write: {self.sram_write}",
+            ),
+            ("DRAM", "by the kind of the accelerator's DRAM"),
+            *(("own price", f"{price.item} {price.pj_per_bit:g} pJ per bit ({price.source})") for price in self.prices),
+            *(("note", note) for note in self._extrapolations()),
+        ]
+        return "\n".join(f"{name:<11}  {text}" for name, text in rows)
 
 
 SRAM_PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -161,16 +191,16 @@ SRAM_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "as_read": {"sram_write": "as_read", "sram_scale": 1.0},
     "horowitz": {"sram_write": "table", "sram_scale": 3.0},
 }
-"""Scratchpads as CACTI has them; a write priced as a read; and three times CACTI, which is Horowitz's level."""
+"""Calibrations of scratchpads: CACTI's table; a write priced as a read; three times CACTI, Horowitz's level."""
 
-_ALIKE = """
-Published tables of 45 nm logic differ by a factor of 2 to 4: hold a ranking against every preset
-before you believe it (`hwsim.machine.cost.uncertainty`). Scratchpads (CACTI 7), DRAM and area are the same in all of
+_CALIBRATED = """
+Published tables of 45 nm logic differ by a factor of 2 to 4: compare a ranking under every preset
+(`hwsim.machine.cost.uncertainty`). Scratchpads (CACTI 7), DRAM and area are equal in all of
 them."""
 
 _SCALED = """
-Extrapolated from 45 nm by published fits; from 32 nm downwards, past the step to fin transistors, least
-certain. Scratchpads are CACTI 7's at 65 (from 45), 32 and 22 nm. DRAM does not scale. The supply is our assumption."""
+Extrapolated from 45 nm by published fits, which are least certain below 32 nm, where fin transistors begin.
+Scratchpads are CACTI 7's at 65 (from 45), 32 and 22 nm. DRAM does not scale. The supply is assumed."""
 
 _SCALING = (
     "A. Stillmaker and B. Baas, Scaling equations for the accurate prediction of CMOS device performance from "
@@ -180,17 +210,17 @@ _SCALING = (
 _PRESETS: dict[str, tuple[dict[str, Any], str, str]] = {
     "nangate45": (
         {"pe_scale": 1.0, "voltage_v": 1.1},
-        "Gate-level energies as measured: Nangate45, typical corner, 1.1 V, before placement.\n" + _ALIKE,
+        "Gate-level energies as measured: Nangate45, typical corner, 1.1 V, before placement.\n" + _CALIBRATED,
         "Synthesis with Yosys 0.23 to the Nangate 45 nm Open Cell Library; CACTI 7, HewlettPackard/cacti @1ffd8df",
     ),
     "bitfusion45": (
         {"pe_scale": 0.15, "voltage_v": 1.1},
-        "Logic energy scaled to the 8x8 PE that was published with BitFusion (0.298 pJ per cycle).\n" + _ALIKE,
+        "Logic energy scaled to the 8x8 PE that was published with BitFusion (0.298 pJ per cycle).\n" + _CALIBRATED,
         "hsharma35/bitfusion, results/systolic_array_synth.csv @04ec1c8; H. Sharma et al., Bit Fusion, ISCA 2018",
     ),
     "horowitz45": (
         {"pe_scale": 0.29, "voltage_v": 0.9},
-        "Logic energy scaled to Horowitz's 8-bit multiplication (0.2 pJ at 0.9 V).\n" + _ALIKE,
+        "Logic energy scaled to Horowitz's 8-bit multiplication (0.2 pJ at 0.9 V).\n" + _CALIBRATED,
         "M. Horowitz, Computing's Energy Problem (and what we can do about it), ISSCC 2014",
     ),
     "scaled65": (
@@ -213,7 +243,7 @@ _PRESETS: dict[str, tuple[dict[str, Any], str, str]] = {
 LOGIC_PRESETS: Mapping[str, Mapping[str, float]] = {
     name: _PRESETS[name][0] for name in ("nangate45", "bitfusion45", "horowitz45")
 }
-"""(s, V): the calibrations of 45 nm logic that a band spans."""
+"""Calibrations of 45 nm logic (`pe_scale`, `voltage_v`), over which an energy range is taken."""
 
 
 def _parameters(preset: str) -> Mapping[str, Any]:

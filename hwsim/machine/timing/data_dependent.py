@@ -1,28 +1,29 @@
-"""Streaming cycles that depend on the data: every activation code takes its own number of steps.
+"""Data-dependent counts of a layer: streaming cycles where every activation takes its own number of cycles.
 
-Three things make a PE's time depend on what it multiplies: regions of two precisions (DRQ), skipping
-zeros, and bit-serial PEs that leave out leading zeros. All three say how many steps each *input* pixel
-takes; the array then moves in lock-step, where a wavefront takes as long as its slowest row, or
-elastically, where partial sums that wait between two rows let them run apart
-(`array.row_fifo_depth`).
+The cycles of a PE depend on its operands with regions of two precisions (DRQ), with zero skipping, and in
+bit-serial PEs that skip leading zeros. Each of them gives the cycles of every *input* code. Rows then move in
+lock-step, so that a wavefront takes as long as its slowest row, or elastically, with FIFOs of partial sums
+between rows (`array.row_fifo_depth`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
+from hwsim.cache import cached
 from hwsim.formats import Format
 from hwsim.kernels.machine import row_sync
-from hwsim.machine.dataflow.port_limits import ports_of
+from hwsim.kernels.machine.tiling_search import PIXELS
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.mapping.mapping import Mapping, window_of
-from hwsim.machine.pe.base import Rate
+from hwsim.machine.mapping.mapping import Mapping, low_width
+from hwsim.machine.mapping.records import window_of
+from hwsim.machine.pe.base import ActivationTiming, OutlierTiming
 from hwsim.machine.timing.layer_cycles import StreamCycles
 from hwsim.machine.timing.operand_addresses import Wavefronts, wavefronts
 from hwsim.network.layer import Layer
@@ -33,10 +34,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class DataDependentCounts:
-    """What depends on the data in one layer: streams, PE cycles with a product, and products at low width.
+    """Counts of one layer that depend on the data.
 
-    `busy` and `macs_low` are int64 [sample]; `beside` int64 [sample] are the cycles of multipliers beside
-    the array, which the layer waits for when they are more than the array's.
+    Attributes
+    ----------
+    streams : streaming cycles
+    busy : int64 [sample], PE cycles with a product
+    macs_low : int64 [sample], products at the low width
+    outlier_unit_cycles : int64 [sample], cycles of the outlier unit, for which the layer waits where they exceed
+        those of the array; None without one
     """
 
     streams: StreamCycles
@@ -47,7 +53,7 @@ class DataDependentCounts:
 
 @dataclass(frozen=True)
 class CyclesPerWavefront:
-    """Cycles of one wavefront at the full and at the low width; `*_limited` as the scratchpads allow it."""
+    """Cycles of one wavefront at the full and at the low width; `*_limited` as the scratchpad ports allow."""
 
     full: int
     low: int
@@ -56,67 +62,65 @@ class CyclesPerWavefront:
 
 
 def cycles_per_wavefront(accelerator: Accelerator, mapping: Mapping) -> CyclesPerWavefront:
-    """The paces of a layer with region precision."""
+    """Return the cycles of a wavefront of a layer with region precision."""
     product = mapping.product
     assert product.low_bits is not None
-    low = accelerator.pe.rate(product.low_bits, product.low_bits).interval
-    narrow = replace(product, a_bits=product.low_bits, w_bits=product.low_bits, low_bits=None)
-    limited = ports_of(accelerator, narrow, Rate(1, low), None).steps
-    return CyclesPerWavefront(mapping.rate.interval, low, mapping.ports.steps, limited)
+    rate = accelerator.pe.rate(product.low_bits, product.low_bits)
+    limits = accelerator.dataflow.port_limits(accelerator, low_width(product), rate)
+    return CyclesPerWavefront(
+        mapping.rate.interval, rate.interval, mapping.ports.wavefront_cycles, limits.wavefront_cycles
+    )
 
 
 def region_dynamic(
     accelerator: Accelerator, mapping: Mapping, layer: Layer, masks: NDArray[np.bool_]
 ) -> DataDependentCounts:
-    """A layer with region precision: sensitive pixels take the steps of the full width, others those of the low.
+    """Count a layer with region precision: sensitive pixels take the cycles of the full width, others of the low width.
 
-    `masks` is bool [sample, region row, region column], or [sample, channel, region row, region
-    column] where every channel decides for itself. Padding is never sensitive.
+    `masks` is bool [sample, region row, region column], or [sample, channel, region row, region column] where
+    every channel has its own mask. Padding is never sensitive.
     """
     region, window, product = layer.region, window_of(mapping.product), mapping.product
     assert region is not None
-    pace = cycles_per_wavefront(accelerator, mapping)
+    cycles = cycles_per_wavefront(accelerator, mapping)
     by_channel = masks if masks.ndim == 4 else masks[:, None]
     rows, cols = np.arange(window.height) // region.height, np.arange(window.width) // region.width
     sensitive = by_channel[:, :, rows[:, None], cols]
-    steps = np.where(sensitive, np.uint8(pace.full), np.uint8(pace.low))
-    limited = np.where(sensitive, np.uint16(pace.full_limited), np.uint16(pace.low_limited))
-    streams = step_streams(accelerator, mapping, steps, limited, (pace.low, pace.low_limited))
-    full = _met(mapping, sensitive.astype(np.uint8))
-    return DataDependentCounts(streams, full * pace.full + (product.macs - full) * pace.low, product.macs - full)
+    steps = np.where(sensitive, np.uint8(cycles.full), np.uint8(cycles.low))
+    limited = np.where(sensitive, np.uint16(cycles.full_limited), np.uint16(cycles.low_limited))
+    streams = step_streams(accelerator, mapping, steps, limited, (cycles.low, cycles.low_limited))
+    full = _sum_over_products(mapping, sensitive.astype(np.uint8))
+    return DataDependentCounts(streams, full * cycles.full + (product.macs - full) * cycles.low, product.macs - full)
 
 
 def value_dynamic(
     accelerator: Accelerator, mapping: Mapping, layer: Layer, format: Format, codes: NDArray[np.integer]
 ) -> DataDependentCounts:
-    """A layer on a PE whose cycles depend on the values that it multiplies.
+    """Count a layer on a PE whose cycles depend on the values that it multiplies.
 
-    `codes` is the layer's input [sample, *shape] in `format`. Activations may take their own steps
-    (zero skipping, leading zeros), weights may (outliers that share a spare multiplier), and outlier
-    activations may go to multipliers beside the array, which the layer then waits for.
+    `codes` is the layer's input [sample, *shape] in `format`. Cycles may depend on activations (zero skipping,
+    leading zeros) or on weights (outliers that share a spare multiplier). Outlier activations may go to an
+    outlier unit, for which the layer waits.
     """
-    pe, product = accelerator.pe, mapping.product
+    timing, product = accelerator.pe.value_timing, mapping.product
     values = format.decode(_as_map(product, codes).astype(np.int64))
-    steps = pe.activation_cycles(product.a_bits, product.w_bits, values)
     none = np.zeros(len(codes), dtype=np.int64)
-    if steps is None:
-        streams, busy = _weight_streams(accelerator, mapping, layer), none + product.macs
-    else:
-        (padding,) = pe.activation_cycles(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()  # type: ignore[union-attr]
-        floor = mapping.ports.steps if mapping.ports.slow else 0
+    if isinstance(timing, ActivationTiming):
+        steps = timing.activation_cycles(product.a_bits, product.w_bits, values)
+        (padding,) = timing.activation_cycles(product.a_bits, product.w_bits, np.zeros(1, dtype=np.int64)).tolist()
+        floor = mapping.ports.wavefront_cycles if mapping.ports.limited_by else 0
         paddings = padding, max(floor, padding)
-        streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, pe.rows_per_group)
-        busy = _met(mapping, steps)
+        streams = step_streams(accelerator, mapping, steps, np.maximum(steps, floor), paddings, timing.rows_per_group)
+        return DataDependentCounts(streams, _sum_over_products(mapping, steps), none)
+    assert isinstance(timing, OutlierTiming)
+    streams = _weight_streams(accelerator, mapping, layer, timing)
     every = format.decode(np.arange(format.qmin, format.qmax + 1))
-    outliers = pe.outlier_codes(every)
-    if outliers is None:
-        return DataDependentCounts(streams, busy, none)
-    products = _met(mapping, np.isin(values, every[outliers]).astype(np.uint8))
-    return DataDependentCounts(streams, busy, none, pe.outlier_cycles(products, accelerator.pes))
+    products = _sum_over_products(mapping, np.isin(values, every[timing.outlier_codes(every)]).astype(np.uint8))
+    return DataDependentCounts(streams, none + product.macs, none, timing.outlier_cycles(products, accelerator.pes))
 
 
 def _as_map(product: Product, codes: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Codes of a layer's input as [sample, channel, row, column]; a plain product has its pixels as rows."""
+    """Reshape a layer's input codes to [sample, channel, row, column]; a plain product has its pixels as rows."""
     if product.window is not None:
         return codes
     return codes.reshape(len(codes), product.pixels, product.reduction, 1).transpose(0, 2, 1, 3)
@@ -130,15 +134,15 @@ def step_streams(
     paddings: tuple[int, int],
     group: int = 1,
 ) -> StreamCycles:
-    """Streams of inputs that take `steps` [sample, channel, row, column] each, `limited` as the ports allow.
+    """Compute the streams of inputs that take `steps` cycles each, `limited` as the ports allow.
 
-    One channel of steps serves all. `paddings` are both for padding, and `group` neighbouring rows share the
-    largest.
+    Both are [sample, channel, row, column]; one channel serves all channels. `paddings` are both values for padding,
+    and `group` neighboring rows share the largest.
     """
     product, samples = mapping.product, len(steps)
-    channels, period = product.reduction // window_of(product).taps, _period(mapping)
+    channels = product.reduction // window_of(product).taps
     blocks = _pixel_blocks(mapping)
-    k_blocks = -(-channels // mapping.tiling.channels)
+    k_blocks = ceil_div(channels, mapping.tiling.channels)
     parts = np.zeros((4, samples, product.groups, len(blocks), 1, k_blocks), dtype=np.int64)
     last_wait = np.zeros((samples, product.groups), dtype=np.int64)
     last_tile = int(mapping.tiles["m"][-1]), int(mapping.tiles["k"][-1])
@@ -148,7 +152,7 @@ def step_streams(
             for k, taps in enumerate(_channel_blocks(mapping, front)):
                 free, alone = _fold_cycles(accelerator, own, front.pixels[pixels], taps, group)
                 slow = free if same else _fold_cycles(accelerator, capped, front.pixels[pixels], taps, group)[0]
-                wait = np.maximum(0, period - slow) if period else np.zeros_like(slow)
+                wait = np.maximum(0, mapping.fold.min_interval - slow)
                 for part, cycles in zip(parts, (alone, free - alone, slow - free, wait), strict=True):
                     part[:, index, m, 0, k] = cycles.sum(axis=1)
                 if (m, k) == last_tile:
@@ -157,13 +161,8 @@ def step_streams(
     return StreamCycles(compute, stall, port, wait, last_wait)
 
 
-def _period(mapping: Mapping) -> int:
-    """Least cycles from fold to fold where the load of the next fold is hidden, else 0."""
-    return mapping.fold.period and mapping.fold.period + mapping.fold.load * (mapping.ports.load - 1)
-
-
-def _met(mapping: Mapping, marks: NDArray[np.integer]) -> Ints:
-    """Sum over all products of the mark, in `marks` [sample, channel, row, column], of their input: int64 [sample]."""
+def _sum_over_products(mapping: Mapping, marks: NDArray[np.integer]) -> Ints:
+    """Sum, over all products, `marks` [sample, channel, row, column] of their input: int64 [sample]."""
     total = np.zeros(len(marks), dtype=np.int64)
     for front, flat in _maps_by_group(mapping, (marks,), (0,)):
         total += row_sync.total_steps(flat, front.pixels, front.taps) * mapping.product.filters
@@ -173,7 +172,7 @@ def _met(mapping: Mapping, marks: NDArray[np.integer]) -> Ints:
 def _maps_by_group(
     mapping: Mapping, maps: Sequence[NDArray[np.integer]], paddings: Sequence[int]
 ) -> Iterator[tuple[Any, ...]]:
-    """For every group, where its operands lie, and the flat padded maps of its channels."""
+    """Yield for every group the addresses of its operands, and the flat padded maps of its channels."""
     product, window = mapping.product, window_of(mapping.product)
     channels = product.reduction // window.taps
     shared = maps[0].shape[1] == 1 < channels * product.groups
@@ -183,20 +182,20 @@ def _maps_by_group(
         yield front, *(front.embed(one[:, mine], padding) for one, padding in zip(maps, paddings, strict=True))
 
 
-def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) -> StreamCycles:
-    """Streams of one row for all samples where each weight takes its own steps.
+def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer, timing: OutlierTiming) -> StreamCycles:
+    """Compute the streams, one row for all samples, where each weight takes its own number of cycles.
 
-    Weight stationary, every wavefront of a fold takes the steps of its slowest weight; output
-    stationary, every position of the reduction does.
+    Weight stationary, every wavefront of a fold takes the cycles of the fold's slowest weight. Output
+    stationary, every position of the reduction takes the cycles of its slowest weight.
     """
     assert layer.weight is not None
-    period, floor = _period(mapping), mapping.ports.steps if mapping.ports.slow else 0
-    pe, product, tiling, array = accelerator.pe, mapping.product, mapping.tiling, accelerator.array
+    floor = mapping.ports.wavefront_cycles if mapping.ports.limited_by else 0
+    product, tiling, array = mapping.product, mapping.tiling, accelerator.array
     channels = product.reduction // window_of(product).taps
     weights = layer.weight.values().reshape(product.groups, product.filters, channels, -1).swapaxes(2, 3)
     pixels = np.array([len(block) for block in _pixel_blocks(mapping)])
-    weights_stay = accelerator.dataflow == "ws"
-    times = pixels if weights_stay else -(-pixels // array.rows)
+    pixels_stream = accelerator.dataflow.streamed == PIXELS
+    times = pixels if pixels_stream else ceil_div(pixels, array.rows)
     n_tiles, k_tiles = range(0, product.filters, tiling.filters), range(0, channels, tiling.channels)
     parts = np.zeros((3, 1, product.groups, len(pixels), len(n_tiles), len(k_tiles)), dtype=np.int64)
     compute, port, wait = parts
@@ -207,14 +206,13 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
             for k, channel in enumerate(k_tiles):
                 part = own[:, :, channel : channel + tiling.channels].reshape(product.filters, -1)
                 for low in range(first, last, array.cols):
-                    steps = pe.weight_cycles(product.w_bits, part[low : min(low + array.cols, last)])
-                    assert steps is not None
+                    steps = timing.weight_cycles(product.w_bits, part[low : min(low + array.cols, last)])
                     slowest = steps.max(axis=0).astype(np.int64)
-                    if weights_stay:
+                    if pixels_stream:
                         slowest = np.maximum.reduceat(slowest, np.arange(0, len(slowest), array.rows))
                     stream = times[:, None] * slowest
                     limited = times[:, None] * np.maximum(slowest, floor)
-                    waits = np.maximum(0, period - limited) if period else np.zeros_like(limited)
+                    waits = np.maximum(0, mapping.fold.min_interval - limited)
                     compute[0, group, :, n, k] += stream.sum(axis=1)
                     port[0, group, :, n, k] += (limited - stream).sum(axis=1)
                     wait[0, group, :, n, k] += waits.sum(axis=1)
@@ -225,9 +223,12 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer) ->
 def _fold_cycles(
     accelerator: Accelerator, steps: NDArray[np.uint8], pixels: Ints, taps: Ints, group: int
 ) -> tuple[Ints, Ints]:
-    """(streaming cycles, cycles of the busiest row) of each fold of a tile: int64 [sample, fold] each."""
-    weights_stay = accelerator.dataflow == "ws"
-    along_i, along_r = (pixels, taps) if weights_stay else (taps, pixels)
+    """Compute (streaming cycles, cycles of the busiest row) of each fold of a tile: int64 [sample, fold] each.
+
+    `steps` uint8 [sample, flat map]; `pixels` and `taps` int64 addresses.
+    """
+    pixels_stream = accelerator.dataflow.streamed == PIXELS
+    along_i, along_r = (pixels, taps) if pixels_stream else (taps, pixels)
     rows, depth = accelerator.array.rows, accelerator.array.row_fifo_depth
     if depth is None:
         found = _lockstep(steps, along_i, along_r, rows, group)
@@ -239,7 +240,7 @@ def _fold_cycles(
 
 
 def _lockstep(steps: NDArray[np.uint8], along_i: Ints, along_r: Ints, rows: int, group: int) -> Ints:
-    """`row_sync.lockstep`, where channels that share a mask are asked only once."""
+    """Compute `row_sync.lockstep`; addresses that channels with one mask share are read once."""
     reading = _distinct(along_i.tobytes(), along_r.tobytes(), rows)
     if group > 1 or reading is None:
         return row_sync.lockstep(steps, along_i, along_r, rows, group)
@@ -250,9 +251,14 @@ def _lockstep(steps: NDArray[np.uint8], along_i: Ints, along_r: Ints, rows: int,
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """What folds read that differs: wavefronts `once` instead of `times` times, `addresses` int64 [distinct fold, row].
+    """Distinct reads of the folds of a tile.
 
-    `fold` int64 [fold] is which of the distinct folds each fold is.
+    Attributes
+    ----------
+    once : int64 [wavefront], each distinct wavefront once
+    times : how often each wavefront occurs
+    addresses : int64 [distinct fold, row]
+    fold : int64 [fold], index of the distinct fold
     """
 
     once: Ints
@@ -261,12 +267,12 @@ class _Reading:
     fold: Ints
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def _distinct(along_i: bytes, along_r: bytes, rows: int) -> _Reading | None:
-    """The distinct folds of int64 addresses, None where wavefronts do not come in equal numbers of each address.
+    """Return the distinct folds of int64 addresses, None where the addresses of wavefronts occur unequally often.
 
-    Rows of a fold that read the same address take the same steps, and folds that read the same addresses
-    the same cycles. It depends on the layer alone, so it is remembered from batch to batch.
+    Rows of a fold with one address take equal cycles, and so do folds with equal addresses. The result depends
+    on the layer alone, so it is cached from batch to batch.
     """
     once, times = np.unique(np.frombuffer(along_i, dtype=np.int64), return_counts=True)
     if times.min() != times.max():
@@ -280,7 +286,7 @@ def _distinct(along_i: bytes, along_r: bytes, rows: int) -> _Reading | None:
 
 
 def _pixel_blocks(mapping: Mapping) -> list[Ints]:
-    """Output pixels of each block of pixels, in the order of `tiles`: indices into the map, row by row."""
+    """List the output pixels of each block of pixels, in the order of `tiles`: indices into the map, row by row."""
     height, width = window_of(mapping.product).output
     index = np.arange(height * width).reshape(height, width)
     t = mapping.tiling
@@ -292,7 +298,7 @@ def _pixel_blocks(mapping: Mapping) -> list[Ints]:
 
 
 def _channel_blocks(mapping: Mapping, front: Wavefronts) -> list[Ints]:
-    """Offsets of the reduction of each block of channels, in the order (kernel row, kernel column, channel)."""
+    """List the reduction offsets of each block of channels, in the order (kernel row, kernel column, channel)."""
     by_tap = front.taps.reshape(window_of(mapping.product).taps, -1)
     size = mapping.tiling.channels
     return [by_tap[:, first : first + size].ravel() for first in range(0, by_tap.shape[1], size)]

@@ -7,12 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.events import CAUSES, EVENTS
+from hwsim.machine.events import CAUSES
 from hwsim.machine.mapping.mapping import Mapping
 from hwsim.machine.timing.data_dependent import DataDependentCounts
 from hwsim.machine.timing.layer_cycles import LayerTiming, time_layer
-from hwsim.machine.timing.traffic import Traffic, product_traffic, vector_traffic, vector_waits
+from hwsim.machine.timing.traffic import product_traffic, vector_traffic, vector_waits
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer, Op
 
@@ -24,45 +25,46 @@ Entries = dict[str, "int | Ints"]
 def product_layer(
     accelerator: Accelerator, mapping: Mapping, requantizes: bool = True, dynamic: DataDependentCounts | None = None
 ) -> tuple[Entries, Entries]:
-    """Cycles and counts of a convolution, linear or matmul layer; `dynamic` is what depends on the data."""
+    """Return cycles and counts of a convolution, linear or matmul layer; `dynamic` depends on the data."""
     product, batch = mapping.product, mapping.batch
     timing = time_layer(accelerator, mapping, dynamic.streams if dynamic else None)
     cycles: Entries = {name: timing.cycles[:, i] for i, name in enumerate(CAUSES)}
     if dynamic and dynamic.outlier_unit_cycles is not None:
-        cycles["stall_rows"] = timing.cause("stall_rows") + waits_beside(dynamic, timing)
+        cycles["stall_rows"] = timing.cause("stall_rows") + outlier_stall_cycles(dynamic, timing)
     macs = product.macs * batch
     low: int | Ints = dynamic.macs_low if dynamic else 0
-    counts: Entries = _port_counts(product_traffic(accelerator, mapping))
-    counts |= {
+    counts: Entries = {
+        **vars(product_traffic(accelerator, mapping)),
         "macs_full": macs - low,
         "macs_low": low,
         "pe_cycles": timing.array_cycles * accelerator.pes,
-        "pe_busy_cycles": dynamic.busy if dynamic else _passes(mapping) * mapping.rate.interval,
+        "pe_busy_cycles": dynamic.busy if dynamic else _operand_sets(mapping) * mapping.rate.interval,
         "requantizations": product.pixels * product.filters * product.groups * batch if requantizes else 0,
         "predictor_adds": (product.ifmap_elements + product.regions) * batch if product.regions else 0,
     }
     return cycles, counts
 
 
-def waits_beside(dynamic: DataDependentCounts, timing: LayerTiming) -> Ints:
-    """Cycles by which multipliers beside the array take longer than the array itself: int64 [sample]."""
+def outlier_stall_cycles(dynamic: DataDependentCounts, timing: LayerTiming) -> Ints:
+    """Return the cycles by which the outlier unit finishes after the array: int64 [sample]."""
     assert dynamic.outlier_unit_cycles is not None
     late: Ints = np.maximum(0, dynamic.outlier_unit_cycles - timing.array_cycles)
     return late
 
 
-def _passes(mapping: Mapping) -> int:
-    """Times that a PE takes a set of operands, one for every lane."""
+def _operand_sets(mapping: Mapping) -> int:
+    """Count how often a PE takes operands, `rate.products` pairs at a time."""
     product = mapping.product
-    terms = -(-product.reduction // mapping.rate.products)
+    terms = ceil_div(product.reduction, mapping.rate.products)
     return product.groups * product.pixels * product.filters * terms * mapping.batch
 
 
 def vector_layer(network: Network, layer: Layer, accelerator: Accelerator) -> tuple[Entries, Entries]:
-    """Layers of the vector unit: one operand per lane and cycle; a window's padding is an operand like any other.
+    """Return cycles and counts of a layer of the vector unit for one sample: one operand per lane and cycle.
 
-    Softmax and layer norm pass three times over theirs (largest, weights and their sum, division; sums
-    and root, normalization, scale and bias). A change of shape moves nothing.
+    Padding of a window counts as operands. Softmax and layer norm pass three times over their operands
+    (maximum, weights and their sum, division; sums and root, normalization, scale and bias). A change of shape
+    moves nothing.
     """
     if layer.op in (Op.FLATTEN, Op.RESHAPE):
         return {}, {}
@@ -73,19 +75,15 @@ def vector_layer(network: Network, layer: Layer, accelerator: Accelerator) -> tu
     operands = outputs * math.prod(layer.geometry.kernel) if windowed else passes * sum(sizes)
     in_bits = max(network.formats[name].bits for name in layer.inputs)
     traffic = vector_traffic(sum(sizes), operands, outputs, in_bits, layer.output.bits)
-    working = -(-operands // accelerator.vector.lanes)
+    working = ceil_div(operands, accelerator.vector.lanes)
     multiplied = len(sizes) if layer.op is Op.ADD else 1  # an add multiplies both operands
     requantizations = outputs * multiplied if layer.requantizer else 0
     cycles: Entries = {"vector": working, **vector_waits(accelerator, traffic, working)}
-    return cycles, _port_counts(traffic) | {"vector_ops": operands, "requantizations": requantizations}
-
-
-def _port_counts(traffic: Traffic) -> Entries:
-    return {name: value for name, value in vars(traffic).items() if name in EVENTS}
+    return cycles, {**vars(traffic), "vector_ops": operands, "requantizations": requantizations}
 
 
 def stack(layers: list[Entries], names: tuple[str, ...], rows: int) -> Ints:
-    """int64 [rows, layer, name]."""
+    """Return int64 [rows, layer, name]."""
     table = np.zeros((rows, len(layers), len(names)), dtype=np.int64)
     for i, entries in enumerate(layers):
         for name, value in entries.items():

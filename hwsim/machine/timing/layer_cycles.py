@@ -1,4 +1,4 @@
-"""Cycles of one layer by cause, and what moves: from its tiles, all integers.
+"""Cycles of a mapped layer by cause: the tiles of its schedule, summed. All integers.
 
 Every cycle has exactly one cause. Where two hold at once, the order is: the array's own work, then a
 scratchpad port, then DRAM bandwidth, then DRAM latency.
@@ -6,26 +6,40 @@ scratchpad port, then DRAM bandwidth, then DRAM latency.
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Table
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.kernels.machine import tiling_search
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
 from hwsim.machine.mapping.mapping import Mapping
+from hwsim.machine.timing.ideal_memory import ideal_cycles
 
 Ints = NDArray[np.int64]
+
+WORK = ("weight_load", "compute", "stall_rows", *(f"stall_{pad}_port" for pad in SCRATCHPADS), "fill_drain")
+"""Causes of the cycles in which the array works on a tile."""
+
+WAITS = ("prefetch", "stall_dram_bandwidth", "stall_dram_latency", "writeback")
+"""Causes of the cycles in which the array waits for DRAM."""
+
+_COLUMN = {name: column for column, name in enumerate(CAUSES)}
+_WORK = {name: row for row, name in enumerate(WORK)}
+_WORK_COLUMNS, _WAIT_COLUMNS = [_COLUMN[name] for name in WORK], [_COLUMN[name] for name in WAITS]
 
 
 @dataclass(frozen=True, eq=False)
 class LayerTiming:
-    """Cycles of one layer: int64 [rows, cause], with one row for all samples or one per sample.
+    """Cycles of one layer.
 
-    `work` int64 [rows, tile] are the cycles of the array on each tile, ports included: of one group where
-    all are alike, else of all groups.
+    Attributes
+    ----------
+    cycles : int64 [rows, cause], with one row for all samples or one per sample
+    work : int64 [rows, tile], cycles of the array on each tile, ports included: of one group where all groups
+        are alike, else of all groups
     """
 
     cycles: Ints
@@ -43,28 +57,26 @@ class LayerTiming:
 
     @property
     def array_cycles(self) -> Ints:
-        """Cycles in which the array is clocked: it is not while it waits for DRAM."""
-        total: Ints = self.cycles[:, _CLOCKED].sum(axis=1)
+        """Cycles in which the array is clocked, int64 [rows]; it is not while it waits for DRAM."""
+        total: Ints = self.cycles[:, _WORK_COLUMNS].sum(axis=1)
         return total
-
-
-PORTS = ("ifmap", "weight", "ofmap")
-_CLOCKED = [
-    CAUSES.index(name)
-    for name in ("compute", "fill_drain", "weight_load", "stall_rows", *(f"stall_{pad}_port" for pad in PORTS))
-]
-_COLUMN = {name: column for column, name in enumerate(CAUSES)}
 
 
 @dataclass(frozen=True, eq=False)
 class StreamCycles:
     """Streaming cycles that depend on the data.
 
-    int64 [sample, group, block of pixels, block of filters, block of channels] each; one block of
-    filters stands for all, and for one fold's worth of them: `compute` what the busiest row of the array
-    takes, `rows` what the others' waiting for each other adds, `port` what the scratchpads add, and
-    `wait` what the next stationary operand adds; `last_wait` int64 [sample, group] is the part of it
-    that belongs to the last fold, behind which nothing comes.
+    All arrays but the last are int64 [sample, group, block of pixels, block of filters, block of channels]. One
+    block of filters stands for all blocks, and then for one fold's worth of filters.
+
+    Attributes
+    ----------
+    compute : cycles of the busiest row of the array
+    rows : further cycles in which rows of variable speed wait for each other
+    port : further cycles because of the scratchpad ports
+    wait : further cycles until the next stationary operand is loaded
+    last_wait : int64 [sample, group], the part of `wait` that belongs to the last fold of a group, which no fold
+        follows
     """
 
     compute: Ints
@@ -75,138 +87,88 @@ class StreamCycles:
 
 
 def time_layer(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles | None = None) -> LayerTiming:
-    """Cycles of a layer with multiplications, with those of its streams that depend on the data.
+    """Compute the cycles of a layer with multiplications; `streams` are those that depend on the data.
 
     >>> from hwsim.registry import build
-    >>> from hwsim.machine.mapping.mapping import Tiling, derive_mapping
+    >>> from hwsim.machine.mapping.mapping import derive_mapping
+    >>> from hwsim.machine.mapping.tiling import Tiling
     >>> from hwsim.network.product import Product
     >>> tiny, product = build("accelerator", "tiny"), Product(pixels=37, reduction=4, filters=4)
     >>> mapping = derive_mapping(tiny, product, tiling=Tiling(rows=37, cols=1, filters=4, channels=4))
     >>> int(time_layer(tiny, mapping).array_cycles[0])  # M + 3N - 1
     48
     """
-    if accelerator.timing != "rtl":
-        return _ideal(accelerator, mapping)
-    groups, fold, ports = mapping.product.groups, mapping.fold, mapping.ports
-    by_cause, work = _static(mapping) if streams is None else _varying(mapping, streams)
-    folds = mapping.totals["folds"]
-    if fold.period:
-        load = fold.load * ports.load
-        last = _last_wait(mapping) if streams is None else streams.last_wait  # [sample, group]
-        by_cause["fill_drain"] = fold.fill_drain * groups
-        by_cause["weight_load"] = by_cause["weight_load"] + load * groups - _over_groups(last, groups)
-        count = len(mapping.tiles)
-        each = work.reshape(len(work), work.shape[1] // count, count)  # the array drains between groups
-        each[:, :, 0] += load
-        each[:, :, -1] += fold.fill_drain - last
-    else:
-        load = fold.load + ports.pass_load
-        by_cause["fill_drain"] = folds * fold.fill_drain
-        by_cause["weight_load"] = folds * load
-        slow = _load_port(accelerator)
-        by_cause[slow] = by_cause[slow] + folds * fold.load * (ports.load - 1)
-        by_cause["stall_ofmap_port"] = by_cause["stall_ofmap_port"] + folds * mapping.drain_stall_cycles
-        of_fold = fold.fill_drain + fold.load * ports.load + ports.pass_load + mapping.drain_stall_cycles
-        over = mapping.tiles["folds"] * of_fold
-        each = work.reshape(len(work), work.shape[1] // len(over), len(over))  # [sample, group, tile]
-        work = (each + over).reshape(work.shape)
-    dram = accelerator.dram
-    waits = tiling_search.waits(mapping.tiles, work, groups, dram.bandwidth_bytes_per_cycle * 8, dram.latency_cycles)
-    for column, name in enumerate(("prefetch", "stall_dram_bandwidth", "stall_dram_latency", "writeback")):
-        by_cause[name] = waits[:, column]
-    return LayerTiming(_stack(by_cause, len(work)), work)
+    table = np.zeros((1, len(CAUSES)), dtype=np.int64)
+    if not accelerator.models_memory:
+        for cause, cycles in ideal_cycles(accelerator, mapping).items():
+            table[0, _COLUMN[cause]] = cycles
+        return LayerTiming(table, np.zeros((1, len(mapping.tiles)), dtype=np.int64))
+    by_tile = tile_cycles(accelerator, mapping, streams)
+    groups, dram = mapping.product.groups, accelerator.dram
+    work: Ints = by_tile.sum(axis=0)
+    table = np.zeros((len(work), len(CAUSES)), dtype=np.int64)
+    table[:, _WORK_COLUMNS] = by_tile.sum(axis=2).T * (groups if streams is None else 1)
+    table[:, _WAIT_COLUMNS] = tiling_search.waits(
+        mapping.tiles, work, groups, dram.bandwidth_bytes_per_cycle * 8, dram.latency_cycles
+    )
+    return LayerTiming(table, work)
 
 
-def _static(mapping: Mapping) -> tuple[dict[str, int | Ints], Ints]:
-    """Causes and work of the streams when every operand pair takes the same steps."""
-    table, total, ports = mapping.tiles, mapping.totals, mapping.ports
-    own = mapping.row_stationary_pass.own_steps if mapping.row_stationary_pass else mapping.rate.interval
-    causes: dict[str, int | Ints] = {f"stall_{pad}_port": 0 for pad in PORTS}
-    causes["compute"] = total["stream"] // ports.steps * own
-    causes["weight_load"] = total["wait"]
-    if ports.slow:
-        causes[f"stall_{ports.slow}_port"] = total["stream"] - total["stream"] // ports.steps * own
-    return causes, (table["stream"] + table["wait"])[None, :]
+def tile_cycles(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles | None = None) -> Ints:
+    """Compute the cycles of the array on each tile by cause: int64 [cause of WORK, sample, tile].
+
+    The tiles are those of one group where all groups are alike, and those of all groups with `streams`.
+    """
+    cycles = _streaming(mapping) if streams is None else _streaming_by_sample(mapping, streams)
+    fold, count = mapping.fold, len(mapping.tiles)
+    by_group = cycles.reshape(*cycles.shape[:2], cycles.shape[2] // count, count)  # a view
+    load, drain = by_group[_WORK["weight_load"]], by_group[_WORK["fill_drain"]]
+    if fold.hidden:  # only the first load of a group and its last drain are visible; no fold follows its last one
+        load[:, :, 0] += fold.load
+        load[:, :, -1] -= _last_wait(mapping) if streams is None else streams.last_wait
+        drain[:, :, -1] += fold.fill_drain
+        return cycles
+    folds = mapping.tiles["folds"]
+    load += folds * fold.load
+    drain += folds * fold.fill_drain
+    if fold.load_stall:
+        by_group[_WORK[f"stall_{accelerator.dataflow.load_port}_port"]] += folds * fold.load_stall
+    if fold.drain_stall:
+        by_group[_WORK["stall_ofmap_port"]] += folds * fold.drain_stall
+    return cycles
 
 
-def _varying(mapping: Mapping, streams: StreamCycles) -> tuple[dict[str, int | Ints], Ints]:
-    """The same from streams by sample."""
-    tiles = stream_causes(mapping, streams)
-    causes: dict[str, int | Ints] = {f"stall_{pad}_port": 0 for pad in PORTS}
-    causes |= {name: values.sum(axis=1) for name, values in tiles.items()}
-    return causes, sum(tiles.values(), np.zeros_like(tiles["compute"]))
+def _streaming(mapping: Mapping) -> Ints:
+    """Cycles in which operands stream, where every operand pair takes the same: int64 [cause of WORK, 1, tile]."""
+    stream, ports = mapping.tiles["stream"], mapping.ports
+    cycles = np.zeros((len(WORK), 1, len(stream)), dtype=np.int64)
+    cycles[_WORK["compute"]] = stream // ports.wavefront_cycles * mapping.own_cycles
+    cycles[_WORK["weight_load"]] = mapping.tiles["wait"]
+    if ports.limited_by:
+        cycles[_WORK[f"stall_{ports.limited_by}_port"]] = stream - cycles[_WORK["compute"]]
+    return cycles
 
 
-def stream_causes(mapping: Mapping, streams: StreamCycles) -> dict[str, Ints]:
-    """Cycles of streams that depend on the data, by cause: int64 [sample, tile], group after group."""
+def _streaming_by_sample(mapping: Mapping, streams: StreamCycles) -> Ints:
+    """Cycles in which operands stream, where they depend on the data: int64 [cause of WORK, sample, tile]."""
     table = mapping.tiles
-
-    def spread(values: Ints) -> Ints:
-        if values.shape[3] == 1:
-            by_tile: Ints = values[:, :, table["m"], 0, table["k"]] * table["n_stream"]
+    samples, groups = streams.compute.shape[:2]
+    cycles = np.zeros((len(WORK), samples, groups * len(table)), dtype=np.int64)
+    for cause, values in (
+        ("compute", streams.compute),
+        ("stall_rows", streams.rows),
+        (f"stall_{mapping.ports.limited_by or 'ifmap'}_port", streams.port),
+        ("weight_load", streams.wait),
+    ):
+        if values.shape[3] == 1:  # one block of filters stands for all blocks
+            by_tile = values[:, :, table["m"], 0, table["k"]] * table["n_stream"]
         else:
             by_tile = values[:, :, table["m"], table["n"], table["k"]]
-        return by_tile.reshape(len(values), values.shape[1] * len(table))
-
-    parts = {"compute": streams.compute, "stall_rows": streams.rows, "weight_load": streams.wait}
-    parts[f"stall_{mapping.ports.slow or 'ifmap'}_port"] = streams.port
-    return {name: spread(values) for name, values in parts.items()}
+        cycles[_WORK[cause]] = by_tile.reshape(samples, groups * len(table))
+    return cycles
 
 
-def _last_wait(mapping: Mapping) -> Ints:
-    """Cycles that the last fold of a group would wait for the one behind it, where all groups are alike: [1, 1]."""
+def _last_wait(mapping: Mapping) -> int:
+    """Cycles that the last fold of a group would wait for a fold behind it, where all groups are alike."""
     tile = mapping.tiles[-1]
-    return np.array([[tile["wait"] // tile["folds"]]])
-
-
-def _over_groups(values: Ints, groups: int) -> Ints:
-    """Sum over all groups of int64 [sample, group], or [sample, 1] where they are alike."""
-    total: Ints = values.sum(axis=1) * (groups // values.shape[1])
-    return total
-
-
-def _load_port(accelerator: Accelerator) -> str:
-    return "stall_ifmap_port" if accelerator.dataflow == "is" else "stall_weight_port"
-
-
-def _ideal(accelerator: Accelerator, mapping: Mapping) -> LayerTiming:
-    """The profiles of other simulators: closed forms over the whole layer, memory for nothing."""
-    product, rate, batch = mapping.product, mapping.rate, mapping.batch
-    rows, cols, pixels = accelerator.array.rows, accelerator.array.cols, product.pixels * batch
-    depth, n_folds = -(-product.reduction // rate.products), -(-product.filters // cols)
-    k_folds, fold = -(-depth // rows), mapping.fold
-    folds, stream = {
-        "ws": (k_folds * n_folds, pixels),
-        "is": (k_folds * -(-pixels // cols), product.filters),
-        "os": (-(-pixels // rows) * n_folds, depth),
-    }[accelerator.dataflow]
-    fill = (
-        _stonne_fill(rows, cols, pixels, product.filters) if accelerator.timing == "stonne" else folds * fold.fill_drain
-    )
-    causes: dict[str, int | Ints] = {
-        "compute": folds * stream * rate.interval * product.groups,
-        "fill_drain": fill * product.groups,
-        "weight_load": folds * fold.load * product.groups,
-    }
-    return LayerTiming(_stack(causes, 1), np.zeros((1, len(mapping.tiles)), dtype=np.int64))
-
-
-def _stonne_fill(rows: int, cols: int, pixels: int, filters: int) -> int:
-    """STONNE's output-stationary mesh charges the used part: rows + columns + 3 per fold, 2 where one of them is 1."""
-    total = 0
-    for count, down in _parts(pixels, rows):
-        for times, across in _parts(filters, cols):
-            total += count * times * (down + across + (2 if 1 in (down, across) else 3))
-    return total
-
-
-def _parts(total: int, size: int) -> list[tuple[int, int]]:
-    """(how often, used part of the array) of the whole folds and of the rest."""
-    return [(total // size, size), *([(1, total % size)] if total % size else [])]
-
-
-def _stack(causes: Table[str, int | Ints], rows: int) -> Ints:
-    table = np.zeros((rows, len(CAUSES)), dtype=np.int64)
-    for name, cycles in causes.items():
-        table[:, _COLUMN[name]] = cycles
-    return table
+    return int(tile["wait"]) // int(tile["folds"])

@@ -1,4 +1,4 @@
-"""Where a convolution finds its operands: the addresses by which rows of PEs meet activation codes."""
+"""Operand addresses of a convolution: im2col as addresses in a padded, channels-last map."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ Ints = NDArray[np.int64]
 class Wavefronts:
     """Addresses of the operands of one group of a convolution in a padded, channels-last map.
 
-    Output pixel p meets position k of the reduction at address `pixels[p] + taps[k]`: both are int64,
-    pixels row by row, taps in the order (kernel row, kernel column, channel). `channels` is that of
-    the map: those of the group, or 1 where they share one plane.
+    Output pixel p and position k of the reduction read address `pixels[p] + taps[k]`.
+
+    Attributes
+    ----------
+    window : the convolution
+    channels : channels of the map: all channels of the group, or 1 where they share one plane
+    pixels : int64 [output pixel], row by row
+    taps : int64 [reduction], in the order (kernel row, kernel column, channel)
     """
 
     window: Window
@@ -28,10 +33,9 @@ class Wavefronts:
     taps: Ints
 
     def embed(self, steps: NDArray[np.integer], padding: int) -> NDArray[np.uint8]:
-        """Steps [sample, channel, row, column] as one padded map per sample: uint8 [sample, flat].
+        """Embed cycles [sample, channel, row, column] in one padded map per sample: uint8 [sample, flat].
 
-        Codes of the padding take `padding` steps. Raises BadInput for maps of another shape and for
-        steps that no byte holds.
+        Padding takes `padding` cycles. Raises BadInput for maps of another shape and for cycles above 255.
 
         >>> from hwsim.network.layer import Geometry
         >>> w = wavefronts(Window(2, 2, Geometry((2, 2), padding=(1, 0), padding_end=(0, 0))), channels=1)
@@ -52,7 +56,7 @@ class Wavefronts:
 
 
 def wavefronts(window: Window, channels: int, shared: bool = False) -> Wavefronts:
-    """The addresses of one group of a convolution that reads `channels` channels.
+    """Return the addresses of one group of a convolution that reads `channels` channels.
 
     With `shared` one plane of steps serves all channels. A plain product [pixels, reduction] is the
     1x1 convolution of a map of 1 x pixels with as many channels as the reduction is long.
@@ -73,6 +77,6 @@ def wavefronts(window: Window, channels: int, shared: bool = False) -> Wavefront
 
 
 def _grid(size: tuple[int, int], row: int, column: int) -> Ints:
-    """Addresses of `size` rows and columns so far apart, row by row."""
+    """List the addresses of `size` rows and columns that lie `row` and `column` apart, row by row."""
     rows, columns = (np.arange(count, dtype=np.int64) for count in size)
     return (rows[:, None] * row + columns * column).reshape(-1)

@@ -1,4 +1,4 @@
-"""What every PE does in every cycle, counted exactly from the folds of each tile.
+"""PE utilization over time: the state of every PE in every cycle, counted exactly from the folds of each tile.
 
 A fold streams S cycles through the r x c PEs that it uses. PE (i, j) begins i + j cycles after the first
 one, so that the busy part of the array grows to a plateau, stays, and shrinks: the picture of fill and
@@ -19,38 +19,49 @@ streams. Without data, as in `hwsim.machine.layer_report`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput
+from hwsim.kernels.machine.tiling_search import CHANNELS, FILTERS, PIXELS
+from hwsim.machine.dataflow.base import loop_lengths
+from hwsim.machine.dataflow.hardware import STONNE
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.layer_report import layer_reports
-from hwsim.machine.mapping.mapping import Mapping, window_of
-from hwsim.machine.timing.layer_cycles import time_layer
-from hwsim.machine.timing.tile_schedule import WAITS, WORK, Line, lines, step_count, tile_steps
+from hwsim.machine.mapping.mapping import Mapping
+from hwsim.machine.mapping.records import window_of
+from hwsim.machine.timing.ideal_memory import stonne_fill
+from hwsim.machine.timing.layer_cycles import WAITS, WORK, time_layer
+from hwsim.machine.timing.mapped_layers import MappedLayer, Workload, map_layers
+from hwsim.machine.timing.tile_schedule import step_count, tile_steps
 from hwsim.network.graph import Network
-from hwsim.network.product import Product
 
 Ints = NDArray[np.int64]
 
 STATES = ("busy", "unused", "port", "fill_drain", "load", "wait", "vector")
-"""What a PE can be in; see above."""
+"""States of a PE; see above."""
 
-MOST_FOLDS = 1 << 23
-"""A group of a layer may have so many folds: each takes about 100 bytes of memory."""
+MAX_FOLDS = 1 << 23
+"""Largest number of folds of a group of a layer; each takes about 100 bytes of memory."""
 
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class PEUtilization:
-    """PE cycles by state over time: `pe_cycles` int64 [state, bin], between the cycles `edges` int64 [bin + 1].
+    """PE cycles by state over time.
 
-    `layers` are the names of the layers, `starts` int64 [layer + 1] the cycle in which each begins and the end.
+    Attributes
+    ----------
+    edges : int64 [bin + 1], cycles between which the bins lie
+    pe_cycles : int64 [state, bin]
+    layers : names
+    starts : int64 [layer + 1], first cycle of each layer, and the end
     """
 
     edges: Ints
@@ -60,23 +71,23 @@ class PEUtilization:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """The same as shares of all PE cycles of a bin: float64 [state, bin], which add up to 1."""
+        """Shares of all PE cycles of a bin: float64 [state, bin], which add up to 1."""
         shares: NDArray[np.float64] = self.pe_cycles / self.pe_cycles.sum(axis=0)
         return shares
 
 
 def pe_utilization(
     accelerator: Accelerator,
-    workload: Network | Iterable[tuple[str, Product]],
+    workload: Workload,
     batch: int = 1,
     bins: int = 600,
     cycles: tuple[int, int] | None = None,
 ) -> PEUtilization:
-    """What the PEs do over time, layer after layer, in at most `bins` parts of `cycles` (first, end; default all).
+    """Count the PE cycles by state over time, in at most `bins` parts of `cycles` (first, end; default all).
 
     All bins have the same number of cycles; the last one may be shorter. Raises Infeasible, naming the
     layer, when one cannot run, and BadInput when nothing runs, for bins or cycles outside the run, and for
-    a layer of more than MOST_FOLDS folds.
+    a layer of more than MAX_FOLDS folds.
 
     >>> from hwsim.registry import build
     >>> fc = Product(pixels=1, reduction=4, filters=4)
@@ -86,7 +97,7 @@ def pe_utilization(
     if bins < 1:
         raise BadInput("bins", bins, "1 or more")
     work = workload if isinstance(workload, Network) else list(workload)
-    layers = lines(accelerator, work, batch)
+    layers = map_layers(work, accelerator, batch)
     starts = np.cumsum([0, *(report.total_cycles for report in layer_reports(accelerator, work, batch))])
     end = int(starts[-1])
     if end == 0:
@@ -94,29 +105,29 @@ def pe_utilization(
     first, last = (0, end) if cycles is None else cycles
     if not 0 <= first < last <= end:
         raise BadInput("cycles", (first, last), f"first before end, within 0 to {end}")
-    width = -(-(last - first) // bins)
+    width = ceil_div(last - first, bins)
     edges = np.append(np.arange(first, last, width, dtype=np.int64), last)
     spent = np.zeros((len(STATES), len(edges) - 1), dtype=np.int64)
-    for line, start, behind in zip(layers, starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+    for mapped, start, behind in zip(layers, starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         local, where = np.unique(np.clip(edges - start, 0, behind - start), return_inverse=True)
         if len(local) > 1:
-            spent += np.diff(_layer(accelerator, line)(local)[:, where], axis=1)
-    return PEUtilization(edges, spent, tuple(line.name for line in layers), starts)
+            spent += np.diff(_layer(accelerator, mapped)(local)[:, where], axis=1)
+    return PEUtilization(edges, spent, tuple(mapped.name for mapped in layers), starts)
 
 
 Until = Callable[[Ints], Ints]
 """From cycles since the start of a layer to the PE cycles spent until then: int64 [state, cycle]."""
 
 
-def _layer(accelerator: Accelerator, line: Line) -> Until:
-    """What the PE cycles of a layer are spent on until any cycle."""
-    if line.mapping is None:
-        return _vector(accelerator, line)
-    count = int(line.mapping.tiles["folds"].sum())
-    if count > MOST_FOLDS:
-        raise BadInput(f"layer {line.name!r}", f"{count:,} folds", f"at most {MOST_FOLDS:,} to look at one by one")
-    folds = _Folds.of(accelerator, line.mapping)
-    busy, waits = _steps(accelerator, line.mapping)
+def _layer(accelerator: Accelerator, mapped: MappedLayer) -> Until:
+    """Return a function of the cycle: PE cycles by state until then."""
+    if mapped.mapping is None:
+        return _vector(accelerator, mapped)
+    count = int(mapped.mapping.tiles["folds"].sum())
+    if count > MAX_FOLDS:
+        raise BadInput(f"layer {mapped.name!r}", f"{count:,} folds", f"at most {MAX_FOLDS:,} to look at one by one")
+    folds = _Folds.of(accelerator, mapped.mapping)
+    busy, waits = _steps(accelerator, mapped.mapping)
     begins = np.cumsum(busy + waits) - (busy + waits)
     worked = np.cumsum(busy) - busy
 
@@ -130,9 +141,9 @@ def _layer(accelerator: Accelerator, line: Line) -> Until:
     return until
 
 
-def _vector(accelerator: Accelerator, line: Line) -> Until:
-    """The array has nothing to do; each sample waits, works in the vector unit, and waits again."""
-    before, work, after = (int(line.cycles.get(name, 0)) for name in ("prefetch", "vector", "stall_dram_bandwidth"))
+def _vector(accelerator: Accelerator, mapped: MappedLayer) -> Until:
+    """Return the same function for the vector unit: each sample waits, works, and waits again."""
+    before, work, after = (int(mapped.cycles.get(name, 0)) for name in ("prefetch", "vector", "stall_dram_bandwidth"))
 
     def until(cycles: Ints) -> Ints:
         samples, rest = np.divmod(cycles, before + work + after)
@@ -146,8 +157,8 @@ def _vector(accelerator: Accelerator, line: Line) -> Until:
 
 
 def _steps(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints]:
-    """Cycles in which the array is clocked, and those in which it waits behind them, of every step: int64 [step]."""
-    if accelerator.timing != "rtl":
+    """Return the clocked cycles of every step, and the cycles of waiting after them: int64 [step] each."""
+    if not accelerator.models_memory:
         return time_layer(accelerator, mapping).total, np.zeros(1, dtype=np.int64)
     total = step_count(mapping)
     parts = [tile_steps(accelerator, mapping, i, min(i + _CHUNK, total)) for i in range(0, total, _CHUNK)]
@@ -157,11 +168,11 @@ def _steps(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True, eq=False)
 class _Folds:
-    """The folds of one group in clocked cycles, int64 [fold] each.
+    """Folds of one group in clocked cycles, int64 [fold] each.
 
-    A fold begins at `begin`, loads until `start`, streams `stream` cycles through `rows` x `cols` PEs, and
-    leaves every PE idle for `wait` more until its next operand is there. In the last `late` cycles of each
-    fold only the ofmap port is behind.
+    A fold begins at `begin`, loads until `start`, streams `stream` cycles through `rows` x `cols` PEs, and then
+    every PE is idle for `wait` cycles until its next operand is loaded. In the last `drain_stall` cycles of each
+    fold only the ofmap port works.
     """
 
     array: tuple[int, int]
@@ -178,11 +189,11 @@ class _Folds:
     cols: Ints
     busy: Ints
     skew: Ints  # cycles that the last PE begins after the first one
-    late: int
+    drain_stall: int
 
     @classmethod
     def of(cls, accelerator: Accelerator, mapping: Mapping) -> _Folds:
-        """The folds of a layer."""
+        """Return the folds of a layer."""
         rows, cols, stream, busy = (
             _passes(accelerator, mapping) if mapping.row_stationary_pass else _array_folds(accelerator, mapping)
         )
@@ -195,8 +206,8 @@ class _Folds:
             array=(array.rows, array.cols),
             groups=mapping.product.groups,
             length=int(length.sum()),
-            own=mapping.row_stationary_pass.own_steps if mapping.row_stationary_pass else mapping.rate.interval,
-            steps=mapping.ports.steps,
+            own=mapping.own_cycles,
+            steps=mapping.ports.wavefront_cycles,
             even=mapping.row_stationary_pass is not None,
             begin=begin,
             start=begin + load,
@@ -205,18 +216,18 @@ class _Folds:
             rows=rows,
             cols=cols,
             busy=busy,
-            skew=rows + cols - 2 if accelerator.timing == "stonne" else full,
-            late=mapping.drain_stall_cycles,
+            skew=rows + cols - 2 if accelerator.timing == STONNE else full,
+            drain_stall=mapping.fold.drain_stall,
         )
 
     def until(self, clocked: Ints) -> Ints:
-        """PE cycles by state until so many clocked cycles of all groups: int64 [state, cycle]."""
+        """Count the PE cycles by state until each of `clocked` cycles of all groups: int64 [state, cycle]."""
         group, cycle = np.divmod(clocked, self.length)
         whole = self._of_group(np.array([self.length]))
         return whole * group + self._of_group(cycle)
 
     def _of_group(self, cycles: Ints) -> Ints:
-        """The same within one group."""
+        """Count the PE cycles by state until each of `cycles` of one group."""
         now = np.searchsorted(self.begin, cycles, side="right") - 1
         past = np.maximum(now - 1, 0)  # with hidden loads, the fold before may not have drained yet
         done = self._whole[:, past] + np.where(now > 0, self._partly(past, cycles), 0) + self._partly(now, cycles)
@@ -228,7 +239,7 @@ class _Folds:
         spent[STATES.index("busy")] = busy
         spent[STATES.index("unused")] = live - busy
         end = np.append(self.begin[1:], self.length)[now]
-        late = (now * self.late + np.clip(cycles - (end - self.late), 0, self.late)) * pes
+        late = (now * self.drain_stall + np.clip(cycles - (end - self.drain_stall), 0, self.drain_stall)) * pes
         spent[STATES.index("port")] = window - live + late
         spent[STATES.index("load")] = loaded
         spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - late
@@ -243,14 +254,14 @@ class _Folds:
 
     @cached_property
     def _whole(self) -> Ints:
-        """What all folds before each one spend, in the order of `_partly`: int64 [4, fold]."""
+        """PE cycles of all folds before each fold, in the order of `_partly`: int64 [4, fold]."""
         pes = self.array[0] * self.array[1]
         parts = np.stack([self.busy, self.stream // self.steps * self.own * pes, self.stream * pes, self.wait * pes])
         before: Ints = np.cumsum(parts, axis=1) - parts
         return before
 
     def _partly(self, fold: Ints, cycles: Ints) -> Ints:
-        """PE cycles of a fold until a cycle, int64 [4, cycle]: busy; busy if it used all PEs; streaming; waiting."""
+        """Count the PE cycles of a fold until a cycle: int64 [4, cycle]; see `_whole` for the order."""
         elapsed, stream = cycles - self.start[fold], self.stream[fold]
         rows, cols = self.array
         if self.even:
@@ -269,7 +280,7 @@ class _Folds:
 
 
 def _on_diagonal(diagonal: Ints, rows: int | Ints, cols: int | Ints) -> Ints:
-    """How many PEs (i, j) of rows x cols have i + j = diagonal: int64 [case, diagonal]."""
+    """Count the PEs (i, j) of rows x cols with i + j = diagonal: int64 [case, diagonal]."""
     r, c = np.atleast_1d(rows)[:, None], np.atleast_1d(cols)[:, None]
     count: Ints = np.maximum(0, np.minimum(np.minimum(diagonal + 1, r + c - 1 - diagonal), np.minimum(r, c)))
     return count
@@ -278,15 +289,15 @@ def _on_diagonal(diagonal: Ints, rows: int | Ints, cols: int | Ints) -> Ints:
 def _overheads(
     accelerator: Accelerator, mapping: Mapping, stream: Ints, rows: Ints, cols: Ints
 ) -> tuple[Ints, Ints, Ints]:
-    """(load before, wait behind, fill and drain) of each fold of a group: int64 [fold] each."""
-    fold, ports = mapping.fold, mapping.ports
-    load = np.full(len(stream), fold.load * ports.load + ports.pass_load)
-    wait, drain = np.zeros_like(load), np.full(len(stream), fold.fill_drain + mapping.drain_stall_cycles)
-    if accelerator.timing == "stonne":
-        drain = rows + cols + np.where(np.minimum(rows, cols) == 1, 2, 3)
-    elif fold.period and accelerator.timing == "rtl":
+    """Return (load before, wait after, fill and drain) of each fold of a group: int64 [fold] each."""
+    fold = mapping.fold
+    load = np.full(len(stream), fold.load + fold.load_stall)
+    wait, drain = np.zeros_like(load), np.full(len(stream), fold.fill_drain + fold.drain_stall)
+    if accelerator.timing == STONNE:
+        drain = np.array([stonne_fill(r, c) for r, c in zip(rows.tolist(), cols.tolist(), strict=True)], dtype=np.int64)
+    elif fold.hidden:
         load[1:] = drain[:-1] = 0
-        wait = np.maximum(0, fold.period + fold.load * (ports.load - 1) - stream)
+        wait = np.maximum(0, fold.min_interval - stream)
         wait[-1] = 0
     if mapping.row_stationary_pass:  # the passes of a tile are taken together
         load, drain = load * mapping.tiles["folds"], drain * mapping.tiles["folds"]
@@ -294,45 +305,47 @@ def _overheads(
 
 
 def _passes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints, Ints]:
-    """(rows, cols, stream, busy PE cycles) of each tile of a row-stationary array, as if it were one fold."""
+    """Return (rows, cols, stream, busy PE cycles) of each tile of a row-stationary array, taken as one fold."""
     pixels, filters, depth = _tile_sizes(accelerator, mapping)
     one = np.ones(len(pixels), dtype=np.int64)
     return one, one, mapping.tiles["stream"].copy(), pixels * filters * depth * mapping.rate.interval
 
 
 def _array_folds(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints, Ints]:
-    """(used rows, used columns, stream, busy PE cycles) of each fold of a group: int64 [fold] each."""
-    rows, cols = accelerator.array.rows, accelerator.array.cols
+    """Return (used rows, used columns, stream, busy PE cycles) of each fold of a group: int64 [fold] each."""
+    rows, cols, flow = accelerator.array.rows, accelerator.array.cols, accelerator.dataflow
     pixels, filters, depth = _tile_sizes(accelerator, mapping)
-    lanes, steps = mapping.rate.products, mapping.ports.steps
-    down, across, through = {
-        "ws": (-(-depth // lanes), filters, pixels),
-        "is": (-(-depth // lanes), pixels, filters),
-        "os": (pixels, filters, -(-depth // lanes)),
-    }[accelerator.dataflow]
-    inner = -(-down // rows) if accelerator.dataflow != "os" else -(-across // cols)
-    outer = -(-across // cols) if accelerator.dataflow != "os" else -(-down // rows)
+    sizes = {PIXELS: pixels, FILTERS: filters, CHANNELS: ceil_div(depth, mapping.rate.products)}
+    down, across, through = sizes[flow.rows_loop], sizes[flow.cols_loop], sizes[flow.streamed]
+    row_folds, col_folds = ceil_div(down, rows), ceil_div(across, cols)
+    rows_inner = flow.rows_loop == CHANNELS
+    inner, outer = (row_folds, col_folds) if rows_inner else (col_folds, row_folds)
     tile = np.repeat(np.arange(len(pixels)), inner * outer)
     number = np.arange(len(tile)) - np.repeat(np.cumsum(inner * outer) - inner * outer, inner * outer)
     i, o = number % inner[tile], number // inner[tile]
-    row, col = (i, o) if accelerator.dataflow != "os" else (o, i)
+    row, col = (i, o) if rows_inner else (o, i)
     used_rows, used_cols = np.minimum(rows, down[tile] - row * rows), np.minimum(cols, across[tile] - col * cols)
-    stream = (through * steps)[tile]
-    return used_rows, used_cols, stream, used_rows * used_cols * (stream // steps * mapping.rate.interval)
+    stream = (through * mapping.ports.wavefront_cycles)[tile]
+    return (
+        used_rows,
+        used_cols,
+        stream,
+        used_rows * used_cols * (stream // mapping.ports.wavefront_cycles * mapping.rate.interval),
+    )
 
 
 def _tile_sizes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints, Ints]:
-    """(output pixels, filters, length of the reduction) of each tile of a group: int64 [tile] each."""
+    """Return (output pixels, filters, length of the reduction) of each tile of a group: int64 [tile] each."""
     product, tiling, table = mapping.product, mapping.tiling, mapping.tiles
-    if accelerator.timing != "rtl":  # closed forms over the whole layer
-        sizes = (product.pixels * mapping.batch, product.filters, product.reduction)
-        return tuple(np.array([size]) for size in sizes)  # type: ignore[return-value]
+    if not accelerator.models_memory:  # closed forms over the whole layer
+        lengths = loop_lengths(product, mapping.batch)
+        return np.array([lengths[PIXELS]]), np.array([lengths[FILTERS]]), np.array([lengths[CHANNELS]])
     taps = window_of(product).taps
     filters = np.minimum(tiling.filters, product.filters - table["n"] * tiling.filters)
     channels = np.minimum(tiling.channels, product.reduction // taps - table["k"] * tiling.channels)
     if mapping.row_stationary_pass:
-        passes = -(-channels // mapping.row_stationary_pass.channels)
+        passes = ceil_div(channels, mapping.row_stationary_pass.channels)
         return table["ofmap_writes"] // (filters * passes), filters, channels * taps
-    times = 1 if accelerator.dataflow == "is" else -(-filters // accelerator.array.cols)
+    times = ceil_div(filters, mapping.extents.filters)
     pixels = table["ifmap_reads"] // (channels * taps * times)
     return pixels, filters, channels * taps

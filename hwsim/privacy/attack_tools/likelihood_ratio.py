@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
-from hwsim.kernels.membership.shadow_moments import grid, side_moments
+from hwsim.kernels.membership.shadow_moments import fixed_point_grid, shadow_moments
 from hwsim.privacy.attack_tools.shadow_selection import IN, OUT, Shadows, Sides, choose_shadows, has_shadows
 from hwsim.privacy.attack_tools.tail_odds import log_tail_odds
 
@@ -131,7 +131,7 @@ def _moments(
 ) -> Iterator[tuple[int, NDArray[np.bool_] | slice, NDArray[np.float64], tuple[_Side, _Side]]]:
     """For each target its row, the samples that have shadows, and of these the target's values and the two sides."""
     keep = np.ascontiguousarray(shadows.keep)
-    means, squares = side_moments(x, keep, shadows.targets, shadows.sizes, *grid(x))
+    means, squares = shadow_moments(x, keep, shadows.targets, shadows.sizes, *fixed_point_grid(x))
     for row, target in enumerate(shadows.targets.tolist()):
         taken = shadows.taken(row)
         enough = has_shadows(taken, sides, least)

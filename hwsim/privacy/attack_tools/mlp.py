@@ -8,7 +8,6 @@ that numpy does little else than arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from hwsim.cache import cached
 from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, Predictor
 from hwsim.registry import Configurable
 from hwsim.rng import stream
@@ -197,7 +197,7 @@ def _momentum(weights: Weights, recipe: MLPConfig) -> Any:
     return step
 
 
-@cache
+@cached(1)
 def _controller() -> Any:
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 

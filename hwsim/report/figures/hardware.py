@@ -81,7 +81,7 @@ def cycles_figure(
     """
     if path.suffix not in (".svg", ".png"):
         raise BadInput("figure", path.name, "a file name that ends in .svg or .png")
-    line, bits = about(accelerator, samples, name), min(8, accelerator.pe.widest)
+    line, bits = about(accelerator, samples, name), min(8, accelerator.pe.max_operand_bits)
     panels: list[tuple[float, Callable[[Axes], Axes]]] = [
         (size(sum(bool(report.total_cycles) for report in reports))[1], lambda a: stacked_cycles(a, reports, line)),
         (size(sum(bool(report.macs) for report in reports))[1], lambda a: utilisation(a, reports, line)),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.kernels.machine import tiling_search
-from hwsim.kernels.machine.tiling_search import ARRAY, IS, ORDERS, OS, RS, SHAPE, TILE, TILING, WS
+from hwsim.kernels.machine.tiling_search import ARRAY, BY_PASS, CHANNELS, FILTERS, ORDERS, PIXELS, SHAPE, TILE, TILING
 from tests.support.tile_walk import candidates, fits, folds, plain, timeline, traffic, waiting, walk
 
 Draw = st.DrawFn
@@ -66,30 +66,30 @@ def layers(draw: Draw, most_lines: int = 9, most: int = 7) -> np.ndarray:
 @st.composite
 def arrays(draw: Draw, room: st.SearchStrategy[int] = ANY_ROOM) -> np.ndarray:
     """Arrays of every dataflow, with and without a second register for the stationary operand."""
-    flow = draw(st.sampled_from([WS, OS, IS, RS]))
-    n_share, k_share = (draw(st.integers(1, 3)), draw(st.integers(1, 3))) if flow == RS else (1, 1)
-    load, drain = draw(st.sampled_from([(0, 0), (4, 5), (15, 25)])) if flow in (WS, IS) else (0, 0)
+    streamed = draw(st.sampled_from([PIXELS, CHANNELS, FILTERS, BY_PASS]))
+    n_spatial, k_spatial = (draw(st.integers(1, 3)), draw(st.integers(1, 3))) if streamed == BY_PASS else (1, 1)
+    load, drain = draw(st.sampled_from([(0, 0), (4, 5), (15, 25)])) if streamed in (PIXELS, FILTERS) else (0, 0)
     return record(
         ARRAY,
-        flow=flow,
-        m_grain=1 if flow == WS else draw(st.integers(1, 5)),
-        n_grain=ROOMY if flow == IS else n_share * draw(st.integers(1, 3)),
-        k_grain=ROOMY if flow == OS else k_share * draw(st.integers(1, 5)),
-        n_share=n_share,
-        k_share=k_share,
-        lanes=1 if flow == RS else draw(st.sampled_from([1, 2, 4])),
-        steps=draw(st.integers(1, 5)),
-        over=0 if load else draw(st.integers(0, 12)),
-        period=load + drain,
-        load=load,
-        drain=drain,
-        ifmap_room=draw(room),
-        weight_room=draw(room),
-        ofmap_room=draw(room),
+        streamed=streamed,
+        m_extent=1 if streamed == PIXELS else draw(st.integers(1, 5)),
+        n_extent=ROOMY if streamed == FILTERS else n_spatial * draw(st.integers(1, 3)),
+        k_extent=ROOMY if streamed == CHANNELS else k_spatial * draw(st.integers(1, 5)),
+        n_spatial=n_spatial,
+        k_spatial=k_spatial,
+        products=1 if streamed == BY_PASS else draw(st.sampled_from([1, 2, 4])),
+        wavefront_cycles=draw(st.integers(1, 5)),
+        fold_overhead=0 if load else draw(st.integers(0, 12)),
+        min_fold_interval=load + drain,
+        first_load=load,
+        last_drain=drain,
+        ifmap_capacity=draw(room),
+        weight_capacity=draw(room),
+        ofmap_capacity=draw(room),
         psum_bits=draw(st.sampled_from([16, 32])),
         bandwidth=draw(st.sampled_from([8, 32, 100])),
         latency=draw(st.sampled_from([0, 7])),
-        for_latency=draw(st.booleans()),
+        minimize_latency=draw(st.booleans()),
     )
 
 
@@ -170,10 +170,12 @@ def test_waits_equal_the_timeline(
 def cycles_of(layer: np.ndarray, array: np.ndarray, table: np.ndarray) -> int:
     """Cycles of all groups, tile by tile: work of the array and waits for DRAM."""
     shape, machine = plain(layer), plain(array)
-    work = (table["stream"] + table["wait"] + table["folds"] * machine.over).tolist()
-    if machine.period:  # the loads hide behind the streams, but for the first one; nothing comes after the last fold
-        work[0] += machine.load
-        work[-1] += machine.drain - int(table[-1]["wait"] // table[-1]["folds"])
+    work = (table["stream"] + table["wait"] + table["folds"] * machine.fold_overhead).tolist()
+    if (
+        machine.min_fold_interval
+    ):  # the loads hide behind the streams, but for the first one; nothing comes after the last fold
+        work[0] += machine.first_load
+        work[-1] += machine.last_drain - int(table[-1]["wait"] // table[-1]["folds"])
     fetches = (table["ifmap_fetch"] + table["weight_fetch"] + table["psum_fetch"]).tolist() * shape.groups
     leaving = (table["output_bits"] + table["psum_spill"]).tolist() * shape.groups
     work *= shape.groups
@@ -203,7 +205,7 @@ def best_by_definition(layer: np.ndarray, array: np.ndarray) -> tuple[int, int] 
                 table = lay_out(layer, array, record(TILING, **vars(tiling)))
                 bits = shape.groups * traffic(tiles)
                 cycles = cycles_of(layer, array, table)
-                found.append((cycles, bits) if machine.for_latency else (bits, cycles))
+                found.append((cycles, bits) if machine.minimize_latency else (bits, cycles))
         if found:
             return min(found)
     return None
@@ -226,14 +228,14 @@ def test_closed_forms_of_candidates_equal_the_walk(layer: np.ndarray, array: np.
 @settings(max_examples=60, **RUN)
 @given(SMALL, TIGHT)
 def test_search_finds_the_best_of_all_candidates(layer: np.ndarray, array: np.ndarray) -> None:
-    found, *sizes = (int(value) for value in tiling_search.search(layer, array, NO_LIMIT))
+    found = tiling_search.search(layer, array, NO_LIMIT)
     best = best_by_definition(layer, array)
-    assert (found == 1) == (best is not None)
+    assert len(found) == (best is not None)
     if best is None:
         return
-    table = lay_out(layer, array, record(TILING, **dict(zip(TILING.names, sizes, strict=True))))
+    table = lay_out(layer, array, found)
     value = moved(layer, table), cycles_of(layer, array, table)
-    assert (value[::-1] if array[0]["for_latency"] else value) == best
+    assert (value[::-1] if array[0]["minimize_latency"] else value) == best
 
 
 def matrix(rows: int, filters: int, channels: int, cols: int = 1) -> np.ndarray:
@@ -245,9 +247,11 @@ def matrix(rows: int, filters: int, channels: int, cols: int = 1) -> np.ndarray:
 
 def single_pe(room: tuple[int, int, int] = (ROOMY, ROOMY, ROOMY)) -> np.ndarray:
     """One weight-stationary PE with 32-bit partial sums and `room` bits for ifmap, weights and ofmap."""
-    ones = dict.fromkeys(("m_grain", "n_grain", "k_grain", "n_share", "k_share", "lanes", "steps"), 1)
-    rooms = dict(zip(("ifmap_room", "weight_room", "ofmap_room"), room, strict=True))
-    return record(ARRAY, flow=WS, **ones, **rooms, psum_bits=32, bandwidth=8)
+    ones = dict.fromkeys(
+        ("m_extent", "n_extent", "k_extent", "n_spatial", "k_spatial", "products", "wavefront_cycles"), 1
+    )
+    rooms = dict(zip(("ifmap_capacity", "weight_capacity", "ofmap_capacity"), room, strict=True))
+    return record(ARRAY, streamed=PIXELS, **ones, **rooms, psum_bits=32, bandwidth=8)
 
 
 def test_a_reduction_that_is_cut_costs_psums_both_ways() -> None:
@@ -268,11 +272,11 @@ def test_a_reduction_that_is_cut_costs_psums_both_ways() -> None:
 def test_tiles_of_one_are_always_tried(part: str, size: int) -> None:
     """However long a dimension is, room for single lines, filters and channels is enough."""
     layer = matrix(**{"rows": 1, "filters": 1, "channels": 1, part: size})
-    assert tiling_search.search(layer, single_pe((8, 4, 32)), NO_LIMIT)[0] == 1
-    assert tiling_search.search(layer, single_pe((7, 4, 32)), NO_LIMIT)[0] == 0
+    assert len(tiling_search.search(layer, single_pe((8, 4, 32)), NO_LIMIT)) == 1
+    assert len(tiling_search.search(layer, single_pe((7, 4, 32)), NO_LIMIT)) == 0
 
 
 def test_more_tiles_than_allowed_are_not_found() -> None:
     layer, array = matrix(rows=8, filters=1, channels=1), single_pe((16, 4, 64))
-    assert tiling_search.search(layer, array, 4)[0] == 1
-    assert tiling_search.search(layer, array, 3)[0] == 0
+    assert len(tiling_search.search(layer, array, 4)) == 1
+    assert len(tiling_search.search(layer, array, 3)) == 0

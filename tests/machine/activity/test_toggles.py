@@ -1,4 +1,4 @@
-"""Toggles of an array's registers, and what they cost: against a walk through the PEs and the measured points."""
+"""Toggles of an array's registers and their energy: against a cycle-by-cycle simulation and the measured points."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hwsim import reference
 from hwsim.engine.execute import execute
 from hwsim.errors import BadInput
 from hwsim.formats import LOGITS, Format, Kind, QTensor
-from hwsim.machine.activity import sampling
-from hwsim.machine.activity.toggles import Toggles, activity_fj, coefficients, count_toggles
-from hwsim.machine.technology.tables import rows as table_rows
+from hwsim.machine.activity.sampling import SamplingBudget
+from hwsim.machine.activity.toggles import Toggles, activity_fj, coefficients, count_toggles, nearest_coefficients
+from hwsim.machine.technology.provenance import built_in_table
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op, Region
 from hwsim.network.product import as_product
@@ -31,60 +31,62 @@ POINTS = list(csv.DictReader(GOLDEN.read_text().splitlines()))
 U8, S8 = Format(8), Format(8, signed=True)
 
 
-# The walk.
+# Cycle-by-cycle simulation.
 
 
 def ones(values: np.ndarray, bits: int) -> np.ndarray:
-    """How many of the low bits of each integer are 1."""
+    """Return the number of ones in the low bits of each integer."""
     return np.bitwise_count(values & ((1 << bits) - 1)).astype(np.int64)
 
 
-def walk(a: np.ndarray, wires: np.ndarray, w: np.ndarray, w_ones: np.ndarray, a_bits: int, psum_bits: int):
-    """One fold, cycle by cycle, as `reference.walk_weight_stationary`: (operand, psum) toggles of its registers.
+def simulate_fold(a: np.ndarray, registers: np.ndarray, w: np.ndarray, w_ones: np.ndarray, a_bits: int, psum_bits: int):
+    """Simulate one fold, cycle by cycle, as `reference.walk_weight_stationary`; return (operand, psum) toggles.
 
-    `a` [M, R] are the values that stream in and `wires` what their registers hold; `w` [R, C] are the
-    weights, with `w_ones` ones each. Everything is zero before the first operand and after the last.
+    `a` [M, R] are the streamed values and `registers` [M, R] the contents of their registers; `w` [R, C] are the
+    weights and `w_ones` [R, C] their ones. All registers are zero before the first operand and after the last.
     """
     samples, (rows, columns) = len(a), w.shape
-    value, wire, psum, above = (np.zeros((rows, columns), dtype=np.int64) for _ in range(4))
+    value, register, psum, above = (np.zeros((rows, columns), dtype=np.int64) for _ in range(4))
     operand_toggles = psum_toggles = 0
     for step in range(samples + rows + columns + 2):
         entering = [step - r if 0 <= step - r < samples else None for r in range(rows)]
         left = [0 if m is None else a[m, r] for r, m in enumerate(entering)]
-        left_wire = [0 if m is None else wires[m, r] for r, m in enumerate(entering)]
+        left_register = [0 if m is None else registers[m, r] for r, m in enumerate(entering)]
         value = np.hstack([np.array(left)[:, None], value[:, :-1]])
-        new_wire = np.hstack([np.array(left_wire)[:, None], wire[:, :-1]])
+        new_register = np.hstack([np.array(left_register)[:, None], register[:, :-1]])
         new_above = np.vstack([np.zeros((1, columns), dtype=np.int64), psum[:-1]])
         new_psum = new_above + w * value
-        operand_toggles += int((ones(new_wire ^ wire, a_bits) * w_ones).sum())
+        operand_toggles += int((ones(new_register ^ register, a_bits) * w_ones).sum())
         psum_toggles += int(ones(new_above ^ above, psum_bits).sum() + ones(new_psum ^ psum, psum_bits).sum())
-        wire, above, psum = new_wire, new_above, new_psum
-    assert not wire.any() and not psum.any()
+        register, above, psum = new_register, new_above, new_psum
+    assert not register.any() and not psum.any()
     return operand_toggles, psum_toggles
 
 
-def walk_layer(network: Network, layer: Layer, codes: np.ndarray, array: tuple[int, int], widths: tuple[int, int, int]):
-    """All folds of a layer for one sample, on an array of (rows, columns)."""
+def simulate_layer(
+    network: Network, layer: Layer, codes: np.ndarray, array: tuple[int, int], widths: tuple[int, int, int]
+):
+    """Simulate all folds of a layer for one sample on an array of (rows, columns); return int64 [operand, psum]."""
     source, weight = network.formats[layer.inputs[0]], layer.weight
     w_bits, a_bits, psum_bits = widths
     values = source.decode(codes)
-    wires = values if source.kind is Kind.UNIFORM else codes.astype(np.int64)
-    w_wires = weight.values() if weight.format.kind is Kind.UNIFORM else weight.codes.astype(np.int64)
-    w_ones = ones(w_wires, w_bits if weight.format.kind is Kind.UNIFORM else weight.format.bits)
+    registers = values if source.kind is Kind.UNIFORM else codes.astype(np.int64)
+    weight_registers = weight.values() if weight.format.kind is Kind.UNIFORM else weight.codes.astype(np.int64)
+    w_ones = ones(weight_registers, w_bits if weight.format.kind is Kind.UNIFORM else weight.format.bits)
     groups = layer.geometry.groups
     total = np.zeros(2, dtype=np.int64)
     for group in range(groups):
-        a, b = (stream(layer, part, group) for part in (values, wires))
+        a, b = (streamed_operands(layer, part, group) for part in (values, registers))
         filters = slice(group * len(w_ones) // groups, (group + 1) * len(w_ones) // groups)
         w, n = (by_reduction(part[filters]) for part in (weight.values(), w_ones))
         for k in range(0, len(w), array[0]):
             for f in range(0, w.shape[1], array[1]):
-                total += walk(*filled(array, k, f, a, b, w, n), a_bits, psum_bits)
+                total += simulate_fold(*filled(array, k, f, a, b, w, n), a_bits, psum_bits)
     return total
 
 
-def stream(layer: Layer, x: np.ndarray, group: int) -> np.ndarray:
-    """[pixel, reduction] of one group: what each tap and channel reads, 0 where it is padding."""
+def streamed_operands(layer: Layer, x: np.ndarray, group: int) -> np.ndarray:
+    """Return [pixel, reduction] of one group: the value that each tap and channel reads, 0 in the padding."""
     if layer.op is Op.LINEAR:
         return x.reshape(-1, x.shape[-1])
     part = np.split(x[None], layer.geometry.groups, axis=1)[group]
@@ -93,20 +95,20 @@ def stream(layer: Layer, x: np.ndarray, group: int) -> np.ndarray:
 
 
 def by_reduction(weight: np.ndarray) -> np.ndarray:
-    """[filter, channel, ...] as [reduction, filter], channels fastest."""
+    """Return [filter, channel, ...] as [reduction, filter], channels fastest."""
     return weight.reshape(*weight.shape[:2], -1).transpose(2, 1, 0).reshape(-1, len(weight))
 
 
 def filled(array: tuple[int, int], k: int, f: int, a, b, w, n):
-    """The operands of one fold; what it leaves free of the array holds zeros."""
+    """Return the operands of one fold; array rows and columns without operands contain zeros."""
     rows, columns = array
 
     def fill(part: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         return np.pad(part, [(0, s - have) for s, have in zip(shape, part.shape, strict=True)])
 
     streams = [fill(part[:, k : k + rows], (len(part), rows)) for part in (a, b)]
-    held = [fill(part[k : k + rows, f : f + columns], (rows, columns)) for part in (w, n)]
-    return (*streams, *held)
+    stationary = [fill(part[k : k + rows, f : f + columns], (rows, columns)) for part in (w, n)]
+    return (*streams, *stationary)
 
 
 def small_case(op: Op, rng: np.random.Generator, x: Format, w: Format, geometry: Geometry, shape: tuple[int, ...]):
@@ -144,24 +146,24 @@ def cases(draw):
     return small_case(op, rng, x, w, geometry, (2 * groups, draw(st.integers(3, 5)), draw(st.integers(5, 7))))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def counted_in_full():
-    """Layers of the size that a walk takes are counted in full."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "ROWS_COUNTED", 1 << 30)
-        yield
+FULL, SAMPLED = SamplingBudget(full_rows=1 << 30), SamplingBudget(full_rows=0)
+
+
+def counted(*arguments, budget=FULL, **options):
+    """Return the toggles of a layer, by default without sampling."""
+    return count_toggles(*arguments, budget=budget, **options)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(cases(), st.tuples(st.integers(1, 6), st.integers(1, 4)), st.integers(0, 3), st.integers(6, 40))
-def test_counts_equal_a_walk_through_the_registers(case, array, wider, psum_bits):
+def test_counts_equal_a_simulation_of_the_registers(case, array, wider, psum_bits):
     network, layer, codes = case
     w_bits, a_bits = layer.weight.format.bits + wider, network.input.bits + wider
     widths = (w_bits, min(a_bits, 16), psum_bits)
-    got = count_toggles(network, layer, codes, array[0], widths)
+    got = counted(network, layer, codes, array[0], widths)
     assert got.psum_error == 0.0 and got.operand.dtype == got.psum.dtype == np.int64
     for sample, one in enumerate(codes):
-        wanted = walk_layer(network, layer, one, array, widths)
+        wanted = simulate_layer(network, layer, one, array, widths)
         assert (got.operand[sample], got.psum[sample]) == tuple(wanted)
 
 
@@ -169,7 +171,7 @@ def test_the_layers_own_widths_are_the_default():
     network, layer, codes = small_case(
         Op.LINEAR, np.random.default_rng(0), Format(5), Format(3, True), Geometry(), (4, 6)
     )
-    own, given_ = count_toggles(network, layer, codes, 4), count_toggles(network, layer, codes, 4, (3, 5, 16))
+    own, given_ = counted(network, layer, codes, 4), counted(network, layer, codes, 4, (3, 5, 16))
     np.testing.assert_array_equal(own.psum, given_.psum)
     np.testing.assert_array_equal(own.operand, given_.operand)
 
@@ -192,12 +194,12 @@ def test_regions_count_codes_and_weights_of_two_widths(per_channel):
     network, layer, codes = region_layer(per_channel)
     masks, rows, low_weight = execute(network, codes).masks["conv"], 7, layer.region.low_weight
     assert 0.2 < masks.mean() < 0.8
-    got = count_toggles(network, layer, codes, rows, masks=masks)
+    got = counted(network, layer, codes, rows, masks=masks)
     fine = np.broadcast_to(reference.spread(masks, layer.region, codes.shape), codes.shape)
     coarse = np.minimum((codes + 8) >> 4, 15)
     full, low = by_reduction(layer.weight.values()), by_reduction(low_weight)
     for n in range(len(codes)):
-        x, f = (stream(layer, part[n].astype(np.int64), 0) for part in (np.where(fine, codes, coarse), fine))
+        x, f = (streamed_operands(layer, part[n].astype(np.int64), 0) for part in (np.where(fine, codes, coarse), fine))
         x, f = (np.pad(part, ((1, 1), (0, 0))) for part in (x, f))
         changed, either = ones(x[1:] ^ x[:-1], 8), f[1:] | f[:-1]
         met = np.where(either[:, :, None], ones(full, 8), ones(low, 4))
@@ -207,22 +209,22 @@ def test_regions_count_codes_and_weights_of_two_widths(per_channel):
 
 
 def psums(products: np.ndarray, rows: int) -> int:
-    """Toggles of the 24-bit sums of one fold of [pixel, row, column]."""
+    """Return the toggles of the 24-bit sums of one fold from its products [pixel, row, column]."""
     sums = np.cumsum(products, axis=1)
     sums = np.concatenate([sums, np.repeat(sums[:, -1:], rows - sums.shape[1], axis=1)], axis=1)
     changed = ones(sums[1:] ^ sums[:-1], 24)
     return int(2 * changed.sum() - changed[:, -1].sum())
 
 
-def test_regions_that_are_all_alike_are_plain_layers():
+def test_uniform_regions_are_plain_layers():
     for threshold, bits in ((0, 8), (2**31 - 1, 4)):
         network, layer, codes = region_layer(False, threshold)
-        got = count_toggles(network, layer, codes, 7, masks=execute(network, codes).masks["conv"])
+        got = counted(network, layer, codes, 7, masks=execute(network, codes).masks["conv"])
         weight = layer.weight if bits == 8 else QTensor(layer.region.low_weight, Format(4, signed=True))
         plain = dataclasses.replace(layer, region=None, weight=weight)
         same = Network(Format(bits), network.input_shape, 1.0, (plain,))
         x = codes if bits == 8 else np.minimum((codes + 8) >> 4, 15)
-        wanted = count_toggles(same, plain, x, 7, (bits, bits, 24 if bits == 8 else 16))
+        wanted = counted(same, plain, x, 7, (bits, bits, 24 if bits == 8 else 16))
         np.testing.assert_array_equal(got.operand, wanted.operand)
         np.testing.assert_array_equal(got.psum, wanted.psum)  # 8 zero bits below low sums change nothing
 
@@ -231,7 +233,7 @@ def test_regions_that_are_all_alike_are_plain_layers():
 
 
 def medium_layer(seed: int = 0, groups: int = 1) -> tuple[Network, Layer, np.ndarray]:
-    """A layer of several folds whose input is dark on one side: blocks differ."""
+    """Return a layer of several folds whose input is zero on one side, so that blocks differ."""
     rng = np.random.default_rng(seed)
     weight = QTensor(rng.integers(-127, 128, (24, 12 // groups, 3, 3)).astype(np.int8), S8)
     geometry = Geometry((3, 3), padding=(1, 1), groups=groups)
@@ -241,15 +243,14 @@ def medium_layer(seed: int = 0, groups: int = 1) -> tuple[Network, Layer, np.nda
     return Network(U8, (12, 14, 14), 1.0, (layer,)), layer, codes
 
 
-@pytest.mark.parametrize(("groups", "rows_seen", "within"), [(1, 512, 0.85), (2, 512, 0.85), (1, 4096, 0.98)])
-def test_sampled_psums_are_unbiased_and_within_their_stated_error(groups, rows_seen, within, monkeypatch):
-    """Over 400 draws; where few blocks are looked at, the stated error is itself rough."""
+@pytest.mark.parametrize(("groups", "sampled_rows", "within"), [(1, 512, 0.85), (2, 512, 0.85), (1, 4096, 0.98)])
+def test_sampled_psums_are_unbiased_and_within_their_stated_error(groups, sampled_rows, within):
+    """Over 400 draws; with few blocks the stated error is itself imprecise."""
     network, layer, codes = medium_layer(1, groups)
-    exact = count_toggles(network, layer, codes, 32)
+    exact = counted(network, layer, codes, 32)
     assert exact.psum_error == 0.0
-    monkeypatch.setattr(sampling, "ROWS_COUNTED", 0)
-    monkeypatch.setattr(sampling, "ROWS_SEEN", rows_seen)
-    drawn = [count_toggles(network, layer, codes, 32, seed=seed) for seed in range(1, 401)]
+    budget = SamplingBudget(sampled_rows, full_rows=0)
+    drawn = [counted(network, layer, codes, 32, seed=seed, budget=budget) for seed in range(1, 401)]
     errors = np.array([one.psum.mean() for one in drawn]) / exact.psum.mean() - 1
     stated = np.array([one.psum_error for one in drawn])
     assert abs(errors.mean()) < 4 * errors.std() / np.sqrt(len(errors))
@@ -260,61 +261,59 @@ def test_sampled_psums_are_unbiased_and_within_their_stated_error(groups, rows_s
     assert all((one.operand == exact.operand).all() for one in drawn[:20])
 
 
-@pytest.mark.parametrize("counted", [0, 1 << 30], ids=["sampled", "exact"])
-def test_a_samples_counts_do_not_depend_on_the_batch(counted, monkeypatch):
-    monkeypatch.setattr(sampling, "ROWS_COUNTED", counted)
+@pytest.mark.parametrize("budget", [SAMPLED, FULL], ids=["sampled", "exact"])
+def test_a_samples_counts_do_not_depend_on_the_batch(budget):
     network, layer, codes = medium_layer(2)
-    together, order = count_toggles(network, layer, codes, 32), np.array([3, 0, 5, 1, 4, 2])
-    assert (together.psum_error == 0.0) == (counted > 0)
-    mixed = count_toggles(network, layer, codes[order].astype(np.uint8), 32)
-    single = [count_toggles(network, layer, one[None], 32) for one in codes]
+    together, order = counted(network, layer, codes, 32, budget=budget), np.array([3, 0, 5, 1, 4, 2])
+    assert (together.psum_error == 0.0) == (budget == FULL)
+    mixed = counted(network, layer, codes[order].astype(np.uint8), 32, budget=budget)
+    single = [counted(network, layer, one[None], 32, budget=budget) for one in codes]
     for name in ("operand", "psum"):
         counts = getattr(together, name)
         np.testing.assert_array_equal(getattr(mixed, name), counts[order])
         np.testing.assert_array_equal(np.concatenate([getattr(one, name) for one in single]), counts)
-    nothing = count_toggles(network, layer, codes[:0], 32)
+    nothing = counted(network, layer, codes[:0], 32, budget=budget)
     assert nothing.operand.shape == nothing.psum.shape == (0,)
 
 
-def test_seeds_choose_the_blocks_and_nothing_else_does(monkeypatch):
-    monkeypatch.setattr(sampling, "ROWS_COUNTED", 0)
+def test_seeds_choose_the_blocks_and_nothing_else_does():
     network, layer, codes = medium_layer(3)
     again = dataclasses.replace(layer)
     same = Network(U8, network.input_shape, 1.0, (again,))
-    first, second = count_toggles(network, layer, codes, 32), count_toggles(same, again, codes, 32)
+    first, second = (counted(n, one, codes, 32, budget=SAMPLED) for n, one in ((network, layer), (same, again)))
     np.testing.assert_array_equal(first.psum, second.psum)
-    assert (count_toggles(network, layer, codes, 32, seed=1).psum != first.psum).any()
+    assert (counted(network, layer, codes, 32, seed=1, budget=SAMPLED).psum != first.psum).any()
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(networks_with_inputs(), st.sampled_from((3, 16, 128)))
 def test_layers_of_any_network_can_be_counted(case, rows):
-    """From what the engine keeps; against the definition with sums by numpy."""
+    """Counts of the engine's captured codes equal counts of int64 codes and the simulation."""
     network, codes = case
     layers = [layer for layer in network.layers if layer.weight is not None and layer.has_macs]
     assume(layers)
-    execution = execute(network, codes, keep=[layer.inputs[0] for layer in layers])
+    execution = execute(network, codes, capture=[layer.inputs[0] for layer in layers])
     for layer in layers:
         kept = execution.codes[layer.inputs[0]]
-        got = count_toggles(network, layer, kept, rows, masks=execution.masks.get(layer.name))
-        plain = count_toggles(network, layer, kept.astype(np.int64), rows, masks=execution.masks.get(layer.name))
+        got = counted(network, layer, kept, rows, masks=execution.masks.get(layer.name))
+        plain = counted(network, layer, kept.astype(np.int64), rows, masks=execution.masks.get(layer.name))
         np.testing.assert_array_equal(got.operand, plain.operand)
         np.testing.assert_array_equal(got.psum, plain.psum)
         if layer.region is None:
             product = as_product(network, layer)
             widths = (product.w_bits, product.a_bits, product.w_bits + product.a_bits + 8)
             if got.psum_error == 0.0 and product.macs < 3000:
-                wanted = walk_layer(network, layer, kept[0], (rows, product.filters), widths)
+                wanted = simulate_layer(network, layer, kept[0], (rows, product.filters), widths)
                 assert (got.operand[0], got.psum[0]) == tuple(wanted)
 
 
-def test_what_cannot_be_counted_is_refused():
+def test_layers_without_weights_or_masks_are_refused():
     network, layer, codes = region_layer(False)
     with pytest.raises(BadInput, match=r"^layer 'conv' masks: got nothing"):
-        count_toggles(network, layer, codes, 8)
+        counted(network, layer, codes, 8)
     product = Layer("matmul", Op.MATMUL, (INPUT, INPUT), LOGITS)
     with pytest.raises(BadInput, match=r"^layer 'matmul': got matmul; allowed: a convolution or linear layer"):
-        count_toggles(network, product, codes, 8)
+        counted(network, product, codes, 8)
 
 
 # Energy.
@@ -332,27 +331,24 @@ def test_coefficients_reproduce_the_points_that_they_were_fitted_to():
 
 
 def energy_of(row: dict[str, str], k_pp: float, k_ps: float) -> float:
-    """The model's energy of one measured point."""
+    """Return the model's energy of one measured point."""
     psum = float(row["hd_psum_in"]) + float(row["hd_psum_out"])
     return 8.66875 * int(row["ff"]) + k_pp * float(row["hd_a_x_popcount_w"]) + k_ps * psum
 
 
-def test_a_neighbours_coefficients_are_as_good_as_stated(monkeypatch):
-    from hwsim.machine.activity import toggles
-
+def test_the_nearest_rows_coefficients_are_as_accurate_as_stated():
     errors = []
     for row in POINTS:
         pair = (row["wbits"], row["abits"])
-        others = tuple(r for r in table_rows("activity_nangate45") if (r["wbits"], r["abits"]) != pair)
-        monkeypatch.setattr(toggles, "_table", lambda others=others: others)
-        model = coefficients.__wrapped__(*map(int, pair), int(row["acc_bits"]))
+        others = tuple(r for r in built_in_table("activity_nangate45") if (r["wbits"], r["abits"]) != pair)
+        model = nearest_coefficients(others, *map(int, pair), int(row["acc_bits"]))
         assert not model.measured
         errors.append(energy_of(row, model.k_pp_fj, model.k_ps_fj) / float(row["E_total_fJ"]) - 1)
     assert 0.055 < np.abs(errors).mean() < 0.065 and 0.24 < np.abs(errors).max() < 0.26
 
 
-def test_the_table_holds_the_flip_flops_of_both_operands_and_the_sum():
-    for row in table_rows("activity_nangate45"):
+def test_flip_flops_of_the_table_are_both_operands_and_the_sum():
+    for row in built_in_table("activity_nangate45"):
         assert int(row["ff"]) == int(row["wbits"]) + int(row["abits"]) + int(row["acc_bits"])
         assert float(row["E_clk_fJ"]) == pytest.approx(8.66875 * int(row["ff"]), abs=0.01)
 
@@ -364,12 +360,12 @@ def test_an_idle_pe_costs_its_clock():
 
 
 def test_uniform_random_operands_cost_what_was_measured():
-    """1971 fJ per MAC at 8x8 with a sum of 24 bits, on rows of 64 as the measured PEs stood in."""
+    """1971 fJ per MAC at 8x8 with a sum of 24 bits, on 64 rows as in the measurement."""
     rng, rows, cycles = np.random.default_rng(7), 64, 400
     weight = QTensor(rng.integers(-128, 128, (32, rows)).astype(np.int8), S8)
     layer = Layer("fc", Op.LINEAR, (INPUT,), LOGITS, weight=weight, bias=np.zeros(32, np.int64))
     network = Network(S8, (cycles, rows), 1.0, (layer,))
-    seen = count_toggles(network, layer, rng.integers(-128, 128, (3, cycles, rows)), rows)
+    seen = counted(network, layer, rng.integers(-128, 128, (3, cycles, rows)), rows)
     pe_cycles = rows * 32 * cycles
     per_mac = activity_fj(coefficients(8, 8), seen, pe_cycles, 40) / pe_cycles
     np.testing.assert_allclose(per_mac, 1971, rtol=0.15)

@@ -1,4 +1,4 @@
-"""Energy, latency, area and leakage: by hand, additive, linear in counts and prices, with toggles and without."""
+"""Energy, latency, area and leakage: by hand, additive, linear in counts and prices, static and by toggles."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from hwsim.errors import BadInput, HwsimError
 from hwsim.machine import COMPONENTS, Run, simulate
 from hwsim.machine.activity.toggles import coefficients
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import DETAILS, estimate
 from hwsim.machine.cost.pe_energy import uniform_switching_fj
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import EVENTS
 from hwsim.machine.pe.fixed import Fixed
 from hwsim.machine.run import Activity, Precision
-from hwsim.machine.technology.tables import fitted_cell, plain_cell
+from hwsim.machine.technology.tables import fitted_pe, plain_pe
 from hwsim.registry import build
 from tests.support.made_run import made_run
 from tests.support.small_network import small_network
@@ -33,7 +34,7 @@ EIGHT = Precision(8, 8)
 
 COUNTS = {event: 1000 + 7 * i for i, event in enumerate(EVENTS)} | {"macs_low": 0}
 FREE = {"pe_busy_cycles", "macs_low", "decodes"}
-"""A measure of use only; and counts that no layer here has."""
+"""Events without a price, and events that no layer here has."""
 
 
 def technology(**changes: Any) -> Any:
@@ -87,7 +88,7 @@ def test_an_idle_pe_costs_its_clock() -> None:
     assert doubled.total_energy_pj[0] == pytest.approx(2 * 0.34675)
 
 
-def test_clock_tree_leaves_switching_alone(run: Run) -> None:
+def test_clock_tree_does_not_change_switching(run: Run) -> None:
     base, tree = estimate(run, NANGATE), estimate(run, technology(clock_tree=1.5))
     np.testing.assert_allclose(tree.detail_pj["pe_clock"], 1.5 * base.detail_pj["pe_clock"])
     np.testing.assert_array_equal(tree.detail_pj["pe_switching"], base.detail_pj["pe_switching"])
@@ -115,7 +116,7 @@ def test_doubling_every_count_doubles_the_dynamic_part(run: Run) -> None:
     np.testing.assert_array_equal(longer.component_pj("leakage"), 2 * cost.component_pj("leakage"))
 
 
-def test_codebook_lookups_are_priced_where_the_pe_looks_up() -> None:
+def test_codebook_decoding_is_priced_where_the_pe_has_a_table() -> None:
     lookup = build("accelerator", "tiny", pe="lookup")
     cost = estimate(made_run(lookup, [{"decodes": 1000}], [Precision(8, 4)], [10]), NANGATE)
     assert cost.component_pj("pe")[0, 0] == pytest.approx(1000 * lookup.pe.decode_fj(4) / 1000)
@@ -151,19 +152,19 @@ def test_presets_scale_the_logic_only(run: Run, preset: str, factor: float) -> N
 def test_scratchpad_presets(run: Run) -> None:
     base = estimate(run, NANGATE).detail_pj
     reads, large = (estimate(run, technology(**c)).detail_pj for c in ({"sram_write": "as_read"}, {"sram_scale": 3}))
-    for pad in SCRATCHPADS:
-        per_bit = base[f"{pad}_read"][0, 0] / run.event(f"{pad}_read_bits")[0, 0]
-        np.testing.assert_allclose(reads[f"{pad}_write"], run.event(f"{pad}_write_bits") * per_bit)
-        np.testing.assert_array_equal(reads[f"{pad}_read"], base[f"{pad}_read"])
-        for way in ("read", "write"):
-            np.testing.assert_allclose(large[f"{pad}_{way}"], 3 * base[f"{pad}_{way}"])
+    for name in SCRATCHPADS:
+        per_bit = base[f"{name}_read"][0, 0] / run.event(f"{name}_read_bits")[0, 0]
+        np.testing.assert_allclose(reads[f"{name}_write"], run.event(f"{name}_write_bits") * per_bit)
+        np.testing.assert_array_equal(reads[f"{name}_read"], base[f"{name}_read"])
+        for port in ("read", "write"):
+            np.testing.assert_allclose(large[f"{name}_{port}"], 3 * base[f"{name}_{port}"])
     np.testing.assert_allclose(large["register_file"], 3 * base["register_file"])
     np.testing.assert_array_equal(large["scratchpad_leakage"], base["scratchpad_leakage"])
 
 
-def test_banks_are_memories_of_their_own() -> None:
-    pads = {"ifmap": {"kib": 16, "banks": 8}, "weight": {"kib": 2}, "ofmap": {"kib": 2}}
-    split = build("accelerator", "tiny", scratchpads=pads)
+def test_banks_are_separate_memories() -> None:
+    sizes = {"ifmap": {"kib": 16, "banks": 8}, "weight": {"kib": 2}, "ofmap": {"kib": 2}}
+    split = build("accelerator", "tiny", scratchpads=sizes)
     counts = [{"ifmap_read_bits": 640}]
     cost, base = (estimate(made_run(a, counts, [EIGHT], [100]), NANGATE) for a in (split, TINY))
     np.testing.assert_array_equal(cost.detail_pj["ifmap_read"], base.detail_pj["ifmap_read"])  # 2 KiB each
@@ -172,7 +173,7 @@ def test_banks_are_memories_of_their_own() -> None:
     assert more_nw[0, 0] == pytest.approx(7 * 0.366036 * 100 * 0.01)
 
 
-def test_other_cells_and_nodes_take_their_own_table() -> None:
+def test_other_cells_and_nodes_use_their_own_table() -> None:
     counts = [{"ifmap_read_bits": 64}]
     # CACTI, 2 KiB, 8-byte words
     for changes, expected in ({"sram_cell": "hp"}, 1.44317), ({"node_nm": 32}, 1.08239), ({"node_nm": 22}, 0.48125):
@@ -180,7 +181,7 @@ def test_other_cells_and_nodes_take_their_own_table() -> None:
         assert cost.total_energy_pj[0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_other_nodes_scale_and_say_so(run: Run) -> None:
+def test_other_nodes_scale_with_a_note(run: Run) -> None:
     base, small = estimate(run, technology(voltage_v=0.9)), estimate(run, technology(voltage_v=0.9, node_nm=7))
     np.testing.assert_allclose(small.component_pj("pe"), 0.1024 * base.component_pj("pe"), rtol=1e-3)
     np.testing.assert_array_equal(small.component_pj("dram"), base.component_pj("dram"))
@@ -196,7 +197,9 @@ def test_other_nodes_scale_and_say_so(run: Run) -> None:
 
 def test_own_prices_replace_the_tables(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
-    file.write_text("item,pJ_per_bit,source\ndram,5,our board\nifmap_read,0.25,our macro\nlocal,0.5,our macro\n")
+    file.write_text(
+        "item,pJ_per_bit,source\ndram,5,our board\nifmap_read,0.25,our macro\nregister_file,0.5,our macro\n"
+    )
     cost, base = estimate(run, technology(prices=str(file), sram_scale=3)), estimate(run, technology(sram_scale=3))
     bits = run.event("dram_read_bits") + run.event("dram_write_bits")
     np.testing.assert_allclose(cost.component_pj("dram"), 5 * bits)
@@ -218,10 +221,11 @@ def test_area_by_hand() -> None:
     cost = estimate(made_run(row_stationary(), [{}], [EIGHT], [100]), NANGATE)
     assert cost.total_area_um2 == pytest.approx(sum(area.values()) + inside)
     assert cost.detail_pj["register_file_leakage"][0, 0] == pytest.approx(bits * 0.186597 / 8192 * 100 * 0.01)
-    assert cost.notes == ("assumed: memories inside the PEs cost per bit what the smallest scratchpad does",)
+    note = "assumed: a bit of a memory inside a PE costs as much as a bit of the smallest memory in the table"
+    assert cost.notes == (note,)
 
 
-def test_dram_goes_by_its_kind() -> None:
+def test_dram_energy_depends_on_its_kind() -> None:
     stacked = build("accelerator", "tiny", dram={"kind": "hbm2"})
     cost = estimate(made_run(stacked, [{"dram_read_bits": 10}], [EIGHT]), NANGATE)
     assert cost.total_energy_pj[0] == pytest.approx(39)
@@ -232,19 +236,19 @@ def test_assumed_dram_is_named() -> None:
     assert estimate(made_run(guess, [{}], [EIGHT]), NANGATE).notes == ("assumed: no figure was found: ddr4",)
 
 
-def test_a_scratchpad_outside_the_table_is_refused_unless_asked_for() -> None:
+def test_a_scratchpad_outside_the_table_is_refused_without_extrapolate() -> None:
     huge = build("accelerator", "tiny", scratchpads={"weight": {"kib": 4096}})
     run = made_run(huge, [{"weight_read_bits": 64}], [EIGHT])
     with pytest.raises(BadInput, match=r"^accelerator\.scratchpads\.weight: each of 1 banks: got 4096 KiB; all"):
         estimate(run, NANGATE)
     cost = estimate(run, technology(extrapolate=True))
-    assert cost.total_energy_pj[0] > 111.8 and len(cost.notes) == 1  # 2 MiB, facts/energy.md section 4
+    assert cost.total_energy_pj[0] > 111.8 and len(cost.notes) == 1  # the table's read energy at 2 MiB
     assert cost.notes[0].startswith("extrapolated: weight scratchpad")
     banks = build("accelerator", "tiny", scratchpads={"weight": {"kib": 4096, "banks": 2}})
     assert estimate(made_run(banks, [{}], [EIGHT]), NANGATE).notes == ()
 
 
-# Mean energy per MAC with uniform operands, fJ, clock included: facts/energy.md section 1, rows w, columns a
+# Mean energy per MAC with uniform operands, fJ, clock included: gate level, rows w, columns a
 UNIFORM = {
     2: {2: 337, 3: 478, 4: 537, 8: 756, 16: 1268},
     3: {2: 475, 3: 530, 4: 673, 8: 1069, 16: 1700},
@@ -254,9 +258,9 @@ UNIFORM = {
 }
 
 
-def test_uniform_fit_stays_inside_its_stated_maximum() -> None:
+def test_uniform_fit_is_within_its_stated_maximum() -> None:
     off = [
-        abs((uniform_switching_fj(w, a) + fitted_cell(w, a).silicon.clock_fj) / fj - 1)
+        abs((uniform_switching_fj(w, a) + fitted_pe(w, a).physical.clock_fj) / fj - 1)
         for w, row in UNIFORM.items()
         for a, fj in row.items()
     ]
@@ -264,13 +268,13 @@ def test_uniform_fit_stays_inside_its_stated_maximum() -> None:
 
 
 @pytest.mark.parametrize("pe", ["fixed", "fused", "bit_serial"])
-def test_uniform_operands_cost_what_they_cost_a_plain_pe(pe: str) -> None:
+def test_uniform_operands_cost_the_factor_of_a_plain_pe(pe: str) -> None:
     accelerator = build("accelerator", "tiny", pe={"name": pe})
     counts = [{"macs_full": 1000, "pe_cycles": 1000}]
     cost, base = (
         estimate(made_run(accelerator, counts, [EIGHT]), t) for t in (technology(operands="uniform"), NANGATE)
     )
-    factor = uniform_switching_fj(8, 8) / plain_cell(8, 8).switching_fj
+    factor = uniform_switching_fj(8, 8) / plain_pe(8, 8).switching_fj
     np.testing.assert_allclose(cost.detail_pj["pe_switching"], factor * base.detail_pj["pe_switching"])
     np.testing.assert_array_equal(cost.detail_pj["pe_clock"], base.detail_pj["pe_clock"])
     if pe == "fixed":
@@ -282,13 +286,13 @@ TOGGLES = Activity(
 )
 
 
-def watched(pe: Mapping[str, Any], counts: Mapping[str, int], precision: Precision = EIGHT) -> Run:
+def with_toggles(pe: Mapping[str, Any], counts: Mapping[str, int], precision: Precision = EIGHT) -> Run:
     accelerator = build("accelerator", "tiny", pe=pe)
     return made_run(accelerator, [counts, counts], [precision, precision], samples=2, activity=TOGGLES)
 
 
 def test_toggles_price_a_plain_pe_by_the_activity_model() -> None:
-    run = watched({"name": "fixed"}, {"macs_full": 100, "pe_cycles": 250})
+    run = with_toggles({"name": "fixed"}, {"macs_full": 100, "pe_cycles": 250})
     cost, static = estimate(run, NANGATE), estimate(replace(run, activity=None), NANGATE)
     # 8x8x24: 38.917 fJ per changed input bit and weight bit, 43.326 fJ per bit of a partial sum
     by_hand = [
@@ -299,95 +303,95 @@ def test_toggles_price_a_plain_pe_by_the_activity_model() -> None:
     assert cost.mode == "activity" and cost.energy_pj.shape == (2, 2, len(COMPONENTS))
     np.testing.assert_allclose(cost.sampling_error_pj, [5000 * 43.326 * 0.02 / 1000, 0])
     np.testing.assert_array_equal(cost.component_pj("pe")[:, 1], np.repeat(static.component_pj("pe")[:, 1], 2))
-    assert cost.notes == ("static: toggles were not watched in layer1",)
+    assert cost.notes == ("static: toggles were not counted in layer1",)
     assert (static.mode, static.energy_pj.shape[0], static.sampling_error_pj.max()) == ("static", 1, 0)
     assert cost.total_energy_pj.shape == (2,) and cost.total_energy_pj[0] < cost.total_energy_pj[1]
 
 
-def test_toggles_of_a_wide_pe_take_its_own_widths() -> None:
-    run = watched({"name": "fixed"}, {"macs_full": 100}, Precision(4, 4))
+def test_toggles_of_a_wide_pe_use_its_own_widths() -> None:
+    run = with_toggles({"name": "fixed"}, {"macs_full": 100}, Precision(4, 4))
     assert estimate(run, NANGATE).component_pj("pe")[0, 0] == pytest.approx((500 * 38.917 + 4000 * 43.326) / 1000)
 
 
 def test_toggles_scale_the_static_energy_of_other_pes() -> None:
     counts = {"macs_full": 100, "pe_cycles": 250}
-    run = watched({"name": "fused"}, counts, Precision(4, 4))
+    run = with_toggles({"name": "fused"}, counts, Precision(4, 4))
     cost, static = estimate(run, NANGATE), estimate(replace(run, activity=None), NANGATE)
     model = coefficients(4, 4, 16)
-    plain = (model.k_pp_fj * 500 + model.k_ps_fj * 4000) / (100 * plain_cell(4, 4).switching_fj)
+    plain = (model.k_pp_fj * 500 + model.k_ps_fj * 4000) / (100 * plain_pe(4, 4).switching_fj)
     expected = static.detail_pj["pe_switching"][0, 0] * plain
     assert cost.detail_pj["pe_switching"][0, 0] == pytest.approx(expected)
     np.testing.assert_array_equal(cost.detail_pj["pe_clock"], static.detail_pj["pe_clock"])
-    assert cost.notes[0] == "assumed: data change the energy of PE fused as that of a plain one, in layer0"
+    assert cost.notes[0] == "assumed: data change the energy of PE fused by the factor of a plain PE, in layer0"
 
 
 def test_toggles_of_a_pe_that_was_not_measured_are_named() -> None:
-    cost = estimate(watched({"name": "fixed", "max_bits": 6}, {"macs_full": 100}, Precision(6, 6)), NANGATE)
-    assert cost.notes[0] == "assumed: toggles cost what they do in the nearest measured PE, in layer0"
+    cost = estimate(with_toggles({"name": "fixed", "max_bits": 6}, {"macs_full": 100}, Precision(6, 6)), NANGATE)
+    assert cost.notes[0] == "assumed: energy per toggle of the nearest measured PE, in layer0"
 
 
 def test_toggles_with_region_precision_scale_both_widths() -> None:
-    run = watched({"name": "drq"}, {"macs_full": 60, "macs_low": 40}, Precision(8, 8, 4))
+    run = with_toggles({"name": "drq"}, {"macs_full": 60, "macs_low": 40}, Precision(8, 8, 4))
     cost, static = estimate(run, NANGATE), estimate(replace(run, activity=None), NANGATE)
     wide, narrow = coefficients(8, 8, 24), coefficients(4, 4, 16)
     toggles = 500 * (0.6 * wide.k_pp_fj + 0.4 * narrow.k_pp_fj) + 4000 * (0.6 * wide.k_ps_fj + 0.4 * narrow.k_ps_fj)
-    plain = 60 * plain_cell(8, 8).switching_fj + 40 * plain_cell(4, 4).switching_fj
+    plain = 60 * plain_pe(8, 8).switching_fj + 40 * plain_pe(4, 4).switching_fj
     assert cost.component_pj("pe")[0, 0] == pytest.approx(toggles / plain * static.component_pj("pe")[0, 0])
 
 
-def test_products_of_both_widths_cost_what_the_pe_says() -> None:
-    run = replace(watched({"name": "drq"}, {"macs_full": 60, "macs_low": 40}, Precision(8, 8, 4)), activity=None)
+def test_products_of_both_widths_cost_the_energy_of_the_pe() -> None:
+    run = replace(with_toggles({"name": "drq"}, {"macs_full": 60, "macs_low": 40}, Precision(8, 8, 4)), activity=None)
     pe = build("pe", "drq")
     by_hand = (60 * pe.mac_energy_fj(8, 8) + 40 * pe.mac_energy_fj(4, 4)) / 1000
     assert estimate(run, NANGATE).component_pj("pe")[0] == pytest.approx(by_hand)
 
 
-class Thrifty(Fixed):
-    """A plain PE with static figures of its own."""
+class HalfEnergy(Fixed):
+    """A plain PE with half the static energy."""
 
     def mac_energy_fj(self, a_bits: int, w_bits: int) -> float:
         return super().mac_energy_fj(a_bits, w_bits) / 2
 
 
-def test_static_figures_do_not_touch_a_plain_pe_that_was_watched() -> None:
-    run = watched({"name": "fixed"}, {"macs_full": 100})
-    thrifty = replace(run, accelerator=run.accelerator.model_copy(update={"pe": Thrifty()}))
-    cost, base = estimate(thrifty, NANGATE), estimate(run, NANGATE)
+def test_static_energy_does_not_change_a_plain_pe_with_counted_toggles() -> None:
+    run = with_toggles({"name": "fixed"}, {"macs_full": 100})
+    half_energy = replace(run, accelerator=run.accelerator.model_copy(update={"pe": HalfEnergy()}))
+    cost, base = estimate(half_energy, NANGATE), estimate(run, NANGATE)
     np.testing.assert_array_equal(cost.energy_pj[:, 0], base.energy_pj[:, 0])
     np.testing.assert_allclose(cost.component_pj("pe")[:, 1], base.component_pj("pe")[:, 1] / 2)
 
 
 @pytest.mark.parametrize("unknown", ["operand", "psum"])
-def test_a_layer_of_which_one_half_is_unknown_is_static(unknown: str) -> None:
-    run = watched({"name": "fixed"}, {"macs_full": 100})
+def test_a_layer_with_one_kind_of_toggles_is_static(unknown: str) -> None:
+    run = with_toggles({"name": "fixed"}, {"macs_full": 100})
     half = replace(TOGGLES, **{unknown: np.full((2, 2), -1)})
     cost = estimate(replace(run, activity=half), NANGATE)
     assert np.array_equal(cost.energy_pj, estimate(replace(run, activity=None), NANGATE).energy_pj)
 
 
 def test_uniform_operands_of_both_widths() -> None:
-    run = watched({"name": "drq"}, {"macs_low": 40}, Precision(8, 8, 4))
+    run = with_toggles({"name": "drq"}, {"macs_low": 40}, Precision(8, 8, 4))
     run = replace(run, activity=None)
-    factor = uniform_switching_fj(4, 4) / plain_cell(4, 4).switching_fj
+    factor = uniform_switching_fj(4, 4) / plain_pe(4, 4).switching_fj
     cost, base = estimate(run, technology(operands="uniform")), estimate(run, NANGATE)
     np.testing.assert_allclose(cost.component_pj("pe"), factor * base.component_pj("pe"))
 
 
 def test_a_layer_without_products_switches_nothing() -> None:
     for pe in ("fixed", "fused"):
-        cost = estimate(watched({"name": pe}, {"pe_cycles": 10}), NANGATE)
+        cost = estimate(with_toggles({"name": pe}, {"pe_cycles": 10}), NANGATE)
         assert cost.detail_pj["pe_switching"].tolist() == [[0, 0], [0, 0]]
 
 
-def test_nothing_watched_is_static() -> None:
+def test_a_run_without_counted_toggles_is_static() -> None:
     unseen = Activity(operand=np.full((2, 1), -1), psum=np.full((2, 1), -1), psum_error=np.zeros(1))
     run = made_run(TINY, [COUNTS], [EIGHT], samples=2, activity=unseen)
     cost, static = estimate(run, NANGATE), estimate(replace(run, activity=None), NANGATE)
     assert cost.mode == "static" and np.array_equal(cost.energy_pj, static.energy_pj)
 
 
-def test_uniform_operands_do_not_touch_watched_layers() -> None:
-    run = watched({"name": "fused"}, {"macs_full": 100})
+def test_uniform_operands_do_not_change_layers_with_counted_toggles() -> None:
+    run = with_toggles({"name": "fused"}, {"macs_full": 100})
     cost, base = estimate(run, technology(operands="uniform")), estimate(run, NANGATE)
     np.testing.assert_array_equal(cost.energy_pj[:, 0], base.energy_pj[:, 0])
     assert (cost.energy_pj[:, 1] > base.energy_pj[:, 1]).any()
@@ -411,9 +415,32 @@ def test_costs_of_two_technologies_or_modes_are_not_compared(run: Run) -> None:
     ):
         with pytest.raises(HwsimError, match=f"nangate45 and static, but the baseline by .*{named}"):
             base.relative_to(estimate(run, other))
-    data = watched({"name": "fixed"}, COUNTS)
+    data = with_toggles({"name": "fixed"}, COUNTS)
     with pytest.raises(HwsimError, match="nangate45 and activity, but the baseline by nangate45 and static"):
         estimate(data, NANGATE).relative_to(estimate(replace(data, activity=None), NANGATE))
+
+
+PRINTED = """\
+technology     nangate45, static
+energy         1.018 nJ per sample, mean of 3
+  pe              0.6935 pJ    0.1%
+  register_file        0 pJ    0.0%
+  scratchpad           0 pJ    0.0%
+  dram                 1 nJ   98.3%
+  vector               0 pJ    0.0%
+  leakage           17.1 pJ    1.7%
+latency        0.02 us per sample
+area           0.06745 mm2
+accuracy       energy to a factor of about 3, energy ratios of bit widths to about 15 %"""
+
+
+def test_print_is_one_screen() -> None:
+    run = made_run(TINY, [{"pe_cycles": 2, "dram_read_bits": 125}], [EIGHT], [2], samples=3)
+    cost = estimate(run, NANGATE)
+    assert str(cost) == PRINTED
+    assert str(replace(cost, notes=("assumed: nothing",))).endswith("note           assumed: nothing")
+    empty = replace(cost, energy_pj=cost.energy_pj[:0], latency_s=cost.latency_s[:0], samples=0)
+    assert "mean of 0" in str(empty)
 
 
 def test_no_samples() -> None:

@@ -1,4 +1,4 @@
-"""Bands over presets, rankings that hold or are undecided, and arrays of equal area."""
+"""Energy ranges over calibrations, decided and undecided comparisons, and arrays of equal area."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hwsim.errors import BadInput, HwsimError, Infeasible
 from hwsim.machine import COMPONENTS, Run
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import estimate
-from hwsim.machine.cost.iso_area import MOST, area_of, size_to_area
-from hwsim.machine.cost.uncertainty import EnergyRange, Place, compare, estimate_range, calibrations, rank
+from hwsim.machine.cost.iso_area import MAX_SIDE, area_of, size_to_area
+from hwsim.machine.cost.uncertainty import EnergyRange, Rank, calibrations, compare, estimate_range, rank
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.run import Precision
 from hwsim.registry import build
@@ -37,7 +37,7 @@ TRAFFIC = run_of(dram_bits=500)  # 4000 pJ
 BOTH = run_of(macs=10_000, dram_bits=500)
 
 
-def test_presets_span_logic_and_scratchpads() -> None:
+def test_calibrations_span_logic_and_scratchpads() -> None:
     made = calibrations()
     assert [p.label for p in made[:3]] == ["nangate45", "nangate45, sram_write as_read", "nangate45, sram_scale 3.0"]
     assert len(made) == len(set(made)) == 9
@@ -45,7 +45,7 @@ def test_presets_span_logic_and_scratchpads() -> None:
     assert {(p.sram_write, p.sram_scale) for p in made} == {("table", 1.0), ("as_read", 1.0), ("table", 3.0)}
 
 
-def test_presets_keep_what_else_a_technology_sets() -> None:
+def test_calibrations_keep_the_other_fields_of_a_technology() -> None:
     given_one = build("technology", "bitfusion45", sram_cell="hp", clock_tree=1.3)
     made = calibrations(given_one)
     assert made[0] == given_one and len(made) == 9
@@ -56,16 +56,16 @@ def test_presets_keep_what_else_a_technology_sets() -> None:
     assert calibrations(odd)[0] == odd and len(calibrations(odd)) == 10
 
 
-def test_a_band_is_the_cost_by_each_preset() -> None:
-    band = estimate_range(BOTH)
-    assert band.energy_pj.shape == (9, len(COMPONENTS))
+def test_an_energy_range_has_the_cost_under_each_calibration() -> None:
+    energy = estimate_range(BOTH)
+    assert energy.energy_pj.shape == (9, len(COMPONENTS))
     costs = [estimate(BOTH, technology) for technology in calibrations()]
-    np.testing.assert_allclose(band.totals_pj, [cost.total_energy_pj.mean() for cost in costs])
-    assert band.total.nominal == pytest.approx(costs[0].total_energy_pj[0])
-    assert (band.total.low, band.total.high) == (band.totals_pj.min(), band.totals_pj.max())
-    pe = band.component("pe")
+    np.testing.assert_allclose(energy.totals_pj, [cost.total_energy_pj.mean() for cost in costs])
+    assert energy.total.nominal == pytest.approx(costs[0].total_energy_pj[0])
+    assert (energy.total.low, energy.total.high) == (energy.totals_pj.min(), energy.totals_pj.max())
+    pe = energy.component("pe")
     assert pe.low == pytest.approx(0.15 * pe.nominal) and pe.high == pe.nominal
-    assert band.component("dram").low == band.component("dram").high == 4000
+    assert energy.component("dram").low == energy.component("dram").high == 4000
 
 
 def test_two_designs_whose_order_flips_are_undecided() -> None:
@@ -87,84 +87,84 @@ def test_equal_designs_are_undecided() -> None:
     assert compare(estimate_range(BOTH), estimate_range(BOTH)) == "undecided"
 
 
-def test_a_tie_in_some_presets_does_not_undo_the_others() -> None:
+def test_a_tie_under_some_calibrations_does_not_undecide() -> None:
     made = calibrations()[:2]
     a, b = (EnergyRange(made, np.array([[1.0], [high]])) for high in (2.0, 3.0))
     assert (compare(a, b), compare(b, a)) == ("a", "b")
 
 
-def test_relative_energy_is_taken_preset_by_preset() -> None:
+def test_relative_energy_is_taken_calibration_by_calibration() -> None:
     double, base = estimate_range(run_of(macs=20_000, dram_bits=1000)), estimate_range(BOTH)
     ratio = double.relative_to(base)
-    assert ratio.low == ratio.high == pytest.approx(2)  # although either band spans a factor of two and more
+    assert ratio.low == ratio.high == pytest.approx(2)  # although each energy range spans a factor of two and more
     spread = estimate_range(ARITHMETIC).relative_to(estimate_range(TRAFFIC))
     assert spread.low < 1 < spread.nominal == spread.high
 
 
-def test_bands_of_different_presets_are_not_compared() -> None:
-    all_presets, one = estimate_range(BOTH), estimate_range(BOTH, calibrations()[:1])
-    for call in (lambda: compare(all_presets, one), lambda: all_presets.relative_to(one)):
-        with pytest.raises(HwsimError, match=r"band: priced by nangate45; .* but the other by nangate45"):
+def test_energy_ranges_of_different_calibrations_are_not_compared() -> None:
+    all_calibrations, one = estimate_range(BOTH), estimate_range(BOTH, calibrations()[:1])
+    for call in (lambda: compare(all_calibrations, one), lambda: all_calibrations.relative_to(one)):
+        with pytest.raises(HwsimError, match=r"energy range: priced by nangate45; .* but the other by nangate45"):
             call()
-    with pytest.raises(HwsimError, match="band: priced by"):
-        rank({"a": all_presets, "b": one})
+    with pytest.raises(HwsimError, match="energy range: priced by"):
+        rank({"a": all_calibrations, "b": one})
     with pytest.raises(BadInput, match="technologies: got none"):
         estimate_range(BOTH, [])
 
 
-def test_rank_gives_the_span_of_places() -> None:
-    places = rank({name: estimate_range(run) for name, run in
+def test_rank_gives_the_best_and_the_worst_rank() -> None:
+    ranks = rank({name: estimate_range(run) for name, run in
                    {"both": BOTH, "arithmetic": ARITHMETIC, "traffic": TRAFFIC}.items()})  # fmt: skip
-    assert list(places) == ["traffic", "arithmetic", "both"]
-    assert places == {"traffic": Place(1, 1, 2), "arithmetic": Place(2, 1, 2), "both": Place(3, 3, 3)}
-    assert places["both"].decided and not places["traffic"].decided
+    assert list(ranks) == ["traffic", "arithmetic", "both"]
+    assert ranks == {"traffic": Rank(1, 1, 2), "arithmetic": Rank(2, 1, 2), "both": Rank(3, 3, 3)}
+    assert ranks["both"].decided and not ranks["traffic"].decided
     assert rank({}) == {}
 
 
 @given(st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=3), min_size=2, max_size=5))
 def test_rank_agrees_with_compare(totals: list[list[int]]) -> None:
-    bands = {str(i): EnergyRange(calibrations()[:3], np.array(row, float)[:, None]) for i, row in enumerate(totals)}
-    places = rank(bands)
-    for a, b in pairwise(bands):
-        if compare(bands[a], bands[b]) == "a":
-            assert places[a].best <= places[b].best and places[a].worst <= places[b].worst
-    for name, place in places.items():
+    ranges = {str(i): EnergyRange(calibrations()[:3], np.array(row, float)[:, None]) for i, row in enumerate(totals)}
+    ranks = rank(ranges)
+    for a, b in pairwise(ranges):
+        if compare(ranges[a], ranges[b]) == "a":
+            assert ranks[a].best <= ranks[b].best and ranks[a].worst <= ranks[b].worst
+    for name, found_rank in ranks.items():
         by_preset = [
-            1 + sum(other.totals_pj[i] < bands[name].totals_pj[i] for other in bands.values()) for i in range(3)
+            1 + sum(other.totals_pj[i] < ranges[name].totals_pj[i] for other in ranges.values()) for i in range(3)
         ]
-        assert (place.nominal, place.best, place.worst) == (by_preset[0], min(by_preset), max(by_preset))
+        assert (found_rank.nominal, found_rank.best, found_rank.worst) == (by_preset[0], min(by_preset), max(by_preset))
 
 
-@pytest.mark.parametrize("what", ["pe", "total"])
+@pytest.mark.parametrize("scope", ["pe", "total"])
 @pytest.mark.parametrize("name", ["tiny", "tpu_like", "bitfusion_like"])
-def test_the_own_area_gives_the_own_array(name: str, what: str) -> None:
+def test_the_area_of_an_array_gives_the_same_array(name: str, scope: str) -> None:
     accelerator = build("accelerator", name)
-    budget = area_of(accelerator, what=what)  # type: ignore[arg-type]
-    same = size_to_area(accelerator, budget, what=what)  # type: ignore[arg-type]
+    budget = area_of(accelerator, scope=scope)  # type: ignore[arg-type]
+    same = size_to_area(accelerator, budget, scope=scope)  # type: ignore[arg-type]
     assert same == accelerator
-    less = size_to_area(accelerator, budget * (1 - 1e-9), what=what)  # type: ignore[arg-type]
+    less = size_to_area(accelerator, budget * (1 - 1e-9), scope=scope)  # type: ignore[arg-type]
     assert less.array.rows < accelerator.array.rows or less.array.cols < accelerator.array.cols
 
 
-ROOMY = {pad: {"kib": 2048, "banks": 2} for pad in ("ifmap", "weight", "ofmap")}
+LARGE_SCRATCHPADS = {pad: {"kib": 2048, "banks": 2} for pad in ("ifmap", "weight", "ofmap")}
 
 
 @given(
     st.integers(1, 40), st.integers(1, 40), st.floats(1.0, 2e6), st.sampled_from(["pe", "total"]),
 )  # fmt: skip
-def test_the_array_is_the_largest_that_fits(rows: int, cols: int, budget: float, what: str) -> None:
-    accelerator = build("accelerator", "tiny", array={"rows": rows, "cols": cols}, scratchpads=ROOMY)
+def test_the_array_is_the_largest_that_fits(rows: int, cols: int, budget: float, scope: str) -> None:
+    accelerator = build("accelerator", "tiny", array={"rows": rows, "cols": cols}, scratchpads=LARGE_SCRATCHPADS)
 
     def area(rows: int, cols: int) -> float:
-        made = build("accelerator", "tiny", array={"rows": rows, "cols": cols}, scratchpads=ROOMY)
+        made = build("accelerator", "tiny", array={"rows": rows, "cols": cols}, scratchpads=LARGE_SCRATCHPADS)
         areas = area_um2(made)
-        return areas["pe"] if what == "pe" else sum(areas.values())
+        return areas["pe"] if scope == "pe" else sum(areas.values())
 
     if area(1, 1) > budget:
         with pytest.raises(Infeasible, match=f"one PE needs {area(1, 1):.0f} um2"):
-            size_to_area(accelerator, budget, what=what)  # type: ignore[arg-type]
+            size_to_area(accelerator, budget, scope=scope)  # type: ignore[arg-type]
         return
-    found = size_to_area(accelerator, budget, what=what)  # type: ignore[arg-type]
+    found = size_to_area(accelerator, budget, scope=scope)  # type: ignore[arg-type]
     long, short = max(rows, cols), min(rows, cols)
     sides = (found.array.rows, found.array.cols) if rows >= cols else (found.array.cols, found.array.rows)
     assert area(found.array.rows, found.array.cols) <= budget
@@ -187,7 +187,7 @@ def test_a_smaller_node_gives_a_larger_array() -> None:
     assert size_to_area(TINY, budget, build("technology", "scaled32")).array.rows == 5  # 4 / sqrt(0.46) = 5.9
 
 
-def test_memories_in_pes_belong_to_the_array() -> None:
+def test_memories_in_pes_count_as_area_of_the_array() -> None:
     words = {"ifmap_words": 12, "weight_words": 224, "psum_words": 24}
     speed = {"ifmap_words_per_cycle": 4, "weight_words_per_cycle": 4, "psum_words_per_cycle": 4}
     eyeriss: Accelerator = build("accelerator", "tiny", dataflow="rs", register_file=words | speed)
@@ -195,11 +195,11 @@ def test_memories_in_pes_belong_to_the_array() -> None:
     assert size_to_area(eyeriss, area_of(eyeriss)) == eyeriss
 
 
-def test_a_budget_that_nothing_fits_is_infeasible() -> None:
+def test_a_budget_below_one_pe_is_infeasible() -> None:
     with pytest.raises(Infeasible, match=r"no array within 700 um2: one PE needs 738 um2$"):
         size_to_area(TINY, 700)
     with pytest.raises(Infeasible, match=r"one PE needs \d+ um2, with scratchpads and vector unit"):
-        size_to_area(TINY, 30_000, what="total")
+        size_to_area(TINY, 30_000, scope="total")
 
 
 def test_an_array_that_outgrows_its_scratchpads_is_infeasible() -> None:
@@ -208,14 +208,14 @@ def test_an_array_that_outgrows_its_scratchpads_is_infeasible() -> None:
 
 
 @pytest.mark.parametrize("budget", [0.0, -1.0, float("nan"), float("inf"), 1e12])
-def test_a_budget_without_sense_is_refused(budget: float) -> None:
+def test_a_bad_budget_is_refused(budget: float) -> None:
     with pytest.raises(BadInput, match=r"^area: got .* um2; allowed: "):
         size_to_area(TINY, budget)
 
 
 def test_the_largest_array_is_reached() -> None:
-    most = build("accelerator", "tiny", array={"rows": 1, "cols": MOST}, scratchpads=ROOMY)
-    assert size_to_area(most, area_of(most)).array.cols == MOST
+    largest = build("accelerator", "tiny", array={"rows": 1, "cols": MAX_SIDE}, scratchpads=LARGE_SCRATCHPADS)
+    assert size_to_area(largest, area_of(largest)).array.cols == MAX_SIDE
 
 
 def test_worked_example() -> None:

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.errors import Infeasible
-from hwsim.machine.dataflow.row_stationary import derive_pass
+from hwsim.machine.dataflow.row_stationary_pass import derive_pass
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.mapping.mapping import derive_mapping, window_of
+from hwsim.machine.mapping.mapping import derive_mapping
+from hwsim.machine.mapping.records import window_of
 from hwsim.machine.timing.layer_counts import product_layer
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.traffic import product_traffic
@@ -48,7 +49,7 @@ def alexnet() -> dict[str, Product]:
 
 @pytest.mark.parametrize("layer", CHIP)
 def test_as_many_pes_work_as_on_the_chip(layer: str) -> None:
-    assert derive_pass(eyeriss(), alexnet()[layer], batch=4).active == CHIP[layer][0]
+    assert derive_pass(eyeriss(), alexnet()[layer], batch=4).active_pes == CHIP[layer][0]
 
 
 @pytest.mark.parametrize("layer", CHIP)
@@ -167,9 +168,9 @@ def test_a_layer_takes_the_cycles_of_its_passes(parameters: dict[str, Any], prod
                             passes += 1
     turns, passes = (count * product.groups * batch for count in (turns, passes))
     cols = window.output[1]
-    assert timing.cause("compute").tolist() == [turns * cols * one.own_steps]
+    assert timing.cause("compute").tolist() == [turns * cols * one.own_cycles]
     stalls = timing.cause("stall_ifmap_port") + timing.cause("stall_ofmap_port")
-    assert stalls.tolist() == [turns * cols * (one.steps - one.own_steps)]
+    assert stalls.tolist() == [turns * cols * (one.wavefront_cycles - one.own_cycles)]
     assert timing.cause("weight_load").tolist() == [passes * one.weight_load]
     climb = min(window.geometry.kernel[0], accelerator.array.rows) * (
         accelerator.array.rows // window.geometry.kernel[0]
@@ -190,8 +191,8 @@ def test_every_product_is_made_once_by_an_active_pe(parameters: dict[str, Any], 
     assert counts["macs_full"] == counts["pe_busy_cycles"] == product.macs * batch
     assert counts["rf_accesses"] == 4 * product.macs * batch
     compute = int(np.asarray(cycles["compute"]).item())
-    assert 1 <= mapping.row_stationary_pass.active <= accelerator.pes
-    assert compute * mapping.row_stationary_pass.active >= product.macs * batch
+    assert 1 <= mapping.row_stationary_pass.active_pes <= accelerator.pes
+    assert compute * mapping.row_stationary_pass.active_pes >= product.macs * batch
 
 
 def test_a_batch_shares_the_weights_of_a_pass() -> None:

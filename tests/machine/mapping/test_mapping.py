@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from hwsim.errors import BadInput, Infeasible, UnknownName
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.machine.mapping.mapping import Mapping, Tiling, derive_mapping, map_network, window_of
+from hwsim.machine.mapping.mapping import Mapping, derive_mapping
+from hwsim.machine.mapping.records import window_of
+from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.timing.layer_cycles import time_layer
+from hwsim.machine.timing.mapped_layers import map_layers
 from hwsim.machine.timing.traffic import product_traffic
 from hwsim.network.layer import Geometry, Region
 from hwsim.network.product import Product, conv_product
 from hwsim.registry import build
-from tests.support.machines import machines, make, products
+from tests.support.machines import machines, make, mapping_of, products
 from tests.support.small_network import small_network
 from tests.support.tile_walk import lines_read
 
@@ -76,7 +79,7 @@ def test_a_given_tiling_fits_or_is_refused(
         most = max(accelerator.psum_bits, product.out_bits)
         assert ifmap > room["ifmap"] or weight > room["weight"] or outputs * most > room["ofmap"]
     except Infeasible:
-        assert accelerator.dataflow == "rs"
+        assert accelerator.dataflow.name == "rs"
     else:
         assert ifmap <= room["ifmap"] and weight <= room["weight"]
         psums_wait = (mapping.tiles["ofmap_writes"].sum() * product.groups) > outputs_of(product, batch)
@@ -183,23 +186,23 @@ def test_too_many_tiles_are_refused() -> None:
 
 def test_every_layer_with_multiplications_gets_a_mapping() -> None:
     network = small_network()
-    assert list(map_network(network, TINY)) == ["conv", "head"]
+    assert [m.name for m in map_layers(network, TINY) if m.mapping] == ["conv", "head"]
     given = Tiling(rows=1, cols=8, filters=8, channels=1, order="mnk")
-    assert map_network(network, TINY, {"conv": given})["conv"].tiling == given
+    assert mapping_of(map_layers(network, TINY, tilings={"conv": given}), "conv").tiling == given
     with pytest.raises(UnknownName, match=r"tilings: got pool; allowed: conv, head"):
-        map_network(network, TINY, {"pool": given})
+        map_layers(network, TINY, tilings={"pool": given})
 
 
 def test_a_layer_that_cannot_run_is_named() -> None:
     narrow = build("accelerator", "tiny", pe={"name": "fixed", "max_bits": 4})
     with pytest.raises(Infeasible, match=r"^layer 'conv': PE 'fixed' multiplies 1 to 4 bits"):
-        map_network(small_network(w_bits=4), narrow)
+        map_layers(small_network(w_bits=4), narrow)
 
 
 def test_region_precision_needs_a_pe_and_a_dataflow_that_have_it() -> None:
     network = small_network(Region(2, 2, 100, np.zeros((8, 1, 3, 3), np.int8)))
     with pytest.raises(Infeasible, match=r"^layer 'conv' has region precision, but PE 'fixed' has one width per layer"):
-        map_network(network, TINY)
+        map_layers(network, TINY)
     still = build("accelerator", "tiny", pe={"name": "drq"}, dataflow="is")
-    with pytest.raises(Infeasible, match=r"^layer 'conv' has region precision, which needs dataflow ws or os, not is"):
-        map_network(network, still)
+    with pytest.raises(Infeasible, match=r"^layer 'conv' has region precision, which needs dataflow os or ws, not is"):
+        map_layers(network, still)

@@ -1,4 +1,4 @@
-"""The tables: exact at their nodes, fits inside their stated errors."""
+"""Technology tables: exact at their nodes, fits within their stated errors."""
 
 from __future__ import annotations
 
@@ -11,38 +11,37 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hwsim.errors import BadInput, HwsimError
-from hwsim.machine.technology.provenance import built_in, read_sourced
+from hwsim.machine.technology.provenance import built_in_table, read_table
 from hwsim.machine.technology.scaling import NODES, area_factor, energy_factor
-from hwsim.machine.technology.sram import TABLE_NODES, CellType, SramColumn, inside, series, sram
+from hwsim.machine.technology.sram import TABLE_NODES, CellType, SramColumn, in_table, series, sram
 from hwsim.machine.technology.tables import (
     dram_pj_per_bit,
     dram_source,
-    fitted_cell,
-    measured_cell,
+    fitted_pe,
+    measured_pe,
     operator,
-    plain_cell,
-    rows,
+    plain_pe,
 )
 
-PLAIN = [row for row in rows("pe_nangate45") if row["design"] == "ws_mac"]
+PLAIN = [row for row in built_in_table("pe_nangate45") if row["design"] == "ws_mac"]
 
 
-def test_fits_stay_inside_their_stated_maxima() -> None:
+def test_fits_are_within_their_stated_maxima() -> None:
     assert len(PLAIN) == 2 * 25
     for row in PLAIN:
-        fit = fitted_cell(int(row["wbits"]), int(row["abits"]))
-        total = fit.switching_fj + fit.silicon.clock_fj
-        if row["dist"] == "digits_in":  # what the fit was made for
+        fit = fitted_pe(int(row["wbits"]), int(row["abits"]))
+        total = fit.switching_fj + fit.physical.clock_fj
+        if row["dist"] == "digits_in":  # the rows that the fit was made for
             assert round(abs(total / float(row["E_total_fJ_per_MAC"]) - 1), 2) <= 0.13
-        assert abs(fit.silicon.area_um2 / float(row["area_um2"]) - 1) < 0.064
-        assert fit.silicon.clock_fj == pytest.approx(float(row["E_clk_fJ"]), rel=1e-4)
+        assert abs(fit.physical.area_um2 / float(row["area_um2"]) - 1) < 0.064
+        assert fit.physical.clock_fj == pytest.approx(float(row["E_clk_fJ"]), rel=1e-4)
 
 
 def test_measured_rows_come_before_the_fit() -> None:
-    cell = plain_cell(8, 8)
-    assert cell.silicon.area_um2 == 737.88
-    assert cell.switching_fj == pytest.approx((1538.0 + 1715.47) / 2 - 346.75)
-    assert measured_cell("ws_mac", 5, 5) is None and plain_cell(5, 5) == fitted_cell(5, 5)
+    pe = plain_pe(8, 8)
+    assert pe.physical.area_um2 == 737.88
+    assert pe.switching_fj == pytest.approx((1538.0 + 1715.47) / 2 - 346.75)
+    assert measured_pe("ws_mac", 5, 5) is None and plain_pe(5, 5) == fitted_pe(5, 5)
 
 
 def test_horowitz_multiplication() -> None:
@@ -59,8 +58,8 @@ def memory(column: SramColumn, size: float, node: int, cell: CellType, word_byte
     return sram(column, size, word_bytes, node_nm=node, cell=cell, **options)
 
 
-def test_sram_table_is_whole() -> None:
-    assert len(built_in("sram_cacti7")) == 315
+def test_sram_table_is_complete() -> None:
+    assert len(built_in_table("sram_cacti7")) == 315
     assert all(len(series("read_pJ", word, node, cell)) == (11 if word == 64 else 12) for node, cell, word in MEMORIES)
 
 
@@ -73,24 +72,26 @@ def test_sram_is_exact_at_its_nodes(node: int, cell: CellType, word_bytes: int) 
 
 
 @given(st.sampled_from(MEMORIES), st.floats(1024, 1 << 21), st.floats(1.0001, 2))
-def test_sram_reads_rise_with_size(kind: tuple[int, CellType, int], size: float, growth: float) -> None:
+def test_sram_read_energy_rises_with_size(kind: tuple[int, CellType, int], size: float, growth: float) -> None:
     larger = size * growth
-    assume(inside(size, kind[2]) and inside(larger, kind[2]))
+    assume(in_table(size, kind[2]) and in_table(larger, kind[2]))
     assert memory("read_pJ", size, *kind) < memory("read_pJ", larger, *kind)
 
 
 @given(st.sampled_from(MEMORIES), st.floats(2048, 1 << 20), st.sampled_from(COLUMNS))
-def test_sram_lies_between_its_neighbours(kind: tuple[int, CellType, int], size: float, column: SramColumn) -> None:
+def test_sram_lies_between_the_neighboring_sizes(
+    kind: tuple[int, CellType, int], size: float, column: SramColumn
+) -> None:
     low = 1 << int(math.log2(size))
     ends = sorted((memory(column, low, *kind), memory(column, 2 * low, *kind)))
     assert ends[0] * (1 - 1e-12) <= memory(column, size, *kind) <= ends[1] * (1 + 1e-12)
     halfway = memory(column, low * math.sqrt(2), *kind)
-    assert halfway == pytest.approx(math.sqrt(ends[0] * ends[1]))  # straight in logarithms
+    assert halfway == pytest.approx(math.sqrt(ends[0] * ends[1]))  # linear in logarithms
 
 
-@pytest.mark.parametrize(("size", "word_bytes", "least"), [(512, 8, 1), (4 << 20, 8, 1), (1024, 64, 2)])
-def test_sram_outside_the_table_is_refused_unless_asked_for(size: int, word_bytes: int, least: int) -> None:
-    with pytest.raises(BadInput, match=rf"^pad: got .* KiB; allowed: {least} to 2048 KiB\. technology\.extrapolate"):
+@pytest.mark.parametrize(("size", "word_bytes", "smallest"), [(512, 8, 1), (4 << 20, 8, 1), (1024, 64, 2)])
+def test_sram_outside_the_table_is_refused_without_extrapolate(size: int, word_bytes: int, smallest: int) -> None:
+    with pytest.raises(BadInput, match=rf"^pad: got .* KiB; allowed: {smallest} to 2048 KiB\. technology\.extrapolate"):
         sram("read_pJ", size, word_bytes, "pad")
     assert sram("read_pJ", size, word_bytes, "pad", extrapolate=True) > 0
 
@@ -105,13 +106,13 @@ def test_sram_rises_beyond_the_table(node: int, cell: CellType, word_bytes: int,
     assert smaller < table[min(table)] and table[max(table)] < larger
 
 
-def test_sram_goes_on_smoothly_beyond_the_table() -> None:
+def test_sram_is_continuous_at_the_end_of_the_table() -> None:
     end = sram("read_pJ", 2 << 20, 8)
     assert sram("read_pJ", (2 << 20) + 1, 8, extrapolate=True) == pytest.approx(end, rel=1e-6)
 
 
 def test_sram_at_other_nodes_and_cells() -> None:
-    # facts/energy.md section 4: 8-byte reads in pJ, leakage in mW
+    # rows of CACTI 7, rounded: 8-byte reads in pJ, leakage in mW
     assert sram("read_pJ", 32 << 10, 8) == pytest.approx(7.23, abs=0.01)
     assert sram("read_pJ", 32 << 10, 8, node_nm=22) == pytest.approx(1.91, abs=0.01)
     assert sram("read_pJ", 32 << 10, 8, cell="hp", node_nm=32) == pytest.approx(3.28, abs=0.01)
@@ -119,14 +120,14 @@ def test_sram_at_other_nodes_and_cells() -> None:
 
 
 def test_dram_kinds() -> None:
-    # facts/energy.md section 4, pJ per bit
+    # the table, pJ per bit
     kinds = {"lpddr4": 8, "hbm2": 3.9, "gddr5": 14, "ddr3": 70, "lpddr": 40, "hmc": 4.2, "ddr4": 20}
     assert dram_pj_per_bit() == kinds
     assert [kind for kind in kinds if dram_source(kind).startswith("assumed")] == ["ddr4"]
 
 
 def test_scaling_factors() -> None:
-    # facts/energy.md section 4: 45 to 32 nm 0.64 at equal 0.9 V, 45 to 7 nm 0.10 at 0.9 V
+    # the fits of Stillmaker and Baas: 45 to 32 nm 0.64 at equal 0.9 V, 45 to 7 nm 0.10 at 0.9 V
     assert energy_factor(32, 0.9) == pytest.approx(0.641, abs=5e-4)
     assert energy_factor(7, 0.9) == pytest.approx(0.1024, abs=5e-5)
     assert energy_factor(65, 0.9) == pytest.approx(1.2535, abs=5e-5)
@@ -134,7 +135,7 @@ def test_scaling_factors() -> None:
     shrinking = sorted(NODES, reverse=True)
     for factors in ([energy_factor(n, 0.9) for n in shrinking], [area_factor(n) for n in shrinking]):
         assert factors == sorted(factors, reverse=True) and min(factors) > 0
-    share = math.log(32 / 22) / math.log(32 / 20)  # 22 nm is not in the table: straight in logarithms
+    share = math.log(32 / 22) / math.log(32 / 20)  # 22 nm is not in the table: linear in logarithms
     assert area_factor(22) == pytest.approx(0.46 ** (1 - share) * 0.21**share)
     assert energy_factor(22, 0.9) == pytest.approx(0.641 ** (1 - share) * 0.2378**share, rel=1e-3)
 
@@ -143,7 +144,7 @@ def test_scaling_factors() -> None:
     "name", ["activity_nangate45", "dram", "operators_nangate45", "scaling_stillmaker2017", "sram_cacti7", "throughput"]
 )
 def test_every_row_has_a_source(name: str) -> None:
-    assert all(row["source"].strip() for row in built_in(name))
+    assert all(row["source"].strip() for row in built_in_table(name))
 
 
 @pytest.mark.parametrize(
@@ -161,18 +162,18 @@ def test_a_table_without_provenance_is_refused(tmp_path: Path, text: str, messag
     file = tmp_path / "mine.csv"
     file.write_text(text)
     with pytest.raises(BadInput) as caught:
-        read_sourced(file)
+        read_table(file)
     assert str(caught.value).startswith(message)
 
 
 def test_a_table_with_provenance_is_read(tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
     file.write_text('kind,pJ_per_bit,source\nddr9,3,"measured, once"\n')
-    assert read_sourced(file) == ({"kind": "ddr9", "pJ_per_bit": "3", "source": "measured, once"},)
+    assert read_table(file) == ({"kind": "ddr9", "pJ_per_bit": "3", "source": "measured, once"},)
     with pytest.raises(BadInput, match=r"mine\.csv, line 1: .* allowed: a column 'item'"):
-        read_sourced(file, ("item",))
+        read_table(file, ("item",))
     with pytest.raises(HwsimError, match=r"none\.csv: cannot be read"):
-        read_sourced(tmp_path / "none.csv")
+        read_table(tmp_path / "none.csv")
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(HwsimError, match=r"mine\.csv: not a text file"):
-        read_sourced(file)
+        read_table(file)

@@ -16,7 +16,8 @@ from hwsim import reference
 from hwsim.errors import Infeasible
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
-from hwsim.machine.mapping.mapping import Tiling, derive_mapping
+from hwsim.machine.mapping.mapping import derive_mapping
+from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.timing.layer_cycles import LayerTiming, time_layer
 from hwsim.machine.timing.traffic import product_traffic
 from hwsim.network.product import Product

@@ -13,7 +13,8 @@ from hwsim import reference
 from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.machine import COMPONENTS, simulate
 from hwsim.machine.cost.estimate import estimate
-from hwsim.machine.mapping.mapping import Tiling, derive_mapping
+from hwsim.machine.mapping.mapping import derive_mapping
+from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.run import Run
 from hwsim.machine.timing.data_dependent import region_dynamic
 from hwsim.network.graph import Network
@@ -130,7 +131,7 @@ def test_low_products_cost_less() -> None:
     runs = [run_on(one_tap_network(8), np.full((1, 8, 8, 8), code), 4, 4, "ws") for code in (255, 0)]
     high, low = (estimate(replace(run, activity=None), technology) for run in runs)
     macs, idle_pes = 64 * 8 * 4, 16 * 3 * 2 * 64  # three steps fewer, for 16 PEs in two folds of 64 wavefronts
-    saved_fj = macs * (pe.mac_energy_fj(8, 8) - pe.mac_energy_fj(4, 4)) + idle_pes * pe.silicon().clock_fj
+    saved_fj = macs * (pe.mac_energy_fj(8, 8) - pe.mac_energy_fj(4, 4)) + idle_pes * pe.physical_cost().clock_fj
     np.testing.assert_allclose((high.energy_pj - low.energy_pj)[0, 0, COMPONENTS.index("pe")], saved_fj / 1000)
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.errors import Infeasible
-from hwsim.machine.description.accelerator import SCRATCHPADS, Accelerator
+from hwsim.machine.components import SCRATCHPADS
+from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.traffic import Traffic, product_traffic, vector_traffic, vector_waits
@@ -100,7 +101,7 @@ def test_everything_moves_at_least_once(parameters: dict[str, Any], product: Pro
         traffic.ifmap_write_bits + traffic.weight_write_bits + (traffic.dram_write_bits - outputs * product.out_bits)
     )  # every psum that leaves comes back
     assert traffic.ofmap_read_bits == traffic.ofmap_write_bits
-    assert traffic.rf_accesses == (4 * product.macs * batch if accelerator.dataflow == "rs" else 0)
+    assert traffic.rf_accesses == (4 * product.macs * batch if accelerator.dataflow.name == "rs" else 0)
 
 
 # Words agree with cycles.
@@ -148,7 +149,7 @@ def test_no_port_of_a_large_array_moves_more_than_its_width(
 @pytest.mark.parametrize("name", sorted(family("accelerator")))
 def test_no_port_of_a_built_in_accelerator_moves_more_than_its_width(name: str) -> None:
     accelerator = build("accelerator", name)
-    pads = ("weight",) if accelerator.dataflow == "rs" else SCRATCHPADS
+    pads = ("weight",) if accelerator.dataflow.name == "rs" else SCRATCHPADS
     for product in (
         conv_product(3, 32, 32, 32, Geometry((3, 3), padding=(1, 1))),
         conv_product(32, 32, 16, 16, Geometry((3, 3), padding=(1, 1), groups=32)),

@@ -47,7 +47,7 @@ def check(accelerator: Accelerator, workload, batch: int, bins: int = 100) -> No
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: a.describe().split(",")[0] + "-" + a.dataflow)
+@pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: a.describe().split(",")[0] + "-" + str(a.dataflow))
 def test_states_add_up_to_the_causes_on_every_accelerator(accelerator: Accelerator, batch: int) -> None:
     check(accelerator, LAYERS, batch)
 
@@ -57,7 +57,7 @@ def test_a_network_with_layers_of_the_vector_unit(accelerator: Accelerator) -> N
     check(accelerator, small_network(), 3)
 
 
-@pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: a.describe().split(",")[0] + "-" + a.dataflow)
+@pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: a.describe().split(",")[0] + "-" + str(a.dataflow))
 def test_busy_is_the_busy_of_the_counts(accelerator: Accelerator) -> None:
     reports = layer_reports(accelerator, LAYERS)
     for layer, report in zip(LAYERS, reports, strict=True):
@@ -82,11 +82,11 @@ def walk(accelerator: Accelerator, product: Product) -> np.ndarray:
         "ws": (product.reduction, product.filters, product.pixels),
         "is": (product.reduction, product.pixels, product.filters),
         "os": (product.pixels, product.filters, product.reduction),
-    }[accelerator.dataflow]
+    }[str(accelerator.dataflow)]
     blocks = [(d, a) for a in range(0, across, cols) for d in range(0, down, rows)]
-    if accelerator.dataflow == "os":
+    if str(accelerator.dataflow) == "os":
         blocks = [(d, a) for d in range(0, down, rows) for a in range(0, across, cols)]
-    hidden = mapping.fold.period > 0
+    hidden = mapping.fold.hidden
     for number, (first_row, first_col) in enumerate(blocks):
         if not hidden or number == 0:
             now += mapping.fold.load
@@ -98,7 +98,7 @@ def walk(accelerator: Accelerator, product: Product) -> np.ndarray:
         if not hidden:
             now += mapping.fold.fill_drain
         elif number < len(blocks) - 1:
-            now += max(0, mapping.fold.period - through * mapping.rate.interval)
+            now += max(0, mapping.fold.min_interval - through * mapping.rate.interval)
     return busy
 
 
@@ -169,6 +169,6 @@ def test_bad_input_is_named() -> None:
 
 
 def test_too_many_folds_are_refused_by_name(monkeypatch) -> None:
-    monkeypatch.setattr(module, "MOST_FOLDS", 10)
+    monkeypatch.setattr(module, "MAX_FOLDS", 10)
     with pytest.raises(BadInput, match=r"layer 'conv1': got .* folds; allowed: at most 10"):
         pe_utilization(build("accelerator", "tiny"), LAYERS)

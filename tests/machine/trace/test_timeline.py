@@ -17,7 +17,7 @@ from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
 from hwsim.machine.layer_report import layer_reports
-from hwsim.machine.simulate import sample_lines, simulate
+from hwsim.machine.simulate import layers_of_sample, simulate
 from hwsim.machine.trace.timeline import SPLIT_TILES, TRACKS, Event, timeline, timeline_of, write_trace
 from hwsim.network.layer import Geometry, Region
 from hwsim.network.product import Product, conv_product
@@ -73,11 +73,11 @@ def check(accelerator: Accelerator, workload, batch: int, events: list[Event]) -
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: a.describe().split(",")[0] + "-" + a.dataflow)
+@pytest.mark.parametrize("accelerator", ACCELERATORS, ids=lambda a: a.describe().split(",")[0] + "-" + str(a.dataflow))
 def test_it_adds_up_to_the_analysis_by_cause_on_every_accelerator(accelerator: Accelerator, batch: int) -> None:
     events = timeline(accelerator, LAYERS, batch)
     check(accelerator, LAYERS, batch, events)
-    check(accelerator, LAYERS, batch, timeline(accelerator, LAYERS, batch, most_events=50))
+    check(accelerator, LAYERS, batch, timeline(accelerator, LAYERS, batch, max_events=50))
 
 
 @pytest.mark.parametrize("accelerator", ACCELERATORS[:6], ids=lambda a: a.describe().split(",")[0])
@@ -103,10 +103,10 @@ def test_layers_of_the_vector_unit_have_their_own_track(accelerator: Accelerator
     latency=st.sampled_from([0, 7, 300]),
     buffers=st.sampled_from([1, 2]),
     dataflow=st.sampled_from(["ws", "is", "os"]),
-    most_events=st.sampled_from([1, 10, 100, 20_000]),
+    max_events=st.sampled_from([1, 10, 100, 20_000]),
 )
 def test_any_layer_adds_up(
-    pixels, channels, filters, groups, kernel, bandwidth, latency, buffers, dataflow, most_events
+    pixels, channels, filters, groups, kernel, bandwidth, latency, buffers, dataflow, max_events
 ) -> None:
     geometry = Geometry((kernel, kernel), (1, 1), (1, 1), groups=groups)
     product = conv_product(channels * groups, filters * groups, pixels + 1, 5, geometry)
@@ -118,7 +118,7 @@ def test_any_layer_adds_up(
         dram={"bandwidth_bytes_per_cycle": bandwidth, "latency_cycles": latency},
     )
     work = [("one", product), ("two", product)]
-    check(accelerator, work, 2, timeline(accelerator, work, 2, most_events))
+    check(accelerator, work, 2, timeline(accelerator, work, 2, max_events))
 
 
 def test_one_tile_by_hand() -> None:
@@ -169,10 +169,10 @@ def test_a_layer_of_many_tiles_has_one_event_per_tile() -> None:
         assert all({"m", "n", "k", "folds", "compute"} <= set(event.arguments) for event in own)
 
 
-@pytest.mark.parametrize("most_events", [1, 40, 300, 5000])
-def test_the_number_of_events_is_bounded(most_events: int) -> None:
-    events = timeline(build("accelerator", "tiny"), LAYERS, most_events=most_events)
-    assert len(events) <= max(most_events, 8 * len(LAYERS) + len(LAYERS))
+@pytest.mark.parametrize("max_events", [1, 40, 300, 5000])
+def test_the_number_of_events_is_bounded(max_events: int) -> None:
+    events = timeline(build("accelerator", "tiny"), LAYERS, max_events=max_events)
+    assert len(events) <= max(max_events, 8 * len(LAYERS) + len(LAYERS))
     joined = [event for event in events if event.arguments.get("tiles", 1) > 1]
     assert joined
 
@@ -183,8 +183,8 @@ def test_bad_input_is_named() -> None:
         timeline(tiny, [])
     with pytest.raises(BadInput, match="batch: got 0"):
         timeline(tiny, LAYERS, batch=0)
-    with pytest.raises(BadInput, match="most_events: got 0"):
-        timeline(tiny, LAYERS, most_events=0)
+    with pytest.raises(BadInput, match="max_events: got 0"):
+        timeline(tiny, LAYERS, max_events=0)
     with pytest.raises(Infeasible, match="layer 'wide'"):
         timeline(tiny, [("wide", Product(1, 4, 4, a_bits=16))])
 
@@ -238,7 +238,7 @@ def test_no_two_events_of_a_thread_overlap_after_rounding(tmp_path, clock: str) 
 def test_joined_tiles_are_told_and_bytes_are_stable(tmp_path) -> None:
     accelerator, _ = accelerator_from_options("tiny")
     for name in ("a.json", "b.json"):
-        write_trace(timeline(accelerator, LAYERS, most_events=100), accelerator, tmp_path / name)
+        write_trace(timeline(accelerator, LAYERS, max_events=100), accelerator, tmp_path / name)
     about = json.loads((tmp_path / "a.json").read_text())["otherData"]
     assert about["joined_events"] > 0
     assert "sums are exact" in about["note"]
@@ -270,7 +270,7 @@ def test_the_timeline_of_a_sample_has_the_cycles_of_its_run(kind: str) -> None:
     codes = rng.integers(0, 256, (3, 1, 8, 8)) >> rng.integers(0, 8, (3, 1, 1, 1))
     run = simulate(network, accelerator, codes)
     for sample in range(3):
-        events = timeline_of(accelerator, sample_lines(network, accelerator, codes[sample]))
+        events = timeline_of(accelerator, layers_of_sample(network, accelerator, codes[sample]))
         row = run.cycles[min(sample, len(run.cycles) - 1)]
         layers = [event for event in events if event.track == "layers"]
         assert [event.name for event in layers] == list(run.layers)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.kernels.membership.shadow_moments import shadows_beaten
+from hwsim.kernels.membership.shadow_moments import shadow_percentiles
 from hwsim.privacy.attack_tools.attack import Observed, log_odds
 from hwsim.privacy.attack_tools.shadow_selection import ShadowAttack, Sides, choose_shadows
 from hwsim.registry import register
@@ -46,4 +46,4 @@ class AttackR(ShadowAttack):
         odds = log_odds(observed["logits"], labels)
         shadows = choose_shadows(keep, targets, self.sides, self.least_models)
         held = np.ascontiguousarray(keep)
-        return np.asarray(shadows_beaten(odds, held, shadows.targets, shadows.sizes))
+        return np.asarray(shadow_percentiles(odds, held, shadows.targets, shadows.sizes))

@@ -1,0 +1,94 @@
+"""TOML files of accelerators: reading, the source of every number, and the registry family `accelerator`.
+
+Every file in `accel_models/accelerators` is one entry of the family.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from hwsim import registry
+from hwsim.cache import cached
+from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.registry import Record
+
+
+def load_accelerator(path: Path) -> Accelerator:
+    """Return the accelerator of a TOML file; raises HwsimError naming the file and the place."""
+    return _build(read_record(path))
+
+
+def read_record(path: Path | Traversable) -> Record:
+    """Return the registry record of a TOML file: `help`, `citation`, the fields of Accelerator, and `[sources]`.
+
+    `[sources]` maps the dotted path of every number to the publication or the assumption behind it. Raises
+    HwsimError for a number without a source and for a source without a number.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HwsimError(f"{path.name}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise HwsimError(f"{path.name}: cannot be read: {error.strerror}") from None
+    text = {key: content.pop(key, None) for key in ("help", "citation")}
+    for key, value in text.items():
+        if not isinstance(value, str) or not value.strip():
+            raise BadInput(f"{path.name}: {key}", "nothing" if value is None else value, "a text")
+    check_sources(content, content.pop("sources", {}), path.name)
+    name = path.name.removesuffix(".toml")
+    record = Record("accelerator", name, str(text["help"]).strip(), str(text["citation"]).strip(), Accelerator, content)
+    _build(record)
+    return record
+
+
+def check_sources(content: Mapping[str, Any], sources: Mapping[str, Any], where: str) -> None:
+    """Raise BadInput or UnknownName unless every number of `content`, and nothing else, has a source.
+
+    A source of a table applies to all numbers in it that have no source of their own.
+    """
+    numbers = set(_numbers(content))
+    named = {path: text for path, text in sources.items() if isinstance(text, str) and text.strip()}
+    for path in sorted(numbers):
+        if not any(path == source or path.startswith(f"{source}.") for source in named):
+            raise BadInput(f'{where}: sources."{path}"', "nothing", 'where the number is from, or "assumed" and why')
+    for source in sources:
+        if not any(path == source or path.startswith(f"{source}.") for path in numbers):
+            raise UnknownName(f"{where}: sources", source, numbers)
+
+
+def _numbers(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted paths of all numbers, including numbers with a unit."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{key}.")
+        elif isinstance(value, bool):
+            continue
+        elif isinstance(value, int | float) or (isinstance(value, str) and value[:1].isdigit()):
+            yield prefix + key
+
+
+@cached(64)
+def sources(name: str) -> Mapping[str, str]:
+    """Return the source of each number of the built-in accelerator `name`, by dotted path."""
+    registry.find("accelerator", name)
+    text = (_folder() / f"{name}.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text)["sources"])
+
+
+def _build(record: Record) -> Accelerator:
+    return registry.validate(Accelerator, record.defaults, "accelerator")
+
+
+def _folder() -> Traversable:
+    return files("accel_models") / "accelerators"
+
+
+for _file in sorted(_folder().iterdir(), key=lambda entry: entry.name):
+    if _file.name.endswith(".toml"):
+        registry.add(read_record(_file))
