@@ -47,12 +47,12 @@ def rate(row: Row, column: str) -> str:
     """A number with its interval over samples."""
     if not row.get(column):
         return "-"
-    return f"{float(row[column]):.3f} [{float(row[f'{column}_low']):.3f}, {float(row[f'{column}_high']):.3f}]"
+    return f"{float(row[column]):.3f} [{float(row[f'{column}_ci_low']):.3f}, {float(row[f'{column}_ci_high']):.3f}]"
 
 
 def bar(axes: Axes, x: Sequence[float], rows: Sequence[Row], column: str, **look: object) -> None:
     """Points with intervals over samples."""
-    y, low, high = ([float(row[f"{column}{end}"]) for row in rows] for end in ("", "_low", "_high"))
+    y, low, high = ([float(row[f"{column}{end}"]) for row in rows] for end in ("", "_ci_low", "_ci_high"))
     reach = [[a - b for a, b in zip(y, low, strict=True)], [b - a for a, b in zip(y, high, strict=True)]]
     axes.errorbar(x, y, reach, capsize=2.5, elinewidth=1.1, markersize=5, **look)  # type: ignore[arg-type]
 
@@ -154,11 +154,13 @@ def side_table(rows: Sequence[Row]) -> str:
     for label in attack_labels(rows[0]):
         cells = []
         for row in rows:
-            targets = f"[{float(row[f'{label}_auc_target_low']):.3f}, {float(row[f'{label}_auc_target_high']):.3f}]"
+            targets = (
+                f"[{float(row[f'{label}_auc_ci_targets_low']):.3f}, {float(row[f'{label}_auc_ci_targets_high']):.3f}]"
+            )
             gain = f"{label}_auc_gain"
             more = (
-                f"; {float(row[gain + '_low']):+.4f} to {float(row[gain + '_high']):+.4f}"
-                if row.get(f"{gain}_low")
+                f"; {float(row[gain + '_ci_low']):+.4f} to {float(row[gain + '_ci_high']):+.4f}"
+                if row.get(f"{gain}_ci_low")
                 else ""
             )
             cells.append(f"{rate(row, f'{label}_auc')} {targets}{more}")
@@ -171,7 +173,7 @@ def side_picture(axes: Axes, rows: Sequence[Row]) -> Axes:
     for number, row in enumerate(rows):
         for place, label in enumerate(labels):
             y = place + 0.2 * (number - 1)
-            low, mid, high = (float(row[f"{label}_auc{end}"]) for end in ("_low", "", "_high"))
+            low, mid, high = (float(row[f"{label}_auc{end}"]) for end in ("_ci_low", "", "_ci_high"))
             axes.errorbar([mid], [y], xerr=[[mid - low], [high - mid]], fmt="o", color=f"C{number}", capsize=2.5,
                           markersize=4.5, label=f"seed {row['seed']}" if place == 0 else None)  # fmt: skip
     axes.axvline(0.5, color="#888888", linestyle="--", linewidth=1)
@@ -209,7 +211,7 @@ def attacks_picture(axes: Axes, rows: Sequence[Row]) -> Axes:
     (row,) = rows
     labels = sorted(attack_labels(row), key=lambda label: float(row[f"{label}_auc"]))
     for place, label in enumerate(labels):
-        low, mid, high = (float(row[f"{label}_auc{end}"]) for end in ("_low", "", "_high"))
+        low, mid, high = (float(row[f"{label}_auc{end}"]) for end in ("_ci_low", "", "_ci_high"))
         axes.errorbar(
             [mid], [place], xerr=[[mid - low], [high - mid]], fmt="o", color="#4477AA", capsize=2, markersize=4
         )

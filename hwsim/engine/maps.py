@@ -82,8 +82,8 @@ class Map:
 
 def storage(format: Format) -> tuple[int, int, int]:
     """Return (value of a stored zero, difference of neighboring codes' values, bytes per code) of a format."""
-    low, high = format.values
-    unit = 2 if format.kind in (Kind.BINARY, Kind.ODD) else 1
+    low, high = format.value_range
+    unit = 2 if format.kind in (Kind.BINARY, Kind.MIDRISE) else 1
     return low, unit, max(1, ceil_div((high - low).bit_length(), 8))
 
 

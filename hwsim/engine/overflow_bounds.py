@@ -141,7 +141,7 @@ class OverflowBounds:
         """Return the constant of a residual add of stored codes: the scaled lowest values, and one half."""
         s = add.requantizer
         assert isinstance(s, Requantizer)
-        lows = [self.network.formats[name].values[0] for name in add.inputs]
+        lows = [self.network.formats[name].value_range[0] for name in add.inputs]
         products = sum(low * int(m) for low, m in zip(lows, s.multiplier.ravel(), strict=True))
         return products + (1 << int(s.shift.ravel()[0]) >> 1)
 

@@ -53,7 +53,8 @@ def aligned(table: Sequence[Row], columns: Sequence[str]) -> str:
 def summary(design: Design, stored: Stored) -> str:
     """The result of one design for a person: what it is, then its numbers by subject."""
     lines = [f"{group:<12} {describe(design.settings[group])}" for group in ("dataset", "model", "quantizer")]
-    lines += [f"{g:<12} {'none' if g in design.idle else design.names[g]}" for g in ("accelerator", "technology")]
+    unused = design.unused_groups
+    lines += [f"{g:<12} {'none' if g in unused else design.names[g]}" for g in ("accelerator", "technology")]
     lines.append(f"{'status':<12} {stored.status}")
     if stored.status != "done":
         return "\n".join([*lines, f"{'reason':<12} {stored.result.get('reason', '')}"])
@@ -64,13 +65,16 @@ def summary(design: Design, stored: Stored) -> str:
     lines += ["", "attack              AUC  over samples      over targets      TPR at FPR 0.01"]
     for attack in design.attacks:
         found = {name: stored.result.get(f"{attack.label}_{name}") for name in ATTACK_COLUMNS}
-        spans = (_span(found["auc_low"], found["auc_high"]), _span(found["auc_target_low"], found["auc_target_high"]))
+        spans = (
+            _span(found["auc_ci_low"], found["auc_ci_high"]),
+            _span(found["auc_ci_targets_low"], found["auc_ci_targets_high"]),
+        )
         tpr = short(found["tpr_at_fpr_0.01"])
         lines.append(f"{attack.label:<16} {short(found['auc']):>6}  {spans[0]:<17} {spans[1]:<17} {tpr}")
     members, others, targets = (short(stored.result.get(f"n_{of}")) for of in ("members", "nonmembers", "targets"))
     lines += ["", f"samples: {targets} targets, each with at least {members} members and {others} non-members"]
-    if stored.result.get("flags"):
-        lines += ["", f"flags: {stored.result['flags']}"]
+    if stored.result.get("warnings"):
+        lines += ["", f"warnings: {stored.result['warnings']}"]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Membership scores of one target: logits to intervals against a time limit, and two attacks against numpy."""
+"""Membership scores of one target: from logits to intervals within a limit, and two attacks against plain numpy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.kernels.membership.bootstrap import places_of, resampled_statistics
-from hwsim.privacy.attack_tools.attack import log_odds
+from hwsim.privacy.attack_tools.game_view import view_game
 from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.privacy.attacks.reference.lira import Lira
 from hwsim.privacy.attacks.reference.rmia import Rmia, share_beaten
 from hwsim.privacy.game import balanced_keep
@@ -29,23 +30,23 @@ MODELS, SAMPLES, CLASSES = 64, 50_000, 10
 RESAMPLES = 1000
 LIMIT_SECONDS = 2.0
 PAIR_SAMPLES = 8_000
-"""Samples of the RMIA row: a table of all pairs with a population of half of them still fits in memory."""
+"""With so many samples a population of half of them still makes a table of pairs that fits."""
 
 MIB = 1 << 20
 
 
 def rows() -> Iterator[Row]:
-    """Yield the rows of the whole pipeline, LiRA, RMIA, and the memory of RMIA."""
+    """The whole way, LiRA alone, RMIA alone, and what RMIA takes in memory."""
     use_threads()
     logits, keep, labels = game(MODELS, SAMPLES)
-    yield whole_pipeline(logits, keep, labels)
+    yield whole_way(logits, keep, labels)
     yield lira(log_odds(logits, labels), keep)
     yield rmia()
     yield rmia_memory()
 
 
 def game(models: int, samples: int) -> tuple[Floats, Bools, NDArray[np.int64]]:
-    """Return random logits [model, sample, class] with larger label logits for members, memberships and labels."""
+    """Logits [model, sample, class] of noise in which members are a little surer, memberships and labels."""
     rng = np.random.default_rng(0)
     keep, labels = balanced_keep(models, samples, seed=0), rng.integers(CLASSES, size=samples)
     logits = 2 * rng.normal(size=(models, samples, CLASSES))
@@ -53,8 +54,8 @@ def game(models: int, samples: int) -> tuple[Floats, Bools, NDArray[np.int64]]:
     return logits, keep, labels
 
 
-def whole_pipeline(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Row:
-    """Return the row of log-odds, LiRA, RMIA, ROC curves and 1000 resamples; the AUCs must equal numpy's."""
+def whole_way(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Row:
+    """Logits to log-odds, LiRA and RMIA, their curves, and 1000 resamples; the AUCs must be those of numpy."""
     odds = plain_log_odds(logits, labels)
     expected = [plain_lira(odds, keep, of_paper=False), log_p(odds[0]) - plain_log_mean(odds, keep)]
     expected_aucs = np.array([roc(scores, keep[0]).auc for scores in expected])
@@ -65,9 +66,10 @@ def whole_pipeline(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Ro
 
 
 def aucs_with_intervals(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Floats:
-    """Return the AUCs of LiRA and RMIA against the first model, after computing the resamples of both."""
+    """AUCs of LiRA and RMIA against the first model, once the resamples of both are made."""
     attacks = (Lira(variance="per_point"), Rmia())
-    scores = np.concatenate([attack.scores({"logits": logits}, keep, labels, targets=[0]) for attack in attacks])
+    view = view_game({"logits": logits}, keep, labels, targets=[0])
+    scores = np.concatenate([attack.scores(view) for attack in attacks])
     aucs = np.array([roc(row, keep[0]).auc for row in scores])
     member = np.broadcast_to(keep[0], scores.shape)
     seeds = np.arange(RESAMPLES, dtype=np.uint64)
@@ -77,9 +79,10 @@ def aucs_with_intervals(logits: Floats, keep: Bools, labels: NDArray[np.int64]) 
 
 
 def lira(odds: Floats, keep: Bools) -> Row:
-    """Return the row of online LiRA with per-sample variance, from log-odds."""
+    """Online, with the variance of each point, from log-odds."""
+    view = view_game({}, keep, np.zeros(SAMPLES, dtype=np.int64), targets=[0])
     calls = {
-        "ours": lambda: online_lira_score(odds, keep, "per_point", targets=[0])[0],
+        "ours": lambda: online_lira_score(odds, view, "per_point")[0],
         "numpy": partial(plain_lira, odds, keep),
     }
     expected = {"ours": plain_lira(odds, keep, of_paper=False), "numpy": slow_lira(odds, keep)}
@@ -89,7 +92,7 @@ def lira(odds: Floats, keep: Bools) -> Row:
 
 
 def rmia() -> Row:
-    """Return the row of the population share of RMIA, from log ratios."""
+    """The share of a population that is beaten, from log ratios."""
     rng = np.random.default_rng(1)
     ratios, place = rng.normal(size=PAIR_SAMPLES), rng.random(PAIR_SAMPLES)
     calls = {
@@ -103,15 +106,15 @@ def rmia() -> Row:
 
 
 def rmia_memory() -> Row:
-    """Return the row of the peak memory of RMIA beyond the logits, against one float per pair."""
-    # freed arrays are returned to the system at once, so that no call reuses the memory of an earlier call
+    """Peak of the attack beyond the logits, beside one float for each pair."""
+    # the allocator gives freed arrays back at once, or the call would find those of the one before
     peak = run_child("tests.bench.group_privacy", environment={"MALLOC_MMAP_THRESHOLD_": "65536"}) / MIB
     pairs = 8 * SAMPLES * (SAMPLES // 2) / MIB
     return Row("privacy", f"RMIA, {SAMPLES:,} samples, peak", peak, "a float per pair", pairs, "MiB", 50.0, True)
 
 
 def plain_log_odds(logits: Floats, labels: NDArray[np.int64]) -> Floats:
-    """Return z_y - logsumexp of the other logits, model by model."""
+    """z_y - logsumexp of the rest, a model at a time."""
     odds = np.empty(logits.shape[:2])
     for z, row in zip(logits, odds, strict=True):
         own = z[np.arange(len(labels)), labels]
@@ -121,12 +124,12 @@ def plain_log_odds(logits: Floats, labels: NDArray[np.int64]) -> Floats:
 
 
 def log_p(odds: Floats) -> Floats:
-    """Return log p of the label."""
+    """log p of the label."""
     return -np.logaddexp(0.0, -odds)
 
 
-def shadow_sets(odds: Floats, keep: Bools) -> tuple[Floats, Floats]:
-    """Return the log-odds of equally many IN and OUT shadows of the first model, [sample, shadow] each."""
+def sides(odds: Floats, keep: Bools) -> tuple[Floats, Floats]:
+    """Log-odds of as many in- as out-shadows of the first model, [sample, shadow] each."""
     values, held = np.ascontiguousarray(odds[1:].T), np.ascontiguousarray(keep[1:].T)
     size = len(keep) // 2 - 1
     taken = []
@@ -138,20 +141,17 @@ def shadow_sets(odds: Floats, keep: Bools) -> tuple[Floats, Floats]:
 
 
 def plain_lira(odds: Floats, keep: Bools, of_paper: bool = True) -> Floats:
-    """Return LiRA scores of the first model.
-
-    The densities have medians and standard deviations with `of_paper`, else means and unbiased deviations.
-    """
+    """Scores of the first model by the formula: medians and standard deviations, or means and unbiased ones."""
     densities = []
-    for side in shadow_sets(odds, keep):
-        center = np.median(side, axis=1) if of_paper else side.mean(axis=1)
+    for side in sides(odds, keep):
+        centre = np.median(side, axis=1) if of_paper else side.mean(axis=1)
         spread = side.std(axis=1, ddof=0 if of_paper else 1) + 1e-30
-        densities.append(-(((odds[0] - center) / spread) ** 2) / 2 - np.log(spread))
+        densities.append(-(((odds[0] - centre) / spread) ** 2) / 2 - np.log(spread))
     return densities[0] - densities[1]
 
 
 def slow_lira(odds: Floats, keep: Bools) -> Floats:
-    """Return LiRA scores of the first model with medians and standard deviations, in a loop over the samples."""
+    """The paper's scores with a loop over the samples."""
     size = len(keep) // 2 - 1
     scores = np.empty(odds.shape[1])
     for s, column in enumerate(odds.T):
@@ -164,16 +164,16 @@ def slow_lira(odds: Floats, keep: Bools) -> Floats:
 
 
 def plain_log_mean(odds: Floats, keep: Bools) -> Floats:
-    """Return log of the mean p over equally many IN and OUT shadows of the first model."""
-    shadows = np.concatenate(shadow_sets(odds, keep), axis=1)
+    """log of the mean p over as many in- as out-shadows of the first model."""
+    shadows = np.concatenate(sides(odds, keep), axis=1)
     return np.log(np.exp(log_p(shadows)).mean(axis=1))
 
 
 def main() -> None:
-    """Measure the memory of RMIA in this process, after compilation, and print the bytes."""
+    """Measure what RMIA takes in a process of its own, compiled already."""
     use_threads()
     logits, keep, labels = game(8, SAMPLES)
-    call = partial(Rmia().scores, {"logits": logits}, keep, labels, [0])
+    call = partial(Rmia().scores, view_game({"logits": logits}, keep, labels, [0]))
     call()
     print_result(growth(call))
 

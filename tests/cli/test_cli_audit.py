@@ -1,4 +1,4 @@
-"""`hwsim audit`: logits of somebody's models in, a table or JSON out."""
+"""`hwsim audit`: an .npz with logits in, a table or JSON out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.support.planted import planted
 
 ROOT = Path(__file__).parents[2]
 KEYS = [
-    "attack", "auc", "auc_low", "auc_high", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "n_members",
-    "n_nonmembers", "flags",
+    "attack", "auc", "auc_ci_low", "auc_ci_high", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001",
+    "n_members", "n_nonmembers", "warnings",
 ]  # fmt: skip
 
 
@@ -53,14 +53,14 @@ def save(path: Path, models: int = 6, samples: int = 300, **changes: Any) -> Pat
     return path
 
 
-def test_the_help_tells_what_the_file_holds(capfd: Any) -> None:
+def test_the_help_describes_the_file(capfd: Any) -> None:
     _, out, _ = call(capfd, "audit", "--help")
     words = " ".join(out.split())
     assert "logits (models x samples x classes), real or integer; keep (models x samples)" in words
     assert "loss,lira,rmia" in words
 
 
-def test_json_is_a_list_with_the_agreed_keys_first(capfd: Any, file: Path) -> None:
+def test_json_is_a_list_with_the_documented_keys_first(capfd: Any, file: Path) -> None:
     code, out, err = call(capfd, "audit", file, "--attacks", "loss,lira", "--json")
     assert (code, err) == (0, "")
     rows = json.loads(out)
@@ -71,44 +71,44 @@ def test_json_is_a_list_with_the_agreed_keys_first(capfd: Any, file: Path) -> No
     for row in rows:
         expected = same[row["attack"]]
         assert row["auc"] == expected.auc.mean > 0.6
-        assert (row["auc_low"], row["auc_high"]) == expected.auc.ci_samples
+        assert (row["auc_ci_low"], row["auc_ci_high"]) == expected.auc.ci_samples
         assert row["balanced_accuracy"] == expected.balanced_accuracy.mean
         assert row["tpr_at_fpr_0.01"] == expected.tpr.mean
         assert (row["n_members"], row["n_nonmembers"]) == (same.n_members.min(), same.n_nonmembers.min())
-        assert [flag.split()[0] for flag in row["flags"]] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
+        assert [text.split()[0] for text in row["warnings"]] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
         assert row["advantage"] == pytest.approx(2 * row["balanced_accuracy"] - 1)
         assert 0.5 < row["accuracy"] < 1
         assert row["recall"] + row["recall_nonmembers"] - 1 == pytest.approx(row["advantage"])
 
 
-def test_the_table_for_people(capfd: Any, file: Path) -> None:
+def test_the_table_as_text(capfd: Any, file: Path) -> None:
     code, out, _ = call(capfd, "audit", file, "--attacks", "loss,latency")
     assert code == 0
     lines = out.splitlines()
     assert re.split(r" {2,}", lines[0].strip()) == [
-        "attack", "AUC", "balanced accuracy", "TPR@1%", "TPR@0.1%", "members", "non-members", "flags",
+        "attack", "AUC", "balanced accuracy", "TPR@1%", "TPR@0.1%", "members", "non-members", "warnings",
     ]  # fmt: skip
     assert re.match(r"loss +0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] +0\.\d{4} ", lines[1])
     assert lines[1].endswith("  1 2")
     assert lines[2].startswith("latency ")
     assert "means over 6 targets" in out
-    assert re.search(r"^flag 1: tpr_at_fpr_0\.01 rests on 1\.\d+ false positives per target", out, re.MULTILINE)
+    assert re.search(r"^warning 1: tpr_at_fpr_0\.01 rests on 1\.\d+ false positives per target", out, re.MULTILINE)
 
 
-def test_loss_lira_and_rmia_when_nothing_is_asked(capfd: Any, file: Path) -> None:
+def test_the_default_attacks_are_loss_lira_and_rmia(capfd: Any, file: Path) -> None:
     code, out, _ = call(capfd, "audit", file, "--json")
     assert code == 0
     assert [row["attack"] for row in json.loads(out)] == ["loss", "lira", "rmia"]
 
 
-def test_the_seed_moves_the_intervals_only(capfd: Any, file: Path) -> None:
+def test_the_seed_changes_the_intervals_only(capfd: Any, file: Path) -> None:
     first, again, other = (
         json.loads(call(capfd, "audit", file, "--attacks", "loss", "--json", "--seed", seed)[1])[0]
         for seed in (0, 0, 1)
     )
     assert first == again
     assert first["auc"] == other["auc"]
-    assert first["auc_low"] != other["auc_low"]
+    assert first["auc_ci_low"] != other["auc_ci_low"]
 
 
 def test_integer_logits_have_the_result_of_the_same_real_ones(capfd: Any, file: Path) -> None:
@@ -143,16 +143,14 @@ def test_unread_arrays_are_named(capfd: Any, file: Path) -> None:
     assert (code, err) == (0, "arrays not used: latency_cycle (did you mean latency_cycles?)\n")
 
 
-def test_members_that_differ_by_their_inputs_are_a_distribution_shift(capfd: Any, file: Path) -> None:
+def test_members_with_other_inputs_are_a_distribution_shift(capfd: Any, file: Path) -> None:
     game, _ = planted(6, 300, seed=0, leak=1.5)
     save(Path("shifted.npz"), inputs=np.random.default_rng(0).normal(size=(300, 6)) + 1.5 * game.keep.T)
     _, out, _ = call(capfd, "audit", "shifted.npz", "--attacks", "loss", "--json")
-    assert any(flag.startswith("distribution shift") for flag in json.loads(out)[0]["flags"])
+    assert any(text.startswith("distribution shift") for text in json.loads(out)[0]["warnings"])
 
 
-def test_it_says_what_it_is_at_once_two_seconds_have_passed(
-    capfd: Any, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_is_printed_after_two_seconds(capfd: Any, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hwsim.cli import audit as command
 
     monkeypatch.setattr(command, "QUIET_SECONDS", 0.0)

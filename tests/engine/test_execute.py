@@ -25,7 +25,7 @@ U8, S8 = Format(8), Format(8, signed=True)
 
 def may_fall_back(network: Network) -> bool:
     """Return whether kernels may lack a network: values beyond 16 bits, or wide or saturating sums with regions."""
-    wide = any(math.log2(f.values[1] - f.values[0] + 1) > 16 for f in list(network.formats.values())[:-1])
+    wide = any(math.log2(f.value_range[1] - f.value_range[0] + 1) > 16 for f in list(network.formats.values())[:-1])
     regions = [layer for layer in network.layers if layer.region is not None]
     return wide or any(
         layer.accumulator != INT32 or network.formats[layer.inputs[0]].bits > 8 or layer.weight.format.bits > 8
@@ -54,7 +54,7 @@ def policies(network: Network) -> set[object]:
 
 EVERYTHING = {
     *Op, *Overflow, *Rounding, Thresholds, "region", "dilation", "padding_end", "groups", "wide", "zero point",
-    "operand twice", Kind.UNIFORM, Kind.BINARY, Kind.ODD, *(("weight", kind) for kind in Kind),
+    "operand twice", Kind.UNIFORM, Kind.BINARY, Kind.MIDRISE, *(("weight", kind) for kind in Kind),
 }  # fmt: skip
 STEPS = {(type(step), step) for step in (*instructions.StepKind, *instructions.Epilogue)} if COMPILED else set()
 

@@ -143,10 +143,10 @@ def test_wide_maps_and_wide_weights(filters):
     assert_kernels_agree(net, codes)
 
 
-@pytest.mark.parametrize("kind", [Kind.ODD, Kind.UNIFORM])
+@pytest.mark.parametrize("kind", [Kind.MIDRISE, Kind.UNIFORM])
 def test_operands_at_the_largest_magnitude(kind):
     """Both operands have 15-bit odd or 16-bit codes, in convolution, matmul, add and pools."""
-    x = Format(15, kind=kind) if kind is Kind.ODD else Format(16, signed=True, zero_point=-32768)
+    x = Format(15, kind=kind) if kind is Kind.MIDRISE else Format(16, signed=True, zero_point=-32768)
     wide = Accumulator(48)
     down = Requantizer(np.array([1]), np.array([22]), x.qmin, x.qmax)
     turned = Layer("turned", Op.TRANSPOSE, (INPUT,), x, axes=(0, 2, 1))
@@ -155,7 +155,7 @@ def test_operands_at_the_largest_magnitude(kind):
     summed = Layer("summed", Op.AVG_POOL, ("add",), x, geometry=Geometry((5, 5), padding=(2, 2)),
                    requantizer=Requantizer(np.array([2**15 - 1]), np.array([20]), x.qmin, x.qmax),
                    accumulator=wide)  # fmt: skip
-    out = conv("out", "summed", 2, 2, last=True, w=Format(9, kind=Kind.ODD))
+    out = conv("out", "summed", 2, 2, last=True, w=Format(9, kind=Kind.MIDRISE))
     net = network(x, (2, 6, 6), turned, product, both, summed, out)
     codes = random_codes(4, x, 4, 2, 6, 6)
     codes[0], codes[1] = x.qmax, x.qmin
@@ -163,7 +163,7 @@ def test_operands_at_the_largest_magnitude(kind):
 
 
 def test_values_of_more_than_sixteen_bits_run_by_the_definition():
-    wide = Format(16, kind=Kind.ODD)  # -65535 to 65535
+    wide = Format(16, kind=Kind.MIDRISE)  # -65535 to 65535
     first = linear([[1, -1, 1]], Format(8, signed=True), [3], INPUT, "one", IDENTITY, S16, Accumulator(20))
     net = network(wide, (3,), first, linear([[1]], source="one"))
     codes = random_codes(5, wide, 4, 3)

@@ -41,7 +41,7 @@ def region_network() -> tuple[Network, np.ndarray]:
 
 
 def saturating_network() -> tuple[Network, np.ndarray]:
-    x, w = Format(4, kind=Kind.ODD), Format(1, kind=Kind.BINARY)
+    x, w = Format(4, kind=Kind.MIDRISE), Format(1, kind=Kind.BINARY)
     step = Accumulator(9, Overflow.SATURATE_STEP)
     net = network(
         x, (5, 6, 6), conv("steps", INPUT, 5, 4, Geometry((3, 3), dilation=(2, 1)), w=w, accumulator=step),

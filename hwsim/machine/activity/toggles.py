@@ -186,7 +186,7 @@ def count_toggles(
     if layer.op not in (Op.CONV, Op.LINEAR) or layer.weight is None:
         raise BadInput(f"layer {layer.name!r}", str(layer.op), "a convolution or linear layer")
     if layer.region is not None and masks is None:
-        raise BadInput(f"layer {layer.name!r} masks", "nothing", "the sensitive regions of each sample")
+        raise BadInput(f"layer {layer.name!r} masks", None, "the sensitive regions of each sample")
     w_bits, a_bits = layer.weight.format.bits, network.formats[layer.inputs[0]].bits
     plan = _plan(network, layer, rows, widths or (w_bits, a_bits, w_bits + a_bits + 8), seed, budget)
     counts = np.empty((len(codes), 1 + len(plan.psums.blocks.positions)), dtype=np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 
 import hwsim
 from hwsim.errors import HwsimError
-from hwsim.privacy.audit.audit import AttackResult, Leakage
+from hwsim.privacy.audit.leakage import AttackResult, Leakage
 from hwsim.privacy.statistics.roc import Roc
 from hwsim.report.text import aligned, short
 from hwsim.study.results.table import to_csv
@@ -41,45 +41,45 @@ def _row(leakage: Leakage, result: AttackResult) -> Row:
     row: Row = {
         "attack": result.label,
         "auc": result.auc.mean,
-        "auc_low": result.auc.ci_samples.low,
-        "auc_high": result.auc.ci_samples.high,
+        "auc_ci_low": result.auc.ci_samples.low,
+        "auc_ci_high": result.auc.ci_samples.high,
         "balanced_accuracy": result.balanced_accuracy.mean,
         **{f"tpr_at_fpr_{rate}": result.tpr_at_fpr[rate].mean for rate in RATES},
         "n_members": int(leakage.n_members.min()),
         "n_nonmembers": int(leakage.n_nonmembers.min()),
-        "flags": list(leakage.warnings),
+        "warnings": list(leakage.warnings),
         "n_targets": len(leakage.targets),
-        "auc_target_low": result.auc.ci_targets.low,
-        "auc_target_high": result.auc.ci_targets.high,
+        "auc_ci_targets_low": result.auc.ci_targets.low,
+        "auc_ci_targets_high": result.auc.ci_targets.high,
     }
     for rate in RATES:
-        row[f"tpr_at_fpr_{rate}_low"], row[f"tpr_at_fpr_{rate}_high"] = result.tpr_at_fpr[rate].ci_samples
+        row[f"tpr_at_fpr_{rate}_ci_low"], row[f"tpr_at_fpr_{rate}_ci_high"] = result.tpr_at_fpr[rate].ci_samples
     row |= {f"tnr_at_fnr_{rate}": mean(lambda curve, rate=rate: curve.tnr_at_fnr(rate)) for rate in RATES}  # type: ignore[misc]
     row["advantage"] = result.advantage
     for name in ("accuracy", "precision", "recall", "f1", "precision_nonmembers", "recall_nonmembers", "f1_nonmembers"):
         row[name] = float(np.mean([getattr(one, name) for one in best]))
-    return row | {"blind_auc": leakage.blind_baseline.auc.mean}
+    return row | ({"blind_auc": leakage.blind_baseline.auc.mean} if leakage.blind_baseline else {})
 
 
 def audit_text(leakage: Leakage) -> str:
-    """The table of an audit for a person, and below it what its flags mean."""
+    """The table of an audit for a person, and below it what its warnings mean."""
     numbers = " ".join(str(i) for i in range(1, len(leakage.warnings) + 1))
     table = [
         {
             "attack": row["attack"],
-            "AUC": f"{row['auc']:.4f} [{row['auc_low']:.4f}, {row['auc_high']:.4f}]",
+            "AUC": f"{row['auc']:.4f} [{row['auc_ci_low']:.4f}, {row['auc_ci_high']:.4f}]",
             "balanced accuracy": f"{row['balanced_accuracy']:.4f}",
             "TPR@1%": f"{row['tpr_at_fpr_0.01']:.4f}",
             "TPR@0.1%": f"{row['tpr_at_fpr_0.001']:.4f}",
             "members": row["n_members"],
             "non-members": row["n_nonmembers"],
-            "flags": numbers or "none",
+            "warnings": numbers or "none",
         }
         for row in audit_rows(leakage)
     ]
     targets = f"means over {len(leakage.targets)} targets; intervals (95 %) over samples; 0.5 is guessing"
-    flags = [f"flag {number}: {text}" for number, text in enumerate(leakage.warnings, start=1)]
-    return "\n".join([aligned(table, list(table[0])), "", targets, *flags])
+    warnings = [f"warning {number}: {text}" for number, text in enumerate(leakage.warnings, start=1)]
+    return "\n".join([aligned(table, list(table[0])), "", targets, *warnings])
 
 
 def write_audit(leakage: Leakage, folder: Path, name: str) -> Path:
@@ -99,7 +99,7 @@ def write_audit(leakage: Leakage, folder: Path, name: str) -> Path:
                 study.save(made, folder / "figures", file)
             inline = {file: (study.to_svg(made), caption) for file, (made, caption) in drawn.items()}
         (folder / "results.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        flat = [row | {"flags": "; ".join(row["flags"])} for row in rows]
+        flat = [row | {"warnings": "; ".join(row["warnings"])} for row in rows]
         (folder / "results.csv").write_text(to_csv(flat), encoding="utf-8")
         path = folder / "report.html"
         path.write_text(_page(leakage, rows, name, inline), encoding="utf-8")
@@ -129,6 +129,10 @@ def _figures(leakage: Leakage) -> dict[str, tuple[Any, str]]:
     return drawn
 
 
+def _blind_auc(leakage: Leakage) -> str:
+    return f"{leakage.blind_baseline.auc.mean:.3f}" if leakage.blind_baseline else "-"
+
+
 def _page(leakage: Leakage, rows: Sequence[Row], name: str, drawn: dict[str, tuple[str, str]]) -> str:
     from hwsim.report.pages import study_page
 
@@ -137,17 +141,17 @@ def _page(leakage: Leakage, rows: Sequence[Row], name: str, drawn: dict[str, tup
         ("Models", short(leakage.game.models), f"{len(leakage.targets)} of them attacked"),
         ("Samples", short(leakage.game.samples), f"at least {rows[0]['n_members']} members and "
          f"{rows[0]['n_nonmembers']} non-members of each target"),
-        ("Blind baseline", f"{leakage.blind_baseline.auc.mean:.3f}", "AUC of a classifier that sees no model"),
+        ("Blind baseline", _blind_auc(leakage), "AUC of a classifier that sees no model"),
     ]  # fmt: skip
     cells = "".join(f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in facts)
-    shown = [{key: value for key, value in row.items() if key != "flags"} for row in rows]
-    flags = "".join(f"<li>{escape(flag)}</li>" for flag in leakage.warnings) or "<li>none</li>"
+    shown = [{key: value for key, value in row.items() if key != "warnings"} for row in rows]
+    warnings = "".join(f"<li>{escape(text)}</li>" for text in leakage.warnings) or "<li>none</li>"
     points = (
         "AUC is the chance that an attack ranks a random member above a random non-member: 0.5 is guessing.",
         "TPR at FPR 0.01 is the share of members that an attack finds while accusing at most 1 % of the non-members; "
         "it is read at a threshold that exists, never between two.",
         "Balanced accuracy, accuracy, precision, recall and F1 are those of the best threshold in hindsight.",
-        "low and high bound a number over samples, target low and high over target models (95 %).",
+        "ci_low and ci_high bound a number over samples, ci_targets_low and ci_targets_high over target models (95 %).",
         "An attack that fails proves no privacy: a stronger one may succeed.",
     )
     return "\n".join(
@@ -160,7 +164,7 @@ def _page(leakage: Leakage, rows: Sequence[Row], name: str, drawn: dict[str, tup
             f'<dl class="facts">{cells}</dl>',
             *(study_page.figure_of(file, *content) for file, content in drawn.items() if file == "roc"),
             f"<h2>Every attack</h2>{study_page.table_of(shown, list(shown[0]))}",
-            f'<h2>Flags</h2><ul class="read">{flags}</ul>',
+            f'<h2>Warnings</h2><ul class="read">{warnings}</ul>',
             "<h2>Scores</h2>",
             *(study_page.figure_of(file, *content) for file, content in drawn.items() if file != "roc"),
             f'<h2>How to read this</h2><ul class="read">{"".join(f"<li>{escape(p)}</li>" for p in points)}</ul>',

@@ -204,10 +204,10 @@ def _how_to_read(content: Content) -> str:
         "An attack that fails bounds nothing: a stronger attack may succeed. Shadow models here match the target in "
         "every respect, which favours the attacker.",
     ]
-    flags = sorted({str(row["flags"]) for row in content.table if row.get("flags")})
+    flags = sorted({str(row["warnings"]) for row in content.table if row.get("warnings")})
     items = "".join(f"<li>{escape(text)}</li>" for text in points)
     flagged = "".join(f"<li>{escape(text)}</li>" for text in flags)
-    extra = f'<p>Flags raised by the numbers above:</p><ul class="read">{flagged}</ul>' if flags else ""
+    extra = f'<p>Warnings about the numbers above:</p><ul class="read">{flagged}</ul>' if flags else ""
     return f'<h2>How to read this</h2><ul class="read">{items}</ul>{extra}'
 
 
@@ -240,7 +240,7 @@ def table_of(table: Sequence[Row], columns: Sequence[str], front: NDArray[np.boo
     body = []
     for i, row in enumerate(table):
         kinds = {
-            c: ' class="n"' if c in numeric else ' class="wide"' if c in ("reason", "flags") else "" for c in columns
+            c: ' class="n"' if c in numeric else ' class="wide"' if c in ("reason", "warnings") else "" for c in columns
         }
         cells = "".join(f"<td{kinds[c]}>{escape(short(row[c]))}</td>" for c in columns)
         body.append(f"<tr{' class=front' if front is not None and front[i] else ''}>{cells}</tr>")

@@ -15,7 +15,7 @@ from hwsim.design import Design
 from hwsim.engine.execute import execute
 from hwsim.float_graph.graph import model_slice
 from hwsim.network.graph import Network
-from hwsim.privacy.observation.channels.outputs import MultiQueryChannel
+from hwsim.privacy.observation.channels.multi_query import MultiQueryChannel
 from hwsim.study.evaluate.game_data import GameData
 from hwsim.training.ensemble import Ensemble
 

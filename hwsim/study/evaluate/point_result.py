@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import registry
+from hwsim.cache import on_clear
 from hwsim.design import Design
 from hwsim.machine import CAUSES, COMPONENTS, Cost, Run, simulate
 from hwsim.machine.cost.estimate import estimate
@@ -17,7 +18,9 @@ from hwsim.network.graph import Network
 from hwsim.privacy import Leakage, Observation, audit
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.mismatched_shadows import MismatchedShadows
-from hwsim.privacy.observation.channels.outputs import DeployedModel, HardwareChannel, HardwareRun
+from hwsim.privacy.audit.blind_baseline import BlindCache
+from hwsim.privacy.observation.channels.base import DeployedModel, HardwareRun
+from hwsim.privacy.observation.channels.side_channels import HardwareChannel
 from hwsim.privacy.observation.observe import observe_model, stack
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
@@ -26,6 +29,11 @@ from hwsim.study.evaluate.multi_query import supplied
 
 OUTPUTS_ALONE = "lira"
 OUTPUT_CHANNELS = ("label", "logits", "probabilities", "top_k")
+
+_BLIND_CACHE = BlindCache()
+"""Blind scores of the games of this process: the designs of a study have one game, and no design changes them."""
+
+on_clear(_BLIND_CACHE.clear)
 
 BASELINE = "tpu_like"
 """Energies are relative to the 8-bit network on this accelerator, priced by the same technology."""
@@ -81,7 +89,7 @@ def _observe(
                 stand.scale(model),
                 full_scale=stand.full_scales[model] if narrow else None,
                 chip=chips[model] if chips else None,
-                supplied=further[model],
+                collected=further[model],
                 seed=derive_seed(design.seed, "meters", model),
             ),
             channels,
@@ -99,7 +107,7 @@ def _with_float_shadows(design: Design, stand: DeployedModels) -> list[Attack]:
     if not attacks:
         return []
     shadows = stack(_observe(design, floats, stand.float_logits, channels))
-    return [MismatchedShadows(attack=attack, shadows=shadows, word="float_shadows") for attack in attacks]
+    return [MismatchedShadows(attack=attack, shadows=shadows, suffix="float_shadows") for attack in attacks]
 
 
 def _accuracy(predicted: NDArray[np.int64], arena: GameData) -> dict[str, Any]:
@@ -147,7 +155,7 @@ def _leakage(
     if not attacks:
         return {}
     seed, arena = derive_seed(design.seed, "audit"), stand.arena
-    leakage = audit(observations, arena.game, attacks, seed, inputs=arena.x)
+    leakage = audit(observations, arena.game, attacks, seed, inputs=arena.x, blind_cache=_BLIND_CACHE)
     return leakage.as_row() | _gains(leakage, attacks)
 
 
@@ -158,5 +166,5 @@ def _gains(leakage: Leakage, attacks: Sequence[Attack]) -> dict[str, float]:
         for attack in attacks:
             if "logits" in attack.needs and not set(attack.needs) <= set(OUTPUT_CHANNELS):
                 low, high = leakage.auc_gain(attack.label, over=OUTPUTS_ALONE)
-                found |= {f"{attack.label}_auc_gain_low": low, f"{attack.label}_auc_gain_high": high}
+                found |= {f"{attack.label}_auc_gain_ci_low": low, f"{attack.label}_auc_gain_ci_high": high}
     return found

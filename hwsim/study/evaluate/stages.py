@@ -22,13 +22,14 @@ from hwsim.errors import HwsimError, Infeasible
 from hwsim.float_graph.graph import FloatGraph, Weights, model_slice
 from hwsim.interop.torch.reader import import_module
 from hwsim.network.graph import Network
+from hwsim.quantizers.fine_tune import fine_tune
 from hwsim.quantizers.quantize import build_networks, quantize_ensemble
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.study.evaluate.game_data import GameData, prepare
 from hwsim.study.evaluate.point_result import Baseline, float_result, hardware_result
 from hwsim.training.checkpoint import write_arrays
-from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
+from hwsim.training.ensemble import Ensemble, Members, train
 from hwsim.version import MODEL_VERSION
 
 Tick = Callable[[float], None]
@@ -65,7 +66,7 @@ class Task:
             ensemble, scheme = fine_tune(
                 start, design.quantizer, arena.calibration, members, design.model.batch, tick, checkpoint
             )
-            artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.steps().items()}
+            artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.scales().items()}
         write_arrays(models / f"{self.key}.npz", {name: tensor.numpy() for name, tensor in artifact.items()})
 
 
@@ -124,7 +125,7 @@ def _networks(design: Design, arena: GameData, ensemble: Ensemble, models: Path)
     scheme = design.quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(arena.calibration))
     if _trains(design):
         tuned = _trained(design, models, tuned=True)
-        scheme = scheme.with_steps({name: tuned.pop(f"step {name}") for name in scheme.grids})
+        scheme = scheme.with_scales({name: tuned.pop(f"step {name}") for name in scheme.quant_params})
         ensemble = Ensemble(ensemble.graph, tuned)
     return build_networks(ensemble, scheme)
 

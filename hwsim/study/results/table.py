@@ -23,10 +23,10 @@ Row = Mapping[str, Any]
 
 
 def columns(points: Sequence[Point], results: Mapping[str, Stored]) -> list[str]:
-    """Axes, status, results, then what only some results have, flags, reason and key."""
+    """Axes, status, results, then what only some results have, warnings, reason and key."""
     axes = list(dict.fromkeys(path for point in points for path in point.axes))
     known = [*axes, "status", *result_columns(points)]
-    last = ["data_note", "flags", "reason", "key"]
+    last = ["data_note", "warnings", "reason", "key"]
     found = {name for p in points if p.design.key in results for name in results[p.design.key].result}
     return [*known, *sorted(found - set(known) - set(last)), *last]
 

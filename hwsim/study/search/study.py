@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.design import DEFAULTS, Design, override, read_toml
-from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
 
 RESULT_COLUMNS = (
     "accuracy",
@@ -45,11 +45,11 @@ RESULT_COLUMNS = (
 ATTACK_COLUMNS = tuple(
     f"{statistic}{end}"
     for statistic in ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
-    for end in ("", "_low", "_high", "_target_low", "_target_high")
+    for end in ("", "_ci_low", "_ci_high", "_ci_targets_low", "_ci_targets_high")
 )
 """The columns of one attack; each is prefixed with the attack's label and an underscore.
 
-low and high bound the interval over samples; target_low and target_high that over target models.
+ci_low and ci_high bound the 95 % interval over samples, ci_targets_low and ci_targets_high the one over target models.
 """
 
 MOST_POINTS = 100_000
@@ -93,7 +93,7 @@ class Study:
         head = _section(mapping, "study")
         for word in head:
             if word not in ("name", "question"):
-                raise UnknownName(f"study.{word}", word, ("name", "question"))
+                raise UnknownSetting(f"study.{word}", ("name", "question"))
         study = cls(
             name=_text(head, "name", "study"),
             question=_text(head, "question", ""),
@@ -124,7 +124,7 @@ class Study:
             axes = dict(zip(self.axes, values, strict=True))
             try:
                 design = Design.resolve(override(self.base, axes))
-                shown = {path: None if path.split(".")[0] in design.idle else axes[path] for path in axes}
+                shown = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
                 unique.setdefault(design.key, Point(shown, design))
             except HwsimError as error:
                 place = ", ".join(f"{path}={describe(value)}" for path, value in axes.items())
@@ -205,6 +205,6 @@ def _check_objectives(objectives: Mapping[str, str], points: Sequence[Point]) ->
     known = result_columns(points)
     for column, sense in objectives.items():
         if column not in known:
-            raise UnknownName(f"objectives.{column}", column, known)
+            raise UnknownName(f"objectives.{column}", column, known, "column")
         if sense not in ("max", "min"):
             raise BadInput(f"objectives.{column}", sense, '"max" or "min"')

@@ -29,7 +29,7 @@ def test_one_row_per_point_in_grid_order_with_the_same_columns(table):
     assert len(table) == 18
     assert len({tuple(row) for row in table}) == 1
     assert list(table[0])[:5] == ["quantizer", "accelerator", "seed", "status", "accuracy"]
-    assert list(table[0])[-3:] == ["flags", "reason", "key"]
+    assert list(table[0])[-3:] == ["warnings", "reason", "key"]
     assert [row["status"] for row in table[:4]] == ["done", "infeasible", "pending", "done"]
     assert table[0]["quantizer"] == "fake_quantizer w_bits=8"
 
