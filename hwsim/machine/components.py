@@ -15,7 +15,7 @@ SCRATCHPADS = ("ifmap", "weight", "ofmap")
 
 
 class Array(Configurable):
-    """The grid of PEs."""
+    """Grid of PEs."""
 
     rows: int = Field(
         ge=1, le=4096, description="PEs along the reduction (ws, is), output pixels (os), kernel rows (rs)"
@@ -52,7 +52,7 @@ class Scratchpad(Configurable):
 
 
 class Scratchpads(Configurable):
-    """The three on-chip buffers."""
+    """Three on-chip buffers."""
 
     ifmap: Scratchpad = Field(description="input activations")
     weight: Scratchpad = Field(description="weights")
@@ -64,7 +64,7 @@ class Scratchpads(Configurable):
 
 
 class Dram(Configurable):
-    """The port to the off-chip memory."""
+    """Port to the off-chip memory."""
 
     kind: str = Field(description="kind of memory: sets the energy per bit")
     bandwidth_bytes_per_cycle: int = Field(ge=1, description="bytes per clock cycle, reads and writes together")
@@ -79,7 +79,7 @@ class Dram(Configurable):
 
 
 class Vector(Configurable):
-    """The unit that pools, adds and normalizes."""
+    """Vector unit: pools, adds, normalizes."""
 
     lanes: int = Field(ge=1, description="operands per cycle")
 

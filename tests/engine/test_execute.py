@@ -15,7 +15,7 @@ from hwsim.engine.execute import DEFINITION, available
 from hwsim.errors import BadInput
 from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.kernels.inference import instructions
-from hwsim.network.graph import Network, bounds, overflow_free
+from hwsim.network.graph import Network, accumulator_bounds, overflow_free
 from hwsim.network.layer import INT32, Geometry, Layer, Op, Overflow, Region, Rounding, Thresholds
 from tests.support.agree import (
     COMPILED,
@@ -184,7 +184,7 @@ def test_sums_wrap_around_at_the_largest_magnitudes(bias):
 @given(networks_with_inputs())
 def test_no_accumulator_exceeds_its_bound(case):
     network, codes = case
-    proved, free, done = bounds(network), overflow_free(network), reference.run(network, codes)
+    proved, free, done = accumulator_bounds(network), overflow_free(network), reference.run(network, codes)
     for layer in network.layers:
         if layer.name in proved and free[layer.name]:
             operands = [done[source] for source in layer.inputs]
@@ -198,14 +198,14 @@ def test_the_bound_is_reached(weight):
     network = convolution(np.abs(weight) * (weight < 127), bias=7)
     codes = np.full((1, 2, 6, 7), 255)
     inner = execute(network, codes).outputs.reshape(3, 6, 7)[:, 2, 2]
-    np.testing.assert_array_equal(bounds(network)["conv"], inner)
+    np.testing.assert_array_equal(accumulator_bounds(network)["conv"], inner)
     assert overflow_free(network) == {"conv": True}
 
 
 def test_bound_of_a_region_layer_takes_the_larger_product(weight):
     low = np.full_like(weight, -8)
     expected = np.maximum(np.abs(weight) * 255, 8 * 15 * 256).sum(axis=(1, 2, 3))
-    np.testing.assert_array_equal(bounds(convolution(weight, Region(2, 2, 5, low)))["conv"], expected)
+    np.testing.assert_array_equal(accumulator_bounds(convolution(weight, Region(2, 2, 5, low)))["conv"], expected)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ STEP = np.dtype([(name, np.int64) for name in ("tile", *WORK, *WAITS, *MOVES, *B
 def step_count(mapping: Mapping) -> int:
     """Count the steps of a layer: one per tile, one before them and one after them.
 
+    >>> from hwsim.machine.mapping.mapping import derive_mapping
+    >>> from hwsim.network.product import Product
     >>> from hwsim.registry import build
     >>> step_count(derive_mapping(build("accelerator", "tiny"), Product(pixels=1, reduction=4, filters=4)))
     3
@@ -69,6 +71,8 @@ def tile_steps(
 
     `streams` are those of one sample, where they depend on the data. With modeled memory only.
 
+    >>> from hwsim.machine.mapping.mapping import derive_mapping
+    >>> from hwsim.network.product import Product
     >>> from hwsim.registry import build
     >>> tiny = build("accelerator", "tiny")
     >>> steps = tile_steps(tiny, derive_mapping(tiny, Product(pixels=1, reduction=4, filters=4)))
@@ -109,9 +113,9 @@ def _fill_waits(steps: NDArray[np.void], worked: NDArray[np.bool_], begins: NDAr
     busy = _sum(steps, WORK)
     transfer = steps["fetch"] + steps["write"]
     waiting = np.maximum(0, transfer + steps["latency"] - busy)
-    late = np.maximum(0, transfer - busy)
-    steps["stall_dram_bandwidth"] = late * worked
-    steps["stall_dram_latency"] = (waiting - late) * worked
+    limited = np.maximum(0, transfer - busy)
+    steps["stall_dram_bandwidth"] = limited * worked
+    steps["stall_dram_latency"] = (waiting - limited) * worked
     steps["prefetch"] = waiting * begins
     steps["writeback"] = waiting * ~(worked | begins)
 

@@ -13,7 +13,7 @@ causes in `hwsim.machine.CAUSES` times all PEs:
     vector         vector
 
 The folds of a tile follow each other with the reduction innermost; the totals do not depend on that order.
-In a row-stationary array the passes of a tile are not told apart: their work is spread evenly over its
+In a row-stationary array the passes of a tile are not distinguished: their work is spread evenly over its
 streams. Without data, as in `hwsim.machine.layer_report`.
 """
 
@@ -90,8 +90,9 @@ def pe_utilization(
     a layer of more than MAX_FOLDS folds.
 
     >>> from hwsim.registry import build
+    >>> from hwsim.network.product import Product
     >>> fc = Product(pixels=1, reduction=4, filters=4)
-    >>> occupancy(build("accelerator", "tiny"), [("fc", fc)], cycles=(12, 22)).pe_cycles[0].tolist()  # busy
+    >>> pe_utilization(build("accelerator", "tiny"), [("fc", fc)], cycles=(12, 22)).pe_cycles[0].tolist()  # busy
     [0, 1, 2, 3, 4, 3, 2, 1, 0, 0]
     """
     if bins < 1:
@@ -239,10 +240,10 @@ class _Folds:
         spent[STATES.index("busy")] = busy
         spent[STATES.index("unused")] = live - busy
         end = np.append(self.begin[1:], self.length)[now]
-        late = (now * self.drain_stall + np.clip(cycles - (end - self.drain_stall), 0, self.drain_stall)) * pes
-        spent[STATES.index("port")] = window - live + late
+        stalled = (now * self.drain_stall + np.clip(cycles - (end - self.drain_stall), 0, self.drain_stall)) * pes
+        spent[STATES.index("port")] = window - live + stalled
         spent[STATES.index("load")] = loaded
-        spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - late
+        spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - stalled
         return spent
 
     @cached_property
