@@ -1,6 +1,7 @@
-"""hwsim: a network becomes integers, an accelerator runs exactly those integers, and the run is counted and audited.
+"""Bit-exact simulation of quantized networks on systolic arrays, with energy and membership-inference audit.
 
-The public names load their modules when they are first used, so that importing hwsim costs nothing.
+The five steps are `quantize`, `simulate`, `estimate`, `observe` and `audit`. Public names import their modules on first
+use, so that `import hwsim` is fast.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hwsim.errors import suggestion
 from hwsim.version import MODEL_VERSION, __version__
 
-_PUBLIC = {
+_MODULES = {
     "build": "hwsim.registry",
     "family": "hwsim.registry",
     "Format": "hwsim.formats",
@@ -18,7 +20,7 @@ _PUBLIC = {
     "Network": "hwsim.network.graph",
     "Layer": "hwsim.network.layer",
     "execute": "hwsim.engine.execute",
-    "bounds": "hwsim.network.graph",
+    "accumulator_bounds": "hwsim.network.graph",
     "overflow_free": "hwsim.network.graph",
     "save": "hwsim.network.file",
     "load": "hwsim.network.file",
@@ -45,7 +47,42 @@ _PUBLIC = {
     "run_study": "hwsim.study.run.runner",
 }
 
-__all__ = ["MODEL_VERSION", "__version__", *_PUBLIC]
+__all__ = [
+    "MODEL_VERSION",
+    "Design",
+    "Ensemble",
+    "Format",
+    "Game",
+    "Layer",
+    "Members",
+    "Network",
+    "QTensor",
+    "Study",
+    "__version__",
+    "accumulator_bounds",
+    "audit",
+    "balanced_keep",
+    "build",
+    "diff",
+    "estimate",
+    "execute",
+    "explain",
+    "family",
+    "load",
+    "load_design",
+    "load_study",
+    "observe",
+    "overflow_free",
+    "paired_difference",
+    "quantize",
+    "quantize_ensemble",
+    "run_study",
+    "save",
+    "score",
+    "simulate",
+    "trace",
+    "train",
+]
 
 if TYPE_CHECKING:
     from hwsim.debug.diff import diff
@@ -57,7 +94,7 @@ if TYPE_CHECKING:
     from hwsim.machine.cost.estimate import estimate
     from hwsim.machine.simulate import simulate
     from hwsim.network.file import load, save
-    from hwsim.network.graph import Network, bounds, overflow_free
+    from hwsim.network.graph import Network, accumulator_bounds, overflow_free
     from hwsim.network.layer import Layer
     from hwsim.privacy import Game, audit, balanced_keep, paired_difference, score
     from hwsim.privacy.observation.observe import observe
@@ -69,9 +106,10 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    hint = "" if name.startswith("_") else suggestion("python", name, _MODULES)
+    raise AttributeError(f"module 'hwsim' has no attribute {name!r}. {hint}".removesuffix(". "))
 
 
 def __dir__() -> list[str]:

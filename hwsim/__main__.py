@@ -1,4 +1,4 @@
-"""`python -m hwsim` is the command `hwsim`."""
+"""Entry point of `python -m hwsim`, equal to the command `hwsim`."""
 
 from hwsim.cli import main
 

@@ -1,6 +1,6 @@
 """Caches of pure functions: bounded, and cleared in one place.
 
-No result depends on a cache; time and memory do. Every cache of hwsim is made by `cached`, `per_object` or
+No result depends on a cache; time and memory do. Every cache of hwsim is made by `cached` or `per_object`, or is
 registered with `on_clear`, so that `clear` empties all of them.
 
 >>> @cached(2)
@@ -27,7 +27,7 @@ _clear: list[Callable[[], Any]] = []
 
 
 def cached(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorator: remember the last `maxsize` results of a pure function of hashable arguments."""
+    """Decorator: store the last `maxsize` results of a pure function of hashable arguments."""
 
     def remember(function: Callable[P, R]) -> Callable[P, R]:
         remembered = lru_cache(maxsize=maxsize)(function)
@@ -38,7 +38,7 @@ def cached(maxsize: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def per_object(key: type[K], value: type[V]) -> WeakKeyDictionary[K, V]:
-    """A dictionary whose entries live as long as their key, such as a network and its compiled programs."""
+    """Return a dictionary whose entries live as long as their keys, such as networks and their compiled programs."""
     made: WeakKeyDictionary[K, V] = WeakKeyDictionary()
     on_clear(made.clear)
     return made

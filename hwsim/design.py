@@ -1,4 +1,4 @@
-"""Design: everything that a point of a study is made of, chosen by name and resolved to the last default."""
+"""Design: the choices that define one point of a study, resolved to full settings."""
 
 from __future__ import annotations
 
@@ -34,45 +34,56 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "seed": 0,
     }
 )
-"""What an empty design resolves to, group by group."""
+"""Default choice of each group."""
 
 CHOICES = ("dataset", "model", "quantizer", "accelerator", "technology")
-"""The groups that are one choice out of the registry family of the same name."""
+"""Groups that are one member of the registry family with the same name."""
 
 
 class Membership(Configurable):
-    """The membership game that is played: how many models, over which samples.
+    """Parameters of the membership game: number of models, and the sizes of its sample sets.
 
-    Every sample of the pool is in the training set of exactly half of the models.
+    Each sample of the pool is in the training set of exactly half of the models.
     """
 
     models: int = Field(16, ge=4, le=4096, description="models trained; each is the target in turn; even")
-    samples: int | None = Field(None, ge=8, description="size of the pool; the whole data set when not given")
-    calibration: int = Field(128, ge=1, description="samples that a quantizer may look at")
-    auxiliary: int = Field(0, ge=0, description="samples of nobody that an adversary distils students with")
+    samples: int | None = Field(None, ge=8, description="size of the pool; default: the whole data set")
+    calibration: int = Field(128, ge=1, description="samples for the calibration of the quantizer")
+    auxiliary: int = Field(
+        0, ge=0, description="auxiliary samples, members of no model, for the adversary's distillation"
+    )
     split: str | None = Field(None, description="a published split of the data set instead of a random pool")
 
     @field_validator("models")
     @classmethod
     def _even(cls, models: int) -> int:
         if models % 2:
-            raise ValueError("an even number, so that every sample is in exactly half of the models")
+            raise ValueError("an even number, so that each sample is a member of exactly half of the models")
         return models
 
     @model_validator(mode="after")
     def _one_pool(self) -> Membership:
         if self.split is not None and self.samples is not None:
-            raise BadInput("game.samples", self.samples, f"nothing: the split {self.split!r} says how many there are")
+            raise BadInput("game.samples", self.samples, f"omit it: the split {self.split!r} fixes the size")
         return self
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """One resolved design: the chosen objects, their names, and the key of their result.
+    """One resolved design, made by `Design.resolve` (from a mapping) or `load_design` (from a TOML file).
 
-    Made by `Design.resolve` (from a mapping) or `load_design` (from a TOML file). `names` maps each
-    group of `CHOICES` to the registry name that was chosen there. Two designs with the same `key`
-    have the same result.
+    Two designs with the same `key` have the same result.
+
+    Attributes
+    ----------
+    dataset, model, quantizer, accelerator, technology : the chosen members of the registry
+    game : parameters of the membership game
+    channels : observed channels, sorted by name
+    attacks : attacks, in the given order
+    shadows : one of SHADOWS
+    seed : seed of all random streams
+    names : registry name of the choice in each group of CHOICES
+    attack_names, channel_names : registry names of the attacks and channels
 
     >>> design = Design.resolve({"quantizer": {"name": "minmax", "w_bits": 4}})
     >>> design.names["quantizer"], design.settings["quantizer"]["w_bits"], design.game.models
@@ -95,10 +106,10 @@ class Design:
 
     @classmethod
     def resolve(cls, mapping: Mapping[str, Any]) -> Design:
-        """Build every choice of `mapping`, filling each gap with its default.
+        """Build all choices of `mapping`, with defaults for groups and parameters that are not given.
 
-        A choice is a table `{name = "...", parameters ...}` or only its name. Raises HwsimError with
-        the dotted path of what is wrong, for instance `quantizer.w_bits`.
+        A choice is a table `{name = "...", parameters ...}` or only a name. Raises HwsimError with the dotted path of
+        the wrong value, such as `quantizer.w_bits`.
         """
         for group in mapping:
             if group not in DEFAULTS:
@@ -110,11 +121,11 @@ class Design:
         for _, attack in attacks:
             for need in attack.needs:
                 if need not in shown:
-                    raise BadInput("channels", shown, f"a list that holds {need}, which {attack.label} needs")
+                    raise BadInput("channels", shown, f"a list with {need}, which {attack.label} needs")
         game = registry.validate(Membership, _table("game", mapping.get("game", {})), "game")
         for _, attack in attacks:
-            if game.models < attack.least_models:
-                raise BadInput("game.models", game.models, f"{attack.least_models} or more, which {attack.label} needs")
+            if game.models < attack.min_models:
+                raise BadInput("game.models", game.models, f"{attack.min_models} or more, which {attack.label} needs")
         return cls(
             **{group: made for group, (_, made) in chosen.items()},
             game=game,
@@ -129,30 +140,30 @@ class Design:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Every setting with all defaults filled in: plain JSON data; `resolve` takes it back."""
+        """All settings, defaults included, as plain JSON data that `resolve` accepts."""
         choices = {group: _plain(self.names[group], getattr(self, group)) for group in CHOICES}
         return choices | {
             "game": self.game.model_dump(mode="json"),
-            "channels": [_shortest(n, c) for n, c in zip(self.channel_names, self.channels, strict=True)],
+            "channels": [_name_or_table(n, c) for n, c in zip(self.channel_names, self.channels, strict=True)],
             "attacks": [_plain(n, a) for n, a in zip(self.attack_names, self.attacks, strict=True)],
             "shadows": self.shadows,
             "seed": self.seed,
         }
 
     @property
-    def idle(self) -> tuple[str, ...]:
-        """The groups that the result does not depend on: a network that is no integers runs on no machine."""
+    def unused_groups(self) -> tuple[str, ...]:
+        """Groups that do not affect the result: a design without an integer network has no accelerator."""
         return () if self.quantizer.integer else ("accelerator", "technology", "shadows")
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 (hex) of all that affects the result: the settings without idle groups, and the model version."""
-        settings = {group: value for group, value in self.settings.items() if group not in self.idle}
+        """SHA-256 (hex) of the settings without unused groups, and of the model version."""
+        settings = {group: value for group, value in self.settings.items() if group not in self.unused_groups}
         return content_key({"model_version": MODEL_VERSION, "settings": settings})
 
 
 def content_key(content: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of plain data as canonical JSON: sorted keys, shortest floats.
+    """Return the SHA-256 (hex) of plain data as canonical JSON: sorted keys, shortest floats.
 
     >>> content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
     True
@@ -173,8 +184,7 @@ def _choose(family: str, given: Any, where: str | None = None) -> tuple[str, Any
     table = _table(where, given)
     name = table.pop("name", DEFAULTS.get(where))
     if not isinstance(name, str):
-        given = "nothing" if name is None else name
-        raise BadInput(f"{where}.name", given, "a name in quotes; `hwsim list` shows them")
+        raise BadInput(f"{where}.name", name, "a name in quotes; `hwsim list` shows them")
     record = registry.find(family, name, f"{where}.name")
     return name, registry.validate(record.factory, registry.merge(record.defaults, table), where)
 
@@ -201,11 +211,11 @@ def _channels(given: Any) -> list[tuple[str, Any]]:
         name, channel = _choose("channel", one, f"channels[{place}]")
         if channels.setdefault(name, channel) != channel:
             raise BadInput("channels", f"{name} twice, with different settings", "each channel once")
-    return sorted(channels.items(), key=lambda pair: pair[0])  # a set: the order must not change the key
+    return sorted(channels.items(), key=lambda pair: pair[0])  # sorted: the order must not change the key
 
 
-def _shortest(name: str, channel: BaseModel) -> str | dict[str, Any]:
-    """The name alone where all settings are the defaults."""
+def _name_or_table(name: str, channel: BaseModel) -> str | dict[str, Any]:
+    """Return the name of a channel with default settings, else a table of its settings."""
     return name if channel == type(channel)() else _plain(name, channel)
 
 
@@ -214,12 +224,12 @@ def _attacks(given: Any) -> list[tuple[str, Any]]:
     labels = [attack.label for _, attack in attacks]
     for label in labels:
         if labels.count(label) > 1:
-            raise BadInput("attacks", labels, f"each attack once; {label} stands here twice")
+            raise BadInput("attacks", labels, f"each attack once; {label} is listed twice")
     return attacks
 
 
 SHADOWS = ("matched", "both")
-"""What shadow models an adversary has: the target's own deployment; or, as a second column, full precision too."""
+"""Shadow models of the adversary: deployed as the target ("matched"), or also in full precision ("both")."""
 
 
 def _shadows(given: Any) -> str:
@@ -235,10 +245,10 @@ def _seed(given: Any) -> int:
 
 
 def override(mapping: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`mapping` (an unresolved design) with each dotted path of `changes` set to its value.
+    """Return `mapping`, an unresolved design, with each dotted path of `changes` set to its value.
 
-    Whole groups are replaced first, then names, then single parameters, whatever their order. A new
-    `X.name` drops the old parameters of X, for they belong to the old choice.
+    Whole groups are replaced first, then names, then single parameters, independently of the order of `changes`.
+    A new `X.name` drops the old parameters of X, because they belong to the old choice.
 
     >>> override({"quantizer": "lsq"}, {"quantizer.w_bits": 4})
     {'quantizer': {'name': 'lsq', 'w_bits': 4}}
@@ -271,7 +281,7 @@ _WORD = re.compile(r"[A-Za-z_][\w\-]*")
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split `path=value`; the value is TOML, and a bare word is a string.
+    """Split `path=value` into the path and the value; the value is TOML, and a bare word is a string.
 
     >>> parse_override("quantizer.w_bits=4"), parse_override('quantizer={name="lsq", w_bits=4}')
     (('quantizer.w_bits', 4), ('quantizer', {'name': 'lsq', 'w_bits': 4}))
@@ -292,7 +302,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file; raises HwsimError naming the file, and the line of a syntax error."""
+    """Read a TOML file; raises HwsimError with the file, and with the line of a syntax error."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -304,7 +314,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def load_design(path: Path, changes: Mapping[str, Any] | None = None) -> Design:
-    """The design that a TOML file describes, with the overrides `changes` on top."""
+    """Read the design in a TOML file and apply the overrides `changes`."""
     mapping = read_toml(path)
     try:
         return Design.resolve(override(mapping, changes or {}))

@@ -1,4 +1,4 @@
-"""What an integer code is: Format; and an array of codes with its format: QTensor."""
+"""Integer formats: width and meaning of codes (Format), and arrays of codes (QTensor)."""
 
 from __future__ import annotations
 
@@ -12,29 +12,39 @@ from hwsim.errors import BadInput
 
 
 class Kind(StrEnum):
-    """How a stored code becomes the integer that a PE multiplies.
+    """Mapping from a stored code to the integer that a PE multiplies.
 
-    uniform: the code itself, less the zero point. binary: codes 0 and 1 mean -1 and +1. odd: code c
-    of b bits means 2c - (2^b - 1), evenly spaced and without a zero (DoReFa, N2UQ). codebook: code c
-    means entry c of the format's table, looked up before the multiplier.
+    Attributes
+    ----------
+    UNIFORM : code - zero point
+    BINARY : codes 0 and 1 are the values -1 and +1 (*bipolar* in FINN and QONNX)
+    MIDRISE : code c of b bits is the value 2c - (2^b - 1): evenly spaced, without zero (DoReFa, N2UQ)
+    CODEBOOK : code c is entry c of the format's table, looked up before the multiplier
     """
 
     UNIFORM = "uniform"
     BINARY = "binary"
-    ODD = "odd"
+    MIDRISE = "midrise"
     CODEBOOK = "codebook"
 
 
 MAX_CODE_BITS = 16
-"""Widest codes of weights and activations (HQ1)."""
+"""Largest width of weights and activations."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """Width and meaning of integer codes (HQ1: 1 to 16 bits; up to 48 for raw accumulators).
+    """Width and meaning of integer codes.
 
-    `narrow` drops the most negative code of a signed format, so that the range is symmetric; with
-    2 bits that is ternary. `table` holds the 2^bits integers of a codebook, each of 16 bits.
+    Attributes
+    ----------
+    bits : width, 1 to 16 for weights and activations, up to 48 for raw accumulators
+    signed : codes from -2^(bits-1) instead of from 0
+    narrow_range : without the most negative code of a signed format, so that the range is symmetric; ternary with
+        2 bits
+    zero_point : code of the value 0 in a uniform format
+    kind : mapping from codes to values
+    table : 2^bits signed 16-bit integers of a codebook; empty for other kinds
 
     >>> Format(4, signed=True).qmin, Format(4, signed=True, narrow_range=True).qmin, Format(8).qmax
     (-8, -7, 255)
@@ -54,7 +64,7 @@ class Format:
             raise BadInput("format.narrow_range", self.narrow_range, "only signed formats of 2 bits or more")
         if self.kind is Kind.BINARY and (self.bits != 1 or self.signed or self.zero_point):
             raise BadInput("format.kind", "binary", "1 bit, unsigned codes, no zero point")
-        if self.kind in (Kind.ODD, Kind.CODEBOOK) and (self.bits > MAX_CODE_BITS or self.signed or self.zero_point):
+        if self.kind in (Kind.MIDRISE, Kind.CODEBOOK) and (self.bits > MAX_CODE_BITS or self.signed or self.zero_point):
             raise BadInput(
                 "format.kind", str(self.kind), f"at most {MAX_CODE_BITS} bits, unsigned codes, no zero point"
             )
@@ -77,21 +87,21 @@ class Format:
 
     @property
     def dtype(self) -> np.dtype[np.signedinteger]:
-        """Smallest signed numpy dtype that holds every code."""
+        """Smallest signed numpy dtype that represents every code."""
         for dtype in (np.int8, np.int16, np.int32):
             if np.iinfo(dtype).min <= self.qmin and self.qmax <= np.iinfo(dtype).max:
                 return np.dtype(dtype)
         return np.dtype(np.int64)
 
     @property
-    def values(self) -> tuple[int, int]:
-        """Smallest and largest integer that a code can stand for after `decode`.
+    def value_range(self) -> tuple[int, int]:
+        """Smallest and largest decoded value.
 
-        >>> Format(8, zero_point=3).values, Format(2, kind=Kind.ODD).values
+        >>> Format(8, zero_point=3).value_range, Format(2, kind=Kind.MIDRISE).value_range
         ((-3, 252), (-3, 3))
         """
         match self.kind:
-            case Kind.BINARY | Kind.ODD:
+            case Kind.BINARY | Kind.MIDRISE:
                 return -self.qmax, self.qmax
             case Kind.CODEBOOK:
                 return min(self.table), max(self.table)
@@ -99,11 +109,11 @@ class Format:
 
     @property
     def max_magnitude(self) -> int:
-        """Largest |value| that a code can stand for after `decode`."""
-        return max(map(abs, self.values))
+        """Largest magnitude of a decoded value."""
+        return max(map(abs, self.value_range))
 
     def decode(self, codes: NDArray[np.integer]) -> NDArray[np.int64]:
-        """The integers that a PE multiplies: int64, same shape as `codes`.
+        """Return the integers that a PE multiplies, int64 of the shape of `codes`.
 
         >>> Format(8, zero_point=3).decode(np.array([3, 5])).tolist()
         [0, 2]
@@ -114,14 +124,14 @@ class Format:
         """
         wide = codes.astype(np.int64)
         match self.kind:
-            case Kind.BINARY | Kind.ODD:
+            case Kind.BINARY | Kind.MIDRISE:
                 return 2 * wide - self.qmax
             case Kind.CODEBOOK:
                 return np.array(self.table, dtype=np.int64)[wide]
         return wide - self.zero_point
 
     def require(self, codes: NDArray[np.integer], where: str) -> None:
-        """Raise BadInput, naming `where`, unless every code is an integer inside the format."""
+        """Raise BadInput, with the place `where`, unless every code is an integer inside the format."""
         if not np.issubdtype(codes.dtype, np.integer):
             raise BadInput(where, f"dtype {codes.dtype}", "an integer dtype")
         if codes.size and not (self.qmin <= codes.min() and codes.max() <= self.qmax):
@@ -134,23 +144,28 @@ class Format:
         match self.kind:
             case Kind.BINARY:
                 return "binary"
-            case Kind.ODD | Kind.CODEBOOK:
+            case Kind.MIDRISE | Kind.CODEBOOK:
                 return f"{self.kind} of {self.bits} bits"
         return f"{sign}{self.bits}{zero}"
 
 
 TERNARY = Format(2, signed=True, narrow_range=True)
-"""The format of ternary weights: -1, 0 and +1."""
+"""Format of ternary weights: -1, 0 and +1."""
 
 LOGITS = Format(32, signed=True)
-"""The format of a network's output: the raw int32 accumulator."""
+"""Format of a network's output: the raw 32-bit accumulator."""
 
 
 @dataclass(frozen=True, eq=False)
 class QTensor:
-    """Integer codes with their format; the real scale is metadata which inference never reads.
+    """Integer codes with their format.
 
-    `scale` is one real number, or one per output channel (the first axis of `codes`).
+    Attributes
+    ----------
+    codes : integer array of any shape
+    format : format of the codes
+    scale : real value of one unit, one number or one per output channel (first axis of `codes`); metadata, which
+        inference does not read
     """
 
     codes: NDArray[np.integer]
@@ -161,5 +176,5 @@ class QTensor:
         self.format.require(self.codes, "tensor")
 
     def values(self) -> NDArray[np.int64]:
-        """The decoded integers, int64."""
+        """Return the decoded integers, int64."""
         return self.format.decode(self.codes)

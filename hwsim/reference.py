@@ -1,7 +1,7 @@
-"""The definition of what the integers must be: slow, plain numpy int64, meant to be checked by eye.
+"""Definition of the integer semantics (HQ1): plain numpy int64, slow, written to be checked by reading.
 
-Everything faster must equal these functions bit for bit. The first part computes a network layer by
-layer; the second walks operands through the registers of a PE array, one cycle at a time.
+Every kernel must equal these functions bit for bit. The first part computes a network layer by layer. The second part
+moves operands through the registers of a PE array, one cycle at a time.
 """
 
 from __future__ import annotations
@@ -35,20 +35,26 @@ Ints = NDArray[np.int64]
 
 
 def run(network: Network, codes: NDArray[np.integer]) -> dict[str, Ints]:
-    """Codes after every layer, int64 by layer name, the input included; the last layer's are raw accumulators.
+    """Compute the output codes of every layer; the last layer's output is its raw accumulator.
 
-    `codes` is [sample, *input_shape]; the entry of a layer is [sample, *shape of the layer].
+    Parameters
+    ----------
+    codes : input codes, [sample, *input_shape]
+
+    Returns
+    -------
+    int64 [sample, *shape] by layer name, the input included
     """
-    done: dict[str, Ints] = {INPUT: codes.astype(np.int64)}
+    values: dict[str, Ints] = {INPUT: codes.astype(np.int64)}
     for layer in network.layers:
-        operands = [done[name] for name in layer.inputs]
+        operands = [values[name] for name in layer.inputs]
         formats = [network.formats[name] for name in layer.inputs]
-        done[layer.name] = compute(layer, operands, formats)
-    return done
+        values[layer.name] = compute(layer, operands, formats)
+    return values
 
 
 def compute(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
-    """One layer: its output codes, int64, from the codes of its inputs and their formats."""
+    """Compute the output codes of one layer, int64 [sample, ...], from the codes and formats of its inputs."""
     x = operands[0]
     match layer.op:
         case Op.FLATTEN:
@@ -71,11 +77,11 @@ def compute(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
 
 
 def accumulate(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
-    """What a layer sums up before requantization, int64 [sample, channel, ...], as its accumulator holds it.
+    """Compute the accumulator of a layer before requantization, int64 [sample, channel, ...].
 
-    Convolution, linear, matmul: products of decoded codes plus the bias. Average pools: values over the
-    window (the division is part of the requantizer's multiplier). Layer norm: normalized values by
-    weights plus bias. Padding has the value zero, for uniform codes the code of the zero point.
+    Convolution, linear, matmul: sum of the products of decoded codes, plus the bias. Average pools: sum of the values
+    in the window; the division is part of the requantizer's multiplier. Layer norm: normalized value times weight, plus
+    the bias. Padding has the value zero, which is the code of the zero point.
     """
     x = formats[0].decode(operands[0])
     if layer.accumulator.overflow is Overflow.SATURATE_STEP:
@@ -95,15 +101,15 @@ def accumulate(layer: Layer, operands: list[Ints], formats: list[Format]) -> Int
             sums = convolve(x, _weight(layer), layer.geometry) + _bias(layer)[:, None, None]
         case _:
             sums = region_products(layer, layer.region, operands[0], formats[0]) + _bias(layer)[:, None, None]
-    return fit(sums, layer.accumulator)
+    return apply_overflow(sums, layer.accumulator)
 
 
-def fit(sums: Ints, accumulator: Accumulator) -> Ints:
-    """Exact sums as they leave an accumulator: wrapped or saturated (`check` has proved that they fit).
+def apply_overflow(sums: Ints, accumulator: Accumulator) -> Ints:
+    """Apply the overflow policy to exact sums: wrap or saturate; under `check` no sum overflows.
 
-    >>> fit(np.array([127, 128]), Accumulator(8)).tolist()
+    >>> apply_overflow(np.array([127, 128]), Accumulator(8)).tolist()
     [127, -128]
-    >>> fit(np.array([127, 128]), Accumulator(8, Overflow.SATURATE_END)).tolist()
+    >>> apply_overflow(np.array([127, 128]), Accumulator(8, Overflow.SATURATE_END)).tolist()
     [127, 127]
     """
     if accumulator.overflow is Overflow.SATURATE_END:
@@ -112,13 +118,16 @@ def fit(sums: Ints, accumulator: Accumulator) -> Ints:
 
 
 def saturate_steps(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
-    """Sums that saturate after every product, from the bias on, in the order (kernel row, kernel column, channel)."""
+    """Compute sums that start at the bias and saturate after every product.
+
+    The order of the reduction is (kernel row, kernel column, channel). The result is int64 [sample, channel, ...].
+    """
     x = formats[0].decode(operands[0])
     if layer.op is Op.CONV:
         groups = layer.geometry.groups
         patches = windows(x, layer.geometry, fill=0).transpose(0, 2, 3, 4, 5, 1)  # [n, h, w, ky, kx, channel]
-        terms_each = math.prod(_weight(layer).shape[1:])
-        x = np.stack([part.reshape(*patches.shape[:3], terms_each) for part in np.split(patches, groups, axis=-1)])
+        terms_per_group = math.prod(_weight(layer).shape[1:])
+        x = np.stack([part.reshape(*patches.shape[:3], terms_per_group) for part in np.split(patches, groups, axis=-1)])
         w = _weight(layer).transpose(0, 2, 3, 1).reshape(groups, -1, x.shape[-1])  # [group, filter, term]
         terms = (x[:, :, :, :, None, k] * w[:, None, None, None, :, k] for k in range(x.shape[-1]))
         start = np.broadcast_to(_bias(layer).reshape(groups, 1, 1, 1, -1), (*x.shape[:4], w.shape[1]))
@@ -140,7 +149,7 @@ def saturate_steps(layer: Layer, operands: list[Ints], formats: list[Format]) ->
 
 
 def convolve(x: Ints, w: Ints, geometry: Geometry) -> Ints:
-    """Sums of products of values [sample, channel, row, column] with weights [filter, channel of group, row, column].
+    """Convolve values [sample, channel, row, column] with weights [filter, channel of group, row, column].
 
     >>> convolve(np.ones((1, 1, 3, 3), np.int64), np.ones((1, 1, 2, 2), np.int64), Geometry((2, 2))).tolist()
     [[[[4, 4], [4, 4]]]]
@@ -153,7 +162,7 @@ def convolve(x: Ints, w: Ints, geometry: Geometry) -> Ints:
 
 
 def windows(x: Ints, geometry: Geometry, fill: int) -> Ints:
-    """The windows of a kernel over a padded map: [sample, channel, out row, out column, kernel row, kernel column]."""
+    """Return the windows of a padded map: [sample, channel, out row, out column, kernel row, kernel column]."""
     (sh, sw), (dh, dw), (kh, kw) = geometry.stride, geometry.dilation, geometry.kernel
     top, bottom, left, right = geometry.pads
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
@@ -162,7 +171,10 @@ def windows(x: Ints, geometry: Geometry, fill: int) -> Ints:
 
 
 def region_products(layer: Layer, region: Region, x_codes: Ints, x_format: Format) -> Ints:
-    """Sums of products at full width where the input pixel is sensitive and at the low width elsewhere."""
+    """Convolve at full width where the input pixel is sensitive, and at the low width elsewhere.
+
+    `x_codes` is [sample, channel, row, column]; the result is the exact sum without the bias, [sample, filter, ...].
+    """
     assert layer.weight is not None
     x = x_format.decode(x_codes)
     sensitive = spread(sensitive_regions(region, x_codes), region, x.shape)
@@ -174,9 +186,9 @@ def region_products(layer: Layer, region: Region, x_codes: Ints, x_format: Forma
 
 
 def sensitive_regions(region: Region, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which regions of each sample's input map are sensitive: bool [sample, region row, region column].
+    """Return the mask of sensitive regions of the input map: bool [sample, region row, region column].
 
-    Where channels decide for themselves: bool [sample, channel, region row, region column].
+    With `per_channel` the mask is bool [sample, channel, region row, region column].
 
     >>> region = Region(1, 2, threshold=16, low_weight=np.zeros((1, 1, 1, 1), np.int8))
     >>> sensitive_regions(region, np.array([[[[2, 0, 1, 0]]]])).tolist()
@@ -184,33 +196,36 @@ def sensitive_regions(region: Region, codes: NDArray[np.integer]) -> NDArray[np.
     """
     _, _, height, width = codes.shape
     tops, lefts = range(0, height, region.height), range(0, width, region.width)
-    deciders = codes[:, :, None] if region.per_channel else codes[:, None]  # [sample, decider, its channels, ...]
-    mask = np.zeros((*deciders.shape[:2], len(tops), len(lefts)), dtype=np.bool_)
+    groups = codes[:, :, None] if region.per_channel else codes[:, None]  # [sample, mask channel, its channels, ...]
+    mask = np.zeros((*groups.shape[:2], len(tops), len(lefts)), dtype=np.bool_)
     for i, top in enumerate(tops):
         for j, left in enumerate(lefts):
-            part = deciders[..., top : top + region.height, left : left + region.width].astype(np.int64)
+            part = groups[..., top : top + region.height, left : left + region.width].astype(np.int64)
             count = math.prod(part.shape[2:])
             mask[:, :, i, j] = part.sum(axis=(2, 3, 4)) << FRACTION_BITS >= region.threshold * count
     return mask if region.per_channel else mask[:, 0]
 
 
 def spread(mask: NDArray[np.bool_], region: Region, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """A region mask as a pixel mask [sample, channel, row, column] of a map of `shape`; one channel serves all."""
+    """Expand a region mask to a pixel mask [sample, channel, row, column] of a map of `shape`.
+
+    The channel axis has size 1 unless the region decides per channel.
+    """
     rows, columns = np.arange(shape[2]) // region.height, np.arange(shape[3]) // region.width
     return (mask if region.per_channel else mask[:, None])[:, :, rows[:, None], columns]
 
 
 def add(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
-    """A residual add: both operands meet their own multiplier, then one rounding shift for the sum."""
+    """Compute a residual add: each operand times its own multiplier, then one rounding shift of the sum."""
     r = layer.requantizer
     assert isinstance(r, Requantizer)
     (a, b), (m_a, m_b) = operands, r.multiplier.ravel().tolist()
     total = formats[0].decode(a) * m_a + formats[1].decode(b) * m_b
-    return emit(round_shift(total, r.shift, r.rounding), layer, r)
+    return clip_to_codes(round_shift(total, r.shift, r.rounding), layer, r)
 
 
 def concat(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
-    """Operands one after the other along the first axis of a sample, each requantized by its own entry."""
+    """Concatenate along the first axis of a sample; each operand has its own multiplier and shift."""
     r = layer.requantizer
     assert isinstance(r, Requantizer)
     parts = [
@@ -219,17 +234,17 @@ def concat(layer: Layer, operands: list[Ints], formats: list[Format]) -> Ints:
             operands, formats, r.multiplier.ravel().tolist(), r.shift.ravel().tolist(), strict=True
         )
     ]
-    return emit(np.concatenate(parts, axis=1), layer, r)
+    return clip_to_codes(np.concatenate(parts, axis=1), layer, r)
 
 
 def softmax(layer: Layer, codes: Ints) -> Ints:
-    """Softmax over the last axis by a table of weights and one rounded division.
+    """Compute a softmax over the last axis by a table of weights and one rounded division.
 
     >>> from hwsim.formats import Format
     >>> from hwsim.network.layer import Softmax
     >>> rule = Softmax(np.array([64, 32, 16]), one=256)
     >>> layer = Layer("p", Op.SOFTMAX, ("x",), Format(8, signed=True, zero_point=-128), softmax=rule)
-    >>> softmax(layer, np.array([[7, 6, 5, 1]])).tolist()  # 4/7, 2/7, 1/7 and nothing
+    >>> softmax(layer, np.array([[7, 6, 5, 1]])).tolist()  # 4/7, 2/7, 1/7 and 0
     [[18, -55, -91, -128]]
     """
     rule = layer.softmax
@@ -243,25 +258,25 @@ def softmax(layer: Layer, codes: Ints) -> Ints:
 
 
 def normalize(values: Ints) -> Ints:
-    """(value - mean) / standard deviation over the last axis, with NORM_BITS fraction bits, rounded half up.
+    """Return (value - mean) / standard deviation over the last axis, with NORM_BITS fraction bits, rounded half up.
 
-    With D values, D * value - sum and D * sum of squares - sum^2 are exact; the root is an integer
-    root of the latter with ROOT_BITS more bits. A constant row is all zeros.
+    For D values the numerator `D * value - sum` and the variance `D * sum of squares - sum^2` are exact. The standard
+    deviation is the integer square root of the variance with ROOT_BITS more bits. A constant row is all zeros.
 
     >>> (normalize(np.array([[1, 2, 3], [5, 5, 5]])) / 2**NORM_BITS).round(2).tolist()
     [[-1.22, 0.0, 1.22], [0.0, 0.0, 0.0]]
     """
     size = values.shape[-1]
     total = values.sum(axis=-1, keepdims=True)
-    centred = size * values - total
+    centered = size * values - total
     variance = size * (values * values).sum(axis=-1, keepdims=True) - total * total
     root = np.maximum(isqrt(variance << ROOT_BITS), 1)
-    normal: Ints = (2 * (centred << (NORM_BITS + ROOT_BITS // 2)) + root) // (2 * root)
+    normal: Ints = (2 * (centered << (NORM_BITS + ROOT_BITS // 2)) + root) // (2 * root)
     return normal
 
 
 def isqrt(values: Ints) -> Ints:
-    """The largest integer whose square is not above each value.
+    """Return the integer square root of each value, rounded down.
 
     >>> isqrt(np.array([0, 8, 9, 2**62 - 1])).tolist()
     [0, 2, 3, 2147483647]
@@ -270,9 +285,10 @@ def isqrt(values: Ints) -> Ints:
 
 
 def requantize(layer: Layer, accumulator: Ints) -> Ints:
-    """Output codes of accumulators [sample, channel, ...]: multiply, round, shift, add the zero point, clip.
+    """Convert accumulators [sample, channel, ...] to output codes of the same shape.
 
-    Or, with thresholds, the number of levels that each accumulator reaches.
+    By multiplier and shift: multiply, round, shift, add the zero point, clip. By thresholds: count the levels that the
+    accumulator reaches.
     """
     r = layer.requantizer
     if isinstance(r, Thresholds):
@@ -285,7 +301,7 @@ def requantize(layer: Layer, accumulator: Ints) -> Ints:
     match r.rounding:
         case Rounding.F32_HALF_EVEN:
             scale = multiplier.astype(np.uint32).view(np.float32)
-            with np.errstate(over="ignore"):  # what is beyond float32 is clipped like all that is large
+            with np.errstate(over="ignore"):  # an infinite product is clipped as every large product
                 product = accumulator.astype(np.float32) * scale
             scaled = np.rint(np.clip(product, -(2.0**62), 2.0**62)).astype(np.int64)
         case Rounding.GEMMLOWP_DOUBLE:
@@ -294,42 +310,42 @@ def requantize(layer: Layer, accumulator: Ints) -> Ints:
             scaled = round_shift(high, right, Rounding.HALF_AWAY)
         case _:
             scaled = round_shift(accumulator * multiplier, shift, r.rounding)
-    return emit(scaled, layer, r)
+    return clip_to_codes(scaled, layer, r)
 
 
-def emit(scaled: Ints, layer: Layer, r: Requantizer) -> Ints:
-    """Codes of scaled values: plus the zero point, then clipped."""
+def clip_to_codes(scaled: Ints, layer: Layer, r: Requantizer) -> Ints:
+    """Add the zero point and clip to the requantizer's range; any shape."""
     return np.clip(scaled + layer.output.zero_point, r.low, r.high)
 
 
 def round_shift(values: Ints, shift: Ints | int, rounding: Rounding = Rounding.HALF_UP) -> Ints:
-    """`values / 2^shift` as an integer by a rule that is one step; shift 0 changes nothing.
+    """Divide by 2^shift and round by a rule that is one step; `shift` broadcasts, and 0 changes nothing.
 
     >>> [round_shift(np.array([-6, -2, 2, 6, 7]), 2, rule).tolist() for rule in Rounding if rule.one_step]
     [[-1, 0, 1, 2, 2], [-2, 0, 0, 2, 2], [-2, -1, 1, 2, 2], [-2, -1, 0, 1, 1], [-1, 0, 0, 1, 1]]
     """
     s = np.asarray(shift, dtype=np.int64)
     down = values >> s
-    rest = values - (down << s)  # 0 to 2^s - 1
-    half = np.where(s > 0, np.int64(1) << np.maximum(s - 1, 0), 1)  # of shift 0 there is no rest, and no tie
+    remainder = values - (down << s)  # 0 to 2^s - 1
+    half = np.where(s > 0, np.int64(1) << np.maximum(s - 1, 0), 1)  # for shift 0 the remainder is 0, and no tie
     match rounding:
         case Rounding.HALF_UP:
-            up = rest >= half
+            up = remainder >= half
         case Rounding.HALF_EVEN:
-            up = (rest > half) | ((rest == half) & (down & 1 == 1))
+            up = (remainder > half) | ((remainder == half) & (down & 1 == 1))
         case Rounding.HALF_AWAY:
-            up = (rest > half) | ((rest == half) & (values >= 0))
+            up = (remainder > half) | ((remainder == half) & (values >= 0))
         case Rounding.FLOOR:
-            up = np.zeros_like(rest, dtype=np.bool_)
+            up = np.zeros_like(remainder, dtype=np.bool_)
         case Rounding.TRUNC:
-            up = (rest > 0) & (values < 0)
+            up = (remainder > 0) & (values < 0)
         case _:
             raise AssertionError(f"{rounding} is no single step")
     return down + up
 
 
 def wrap(values: Ints, bits: int) -> Ints:
-    """The integer in two's complement of `bits` that equals `values` modulo 2^bits, still int64.
+    """Return the integers in two's complement of `bits` that equal `values` modulo 2^bits, as int64.
 
     >>> wrap(np.array([2**31 - 1, 2**31, -2**31 - 1]), 32).tolist()
     [2147483647, -2147483648, 2147483647]
@@ -349,12 +365,11 @@ def _bias(layer: Layer) -> Ints:
 
 
 def walk_weight_stationary(a: Ints, w: Ints) -> tuple[Ints, int]:
-    """Product of `a` [M, R] and `w` [R, C] on an R x C array that holds the weights: (out [M, C], cycles).
+    """Multiply `a` [M, R] by `w` [R, C] on a weight-stationary R x C array: (out [M, C], cycles).
 
-    Weights shift down one row per cycle; then activations enter at the left (row r one cycle after
-    row r - 1) and move right while partial sums move down. Deskewing delays column c by C - 1 - c
-    cycles and an output register takes the whole vector. The walk ends when that register has held
-    the last vector: R + (M + R + C - 1) cycles.
+    Weights shift down one row per cycle. Then activations enter at the left (row r one cycle after row r - 1) and move
+    right, and partial sums move down. Deskewing delays column c by C - 1 - c cycles, and an output register receives
+    the whole vector. The last vector leaves the register after R + (M + R + C - 1) cycles.
 
     >>> walk_weight_stationary(np.array([[1, 2]]), np.array([[3], [4]]))
     (array([[11]]), 5)
@@ -362,7 +377,7 @@ def walk_weight_stationary(a: Ints, w: Ints) -> tuple[Ints, int]:
     samples, (rows, columns) = len(a), w.shape
     cycles = 0
     weight = np.zeros((rows, columns), dtype=np.int64)
-    for row in reversed(range(rows)):  # the last row's weights enter first
+    for row in reversed(range(rows)):  # the weights of the last row enter first
         weight = np.vstack([w[row][None], weight[:-1]])
         cycles += 1
 
@@ -373,7 +388,7 @@ def walk_weight_stationary(a: Ints, w: Ints) -> tuple[Ints, int]:
     out: list[list[int]] = []
     step = 0
     while len(out) < samples:
-        entering = [step - r for r in range(rows)]  # which sample row r receives
+        entering = [step - r for r in range(rows)]  # sample that enters row r
         fresh = np.array([0 <= m < samples for m in entering])
         left = np.array([a[m, r] if fresh[r] else 0 for r, m in enumerate(entering)], dtype=np.int64)
         a_in = np.hstack([left[:, None], activation[:, :-1]])
@@ -389,10 +404,10 @@ def walk_weight_stationary(a: Ints, w: Ints) -> tuple[Ints, int]:
 
 
 def walk_output_stationary(a: Ints, w: Ints) -> tuple[Ints, int]:
-    """Product of `a` [R, K] and `w` [K, C] on an R x C array that holds the sums: (out [R, C], cycles).
+    """Multiply `a` [R, K] by `w` [K, C] on an output-stationary R x C array: (out [R, C], cycles).
 
-    Activations move right and weights move down, both skewed by one cycle per row or column. When the
-    last PE has its K products (K + R + C - 2 cycles), the columns shift the sums out in R cycles.
+    Activations move right and weights move down, both skewed by one cycle per row or column. After the K products of
+    the last PE (K + R + C - 2 cycles), the columns shift the sums out in R cycles.
 
     >>> walk_output_stationary(np.array([[1, 2]]), np.array([[3], [4]]))
     (array([[11]]), 3)
@@ -413,21 +428,29 @@ def walk_output_stationary(a: Ints, w: Ints) -> tuple[Ints, int]:
         products = products + valid
         cycles += 1
     out = np.zeros((rows, columns), dtype=np.int64)
-    for row in reversed(range(rows)):  # the lowest PE's sum leaves first
+    for row in reversed(range(rows)):  # the sum of the lowest PE leaves first
         out[row] = psum[-1]
         psum = np.vstack([np.zeros((1, columns), dtype=np.int64), psum[:-1]])
         cycles += 1
     return out, cycles
 
 
-def walk_variable_rows(steps: Ints, depth: int) -> tuple[Ints, Ints]:
-    """When rows of PEs begin and end wavefronts that last `steps` [wavefront, row] cycles: (begins, ends), same shape.
+def walk_variable_rows(durations: Ints, depth: int) -> tuple[Ints, Ints]:
+    """Return the start and end cycles of wavefronts in rows of PEs of variable speed: (begins, ends).
 
-    A row takes its next wavefront when nothing is under way in it, its output register is free and the
-    partial sum from the row above is there. When it is done, the sum goes into the register and from
-    there, as soon as there is room, into a queue of `depth` sums before the row below, which without a
-    queue takes it from the register. What lasts 0 cycles, and all moving, happens within a cycle. What
-    leaves the last row is taken at once.
+    A row starts its next wavefront when it is idle, its output register is free, and the partial sum of the row above
+    is available. At the end the sum moves into the output register, and from there, when there is space, into a FIFO of
+    `depth` sums before the row below. Without a FIFO the row below reads the register. Wavefronts of 0 cycles, and all
+    moves, complete within a cycle. The sums of the last row leave at once.
+
+    Parameters
+    ----------
+    durations : int64 [wavefront, row], cycles of each wavefront in each row
+    depth : partial sums in the FIFO of a row
+
+    Returns
+    -------
+    begins, ends : int64 [wavefront, row]
 
     >>> begins, ends = walk_variable_rows(np.array([[1, 4], [1, 1], [1, 1]]), depth=0)
     >>> begins.tolist(), ends.tolist()
@@ -435,30 +458,30 @@ def walk_variable_rows(steps: Ints, depth: int) -> tuple[Ints, Ints]:
     >>> walk_variable_rows(np.array([[1, 4], [1, 1], [1, 1]]), depth=1)[0].tolist()  # the first row runs ahead
     [[0, 1], [1, 5], [2, 6]]
     """
-    wavefronts, rows = steps.shape
-    begins, ends = np.zeros_like(steps), np.zeros_like(steps)
-    taken, left = [0] * rows, [0] * rows  # wavefronts begun; cycles left of the one under way
+    wavefronts, rows = durations.shape
+    begins, ends = np.zeros_like(durations), np.zeros_like(durations)
+    started, left = [0] * rows, [0] * rows  # wavefronts started; cycles left of the current wavefront
     working, register, queue = [False] * rows, [False] * rows, [0] * rows
     cycle = 0
-    while any(working) or min(taken) < wavefronts:
+    while any(working) or min(started) < wavefronts:
         moving = True
         while moving:
             moving = False
             for r in range(rows):
                 if working[r] and left[r] == 0:
                     working[r], register[r], moving = False, True, True
-                    ends[taken[r] - 1, r] = cycle
+                    ends[started[r] - 1, r] = cycle
                 if register[r] and (r == rows - 1 or queue[r] < depth):
                     register[r], moving = False, True
                     queue[r] += r < rows - 1
                 free = not working[r] and not register[r]
-                waiting = r == 0 or queue[r - 1] > 0 or register[r - 1]
-                if free and waiting and taken[r] < wavefronts:
+                available = r == 0 or queue[r - 1] > 0 or register[r - 1]
+                if free and available and started[r] < wavefronts:
                     if r > 0 and queue[r - 1] > 0:
                         queue[r - 1] -= 1
                     elif r > 0:
                         register[r - 1] = False
-                    begins[taken[r], r], left[r] = cycle, int(steps[taken[r], r])
-                    taken[r], working[r], moving = taken[r] + 1, True, True
+                    begins[started[r], r], left[r] = cycle, int(durations[started[r], r])
+                    started[r], working[r], moving = started[r] + 1, True, True
         cycle, left = cycle + 1, [cycles - 1 for cycles in left]
     return begins, ends

@@ -1,23 +1,23 @@
-"""The one registry: everything that a user can choose by name.
+"""Registry of all objects that can be chosen by name, in families.
 
-A member of a family is a frozen pydantic class whose fields are its parameters. Its record holds
-what `hwsim list`, `hwsim show`, the docs tables and the contract tests need, so nothing that can
-be chosen can be without help, citation and test.
+A member of a family is a frozen pydantic class, and its fields are its parameters. Its record contains the help,
+the parameters and the citation for `hwsim list`, `hwsim show`, the tables in the documentation and the contract tests.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting, suggestion
 
 FAMILIES: Mapping[str, str] = {
     "dataset": "hwsim.datasets",
@@ -30,21 +30,39 @@ FAMILIES: Mapping[str, str] = {
     "channel": "hwsim.privacy.observation.channels",
     "attack": "hwsim.privacy.attacks",
 }
-"""Family name -> the package or module that contains its members; imported when the family is first used."""
+"""Family name -> package or module with its members, imported on first use of the family."""
+
+PLUGINS = "hwsim.plugins"
+"""Entry-point group of packages that register their own members."""
 
 
 class Configurable(BaseModel):
-    """Base of everything in the registry: frozen parameters, unknown keys refused."""
+    """Base class of registry members: its fields are the parameters of a choice, frozen and validated.
+
+    Unknown parameters raise an error. A subclass declares each parameter with `pydantic.Field`: default, limits and
+    description.
+
+    >>> class Scaled(Configurable):
+    ...     factor: int = 2
+    >>> Scaled(factor=3)
+    Scaled(factor=3)
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One entry: how it is called, what it is, whom to cite, and how to make one.
+    """One entry of the registry.
 
-    `defaults` are the field values that set this entry apart from others of the same class (an
-    accelerator is one class and many files of numbers).
+    Attributes
+    ----------
+    family : name of the family
+    name : name of the member, unique in its family
+    help : description, from the docstring; its first line is the headline
+    citation : publication to cite
+    factory : class whose fields are the parameters
+    defaults : parameter values that differ from those of the class (all accelerators share one class)
     """
 
     family: str
@@ -56,7 +74,7 @@ class Record:
 
     @property
     def headline(self) -> str:
-        """The first sentence of the help."""
+        """First line of the help."""
         return self.help.strip().splitlines()[0]
 
 
@@ -77,7 +95,7 @@ def register(family: str, name: str, *, citation: str) -> Callable[[T], T]:
 
 
 def add(record: Record) -> None:
-    """Enter a record; raises HwsimError when it lacks help or citation or its name is taken."""
+    """Enter a record; raises HwsimError for an entry without help or citation, and for a name that is taken."""
     place = f"{record.family} {record.name!r}"
     if record.family not in FAMILIES:
         raise UnknownName("registry family", record.family, FAMILIES)
@@ -85,12 +103,15 @@ def add(record: Record) -> None:
         raise HwsimError(f"{place}: a registry entry needs a help text and a citation")
     old = _records.get((record.family, record.name))
     if old is not None and old.factory.__qualname__ != record.factory.__qualname__:
-        raise HwsimError(f"{place}: two entries want this name")
+        raise HwsimError(f"{place}: two entries have this name")
     _records[record.family, record.name] = record
 
 
 def family(name: str) -> dict[str, Record]:
-    """All records of one family, by name, plugins of the entry-point group `hwsim.plugins` included.
+    """Return all records of one family by name, plugins included.
+
+    All modules of the family's package are imported, so that a new file needs no list. Raises HwsimError for a module
+    or plugin that cannot be imported.
 
     >>> sorted(family("pe"))[:2]
     ['bit_serial', 'drq']
@@ -98,22 +119,61 @@ def family(name: str) -> dict[str, Record]:
     if name not in FAMILIES:
         raise UnknownName("registry family", name, FAMILIES)
     if name not in _loaded:
-        _import_whole(FAMILIES[name])
-        for plugin in entry_points(group="hwsim.plugins"):
-            plugin.load()
+        _import_all(FAMILIES[name])
+        for plugin in entry_points(group=PLUGINS):
+            _load_plugin(plugin)
         _loaded.add(name)
     return {n: r for (f, n), r in sorted(_records.items()) if f == name}
 
 
-def _import_whole(name: str) -> None:
-    """Import a module or, of a package, every module in it, so that a new file needs no list."""
+@contextmanager
+def only(records: Iterable[Record]) -> Iterator[None]:
+    """Replace the content of the registry by `records` until the end of the `with` block, for tests.
+
+    >>> with only([Record("pe", "ideal", "An ideal PE.", "no publication", Configurable, {})]):
+    ...     list(family("pe"))
+    ['ideal']
+    """
+    for name in FAMILIES:  # a module that is first imported inside the block would lose its records at the end
+        family(name)
+    saved = dict(_records)
+    _records.clear()
+    try:
+        for record in records:
+            add(record)
+        yield
+    finally:
+        _records.clear()
+        _records.update(saved)
+
+
+def _import_all(name: str) -> None:
+    """Import a module, and every module inside it if it is a package."""
     module = importlib.import_module(name)
     for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
-        importlib.import_module(found.name)
+        try:
+            importlib.import_module(found.name)
+        except HwsimError:
+            raise
+        except Exception as error:
+            raise _not_importable(f"module {found.name}", error) from error
+
+
+def _load_plugin(plugin: EntryPoint) -> None:
+    try:
+        plugin.load()
+    except HwsimError:
+        raise
+    except Exception as error:
+        raise _not_importable(f"plugin {plugin.name!r} ({plugin.value})", error) from error
+
+
+def _not_importable(what: str, error: Exception) -> HwsimError:
+    return HwsimError(f"{what}: cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def find(family_name: str, name: str, where: str | None = None) -> Record:
-    """The record called `name`; raises UnknownName with the nearest valid word."""
+    """Return the record with a name; raises UnknownName with the nearest valid word."""
     records = family(family_name)
     if name not in records:
         raise UnknownName(where or f"{family_name}.name", name, records)
@@ -121,7 +181,7 @@ def find(family_name: str, name: str, where: str | None = None) -> Record:
 
 
 def build(family_name: str, name: str, /, where: str | None = None, **parameters: Any) -> Any:
-    """Make the chosen thing from its record and the given parameters.
+    """Make a member of a family from its name and parameters.
 
     >>> build("quantizer", "minmax", w_bits=4).w_bits
     4
@@ -131,7 +191,7 @@ def build(family_name: str, name: str, /, where: str | None = None, **parameters
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `over` laid on top, table by table; a table that names another choice replaces the old one.
+    """Merge `over` into `base`, table by table; a table with another name replaces the old table.
 
     >>> merge({"pe": {"name": "drq", "bits": 4}, "rows": 8}, {"pe": {"name": "fixed"}})
     {'pe': {'name': 'fixed'}, 'rows': 8}
@@ -150,20 +210,24 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(cls: type[M], values: Mapping[str, Any], where: str) -> M:
-    """Make a `cls`, turning the first validation error into one line that a user understands."""
+    """Make an instance of `cls`; raises HwsimError with one line about one validation error.
+
+    Unknown settings come first, because a setting under a former name also makes its present name missing.
+    """
     try:
         return cls.model_validate(dict(values))
     except ValidationError as error:
-        raise _readable(cls, error.errors()[0], where) from None
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        raise _readable(cls, details[0], where) from None
 
 
 def _readable(cls: type[BaseModel], detail: ErrorDetails, where: str) -> HwsimError:
     location = [str(p) for p in detail["loc"]]
     path = ".".join([where, *location])
     if detail["type"] == "extra_forbidden":
-        return UnknownName(path, location[-1], _fields_at(cls, location[:-1]))
+        return UnknownSetting(path, _fields_at(cls, location[:-1]))
     if detail["type"] == "missing":
-        return BadInput(path, "nothing", "a value is required here")
+        return BadInput(path, None, "a value is required here")
     if detail["type"] == "too_short":
         return BadInput(path, detail["input"], f"{detail['ctx']['min_length']} or more entries")
     cause = detail.get("ctx", {}).get("error")
@@ -171,14 +235,19 @@ def _readable(cls: type[BaseModel], detail: ErrorDetails, where: str) -> HwsimEr
         return cause
     allowed = _range_at(cls, location) if detail["type"] in _RANGES else None
     message = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return BadInput(path, detail["input"], allowed or message)
+    hint = ""
+    if detail["type"] in _WORDS:
+        words = detail["ctx"]["expected"].replace(" or ", ", ").split(", ")
+        hint = suggestion("value", str(detail["input"]), [word.strip("'") for word in words])
+    return BadInput(path, detail["input"], allowed or message, hint)
 
 
 _RANGES = ("greater_than_equal", "less_than_equal")
+_WORDS = ("literal_error", "enum")
 
 
 def _range_at(cls: type[BaseModel], path: list[str]) -> str | None:
-    """The limits of a field as "1 to 8", where it has both."""
+    """Return the limits of a field as "1 to 8"; None for a field without both limits."""
     here = _class_at(cls, path[:-1])
     limits = here.model_fields[path[-1]].metadata if here and path[-1] in here.model_fields else []
     low = next((limit.ge for limit in limits if hasattr(limit, "ge")), None)
@@ -192,8 +261,15 @@ def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
 
 
 def _class_at(cls: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
-    here: Any = cls
+    """Return the class of the nested parameters at `path`, None where the path has no class."""
+    here: type[BaseModel] | None = cls
     for part in path:
-        field = here.model_fields.get(part) if isinstance(here, type) and issubclass(here, BaseModel) else None
-        here = field.annotation if field else None
-    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+        field = here.model_fields.get(part) if here else None
+        here = _parameter_class(field.annotation) if field else None
+    return here
+
+
+def _parameter_class(annotation: Any) -> type[BaseModel] | None:
+    """Return the parameter class in an annotation such as `PE` or `PE | None`."""
+    options = [annotation, *get_args(annotation)]
+    return next((one for one in options if isinstance(one, type) and issubclass(one, BaseModel)), None)

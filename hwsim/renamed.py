@@ -1,4 +1,4 @@
-"""Earlier names of what users write, and their present names, for error messages."""
+"""Former names of options, settings, registry names, columns and public names, for error messages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
         "local": "register_file",
         "mapping": "optimize",
         "narrow": "narrow_range",
-        "traffic": "dram_traffic",
     },
+    "value": {"odd": "midrise", "traffic": "dram_traffic"},
     "name": {"foreign_records": "transfer_records", "pair": "float_and_quantized"},
     "column": {
         "energy_local_pj": "energy_register_file_pj",
+        "get": "how_to_get",
+        "licence": "license",
         "test_gap": "generalization_gap",
         "flags": "warnings",
         "auc_gain_low": "auc_gain_ci_low",
@@ -38,20 +40,33 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
         "balanced_accuracy_target_low": "balanced_accuracy_ci_targets_low",
         "balanced_accuracy_target_high": "balanced_accuracy_ci_targets_high",
     },
-    "python": {},
+    "python": {"bounds": "accumulator_bounds"},
 }
-"""Kind of name -> earlier name -> present name.
+"""Kind of name -> former name -> present name.
 
 Attributes
 ----------
 option : options of the command line, such as "--causes"
 setting : keys of TOML files and fields of designs
+value : words that a setting can have
 name : members of the registry
-column : columns of result tables; columns of an attack without its label and underscore
+column : columns of result tables; a column of an attack without the attack's label
 python : attributes of the package `hwsim`
 """
 
 
 def renamed(kind: str, word: str) -> str | None:
-    """Return the present name of an earlier name, None where it never had another one."""
-    return RENAMED[kind].get(word)
+    """Return the present name of a former name, None for any other word.
+
+    A column can have the label of an attack and an underscore before its name.
+
+    >>> renamed("setting", "edge_bits"), renamed("setting", "w_bits")
+    ('first_last_bits', None)
+    >>> renamed("column", "energy_local_pj")
+    'energy_register_file_pj'
+    """
+    names = RENAMED[kind]
+    if kind == "column" and word not in names:
+        former = next((name for name in names if word.endswith(f"_{name}")), None)
+        return None if former is None else word.removesuffix(former) + names[former]
+    return names.get(word)

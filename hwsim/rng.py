@@ -1,4 +1,4 @@
-"""Named random streams, all grown from one explicit seed."""
+"""Named random streams, all derived from one explicit seed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed for the stream that is named by `names`.
+    """Return the 63-bit seed of the stream with the given names.
 
-    Two streams with different names are independent, and adding a new stream never moves an old
-    one, which a shared generator that everybody draws from would.
+    Streams with different names are independent, and a new stream does not change the values of another stream.
 
     >>> derive_seed(0, "keep") == derive_seed(0, "keep"), derive_seed(0, "a") == derive_seed(0, "b")
     (True, False)
@@ -21,7 +20,7 @@ def derive_seed(seed: int, *names: str | int) -> int:
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
-    """A numpy generator (PCG64) for the stream that is named by `names`.
+    """Return the numpy generator (PCG64) of the stream with the given names.
 
     >>> int(stream(0, "keep").integers(1000)) == int(stream(0, "keep").integers(1000))
     True

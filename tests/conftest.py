@@ -11,15 +11,8 @@ from hwsim import registry
 
 @pytest.fixture
 def fake_choices() -> Iterator[None]:
-    """A registry that holds the stand-ins of `fakes` only, for the length of one test."""
+    """Registry with the records of `fakes` only, for one test."""
     from tests.support import fakes
 
-    for family in registry.FAMILIES:  # what is loaded for the first time among the stand-ins would be forgotten after
-        registry.family(family)
-    records, loaded = dict(registry._records), set(registry._loaded)
-    fakes.install()
-    yield
-    registry._records.clear()
-    registry._records.update(records)
-    registry._loaded.clear()
-    registry._loaded.update(loaded)
+    with registry.only(fakes.RECORDS):
+        yield

@@ -1,3 +1,5 @@
+"""Designs: resolution, keys, overrides, and errors."""
+
 from __future__ import annotations
 
 import pytest
@@ -63,7 +65,7 @@ def test_the_model_version_is_part_of_the_key(monkeypatch):
     assert resolve().key != before
 
 
-def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypatch):
+def test_the_data_folder_and_equivalent_forms_do_not_change_the_key(monkeypatch):
     before = resolve().key
     monkeypatch.setenv("HWSIM_DATA", "/elsewhere")
     assert resolve().key == before
@@ -78,24 +80,24 @@ def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypa
         ({"quantiser": "x"}, "design: got quantiser; allowed: accelerator, attacks, channels, dataset, game, model, "
                              "quantizer, seed, shadows, technology. Did you mean 'quantizer'?"),
         ({"quantizer__w_bits": 9}, "quantizer.w_bits: got 9; allowed: 1 to 8"),
-        ({"quantizer__w_bit": 4}, "quantizer.w_bit: got w_bit; allowed: a_bits, w_bits. Did you mean 'w_bits'?"),
+        ({"quantizer__w_bit": 4}, "quantizer.w_bit: unknown setting; allowed: a_bits, w_bits. Did you mean 'w_bits'?"),
         ({"quantizer": "fake_quantiser"}, "quantizer.name: got fake_quantiser; allowed: fake_quantizer, no_quantizer, "
                                           "other_quantizer. Did you mean 'fake_quantizer'?"),
         ({"quantizer": 3}, "quantizer: got 3; allowed: a name in quotes, or a table of settings"),
         ({"quantizer__name": 3}, "quantizer.name: got 3; allowed: a name in quotes; `hwsim list` shows them"),
-        ({"accelerator__pe__max_bit": 3}, "accelerator.pe.max_bit: got max_bit; allowed: max_bits, name. "
+        ({"accelerator__pe__max_bit": 3}, "accelerator.pe.max_bit: unknown setting; allowed: max_bits, name. "
                                           "Did you mean 'max_bits'?"),
-        ({"game__models": 5}, "game.models: got 5; allowed: an even number, so that every sample is in exactly half "
-                              "of the models"),
-        ({"game__members": 5}, "game.members: got members; allowed: auxiliary, calibration, models, samples, split. "
-                               "Did you mean 'models'?"),
+        ({"game__models": 5}, "game.models: got 5; allowed: an even number, so that each sample is a member of "
+                              "exactly half of the models"),
+        ({"game__members": 5}, "game.members: unknown setting; allowed: auxiliary, calibration, models, samples, "
+                               "split. Did you mean 'models'?"),
         ({"channels": "logits"}, "channels: got logits; allowed: a list of names"),
         ({"channels": ["logit"]}, "channels: got logit; allowed: latency_cycles, logits. Did you mean 'logits'?"),
-        ({"attacks": ["fake_latency"]}, "channels: got ['logits']; allowed: a list that holds latency_cycles, which "
+        ({"attacks": ["fake_latency"]}, "channels: got ['logits']; allowed: a list with latency_cycles, which "
                                         "fake_latency needs"),
         ({"attacks": ["fake_loss", "fake_loss"]}, "attacks: got ['fake_loss', 'fake_loss']; allowed: each attack once; "
-                                                  "fake_loss stands here twice"),
-        ({"attacks": [{"label": "x"}]}, "attacks[0].name: got nothing; allowed: a name in quotes; `hwsim list` shows "
+                                                  "fake_loss is listed twice"),
+        ({"attacks": [{"label": "x"}]}, "attacks[0].name is missing; allowed: a name in quotes; `hwsim list` shows "
                                         "them"),
         ({"attacks": ["fake_latency"], "channels": ["latency_cycles"], "game__models": 4},
          "game.models: got 4; allowed: 6 or more, which fake_latency needs"),
@@ -104,7 +106,7 @@ def test_the_place_of_the_data_and_the_spelling_are_not_part_of_the_key(monkeypa
         ({"technology__vdd_v": float("nan")}, "design: nan and inf are not allowed as settings"),
     ],
 )  # fmt: skip
-def test_errors_name_the_place_the_value_and_what_is_allowed(change, text):
+def test_errors_contain_the_place_the_value_and_the_allowed_values(change, text):
     with pytest.raises(HwsimError) as caught:
         _ = resolve(**change).key
     assert str(caught.value) == text
@@ -147,12 +149,12 @@ def test_a_list_can_only_be_set_as_a_whole():
         ('a.b=["x=y"]', ["x=y"]),
     ],
 )
-def test_set_takes_values_as_toml(text, value):
+def test_set_parses_values_as_toml(text, value):
     assert parse_override(text) == ("a.b", value)
 
 
 @pytest.mark.parametrize("text", ["a.b", "=4", "a.b=", "a.b=[1", "a=1\nb=2", "a=4 bits"])
-def test_set_refuses_what_is_not_toml(text):
+def test_set_refuses_invalid_toml(text):
     with pytest.raises(BadInput, match="--set"):
         parse_override(text)
 

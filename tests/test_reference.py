@@ -1,4 +1,4 @@
-"""The definition itself, against numbers worked out by hand, big Python integers, and closed forms."""
+"""The definition of the integers, against hand-worked numbers, unbounded Python integers, and closed forms."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ WIDTHS = range(8, 49)
 
 
 def nearest(exact: Fraction, tie: int) -> int:
-    """The nearest integer; exactly between two, `tie`."""
+    """Return the nearest integer; `tie` exactly between two integers."""
     below = floor(exact)
-    rest = exact - below
-    return tie if rest == Fraction(1, 2) else below + (rest > Fraction(1, 2))
+    remainder = exact - below
+    return tie if remainder == Fraction(1, 2) else below + (remainder > Fraction(1, 2))
 
 
 def even(exact: Fraction) -> int:
@@ -61,7 +61,7 @@ EXACTLY = {
 
 
 def values_around(shift: int) -> list[int]:
-    """Integers around whole multiples and ties of 2^shift, of both signs, as far as 63 bits go."""
+    """Return integers around multiples and ties of 2^shift, of both signs, up to 63 bits."""
     marks = {m << shift >> 1 for m in (0, 1, 2, 3, 4, 5, 6, 7, 9, 2**12, 2**12 + 1)} | {2**62 - 1}
     near = {sign * mark + step for mark in marks for step in (-1, 0, 1) for sign in (-1, 1)}
     return sorted(v for v in near if abs(v) < 2**62)
@@ -83,18 +83,18 @@ def test_round_shift_is_exact_rounding(value, shift, rule):
 
 
 @pytest.mark.parametrize("rule", [Rounding.GEMMLOWP_DOUBLE, Rounding.F32_HALF_EVEN])
-def test_rules_of_two_steps_are_no_shift(rule):
+def test_rules_of_two_steps_are_refused_by_round_shift(rule):
     with pytest.raises(AssertionError, match="no single step"):
         reference.round_shift(np.array([1]), 1, rule)
 
 
 def requantized(sums, r: Requantizer, output: Format = S32) -> list[int]:
-    """Sums of one channel, requantized."""
+    """Requantize sums of one channel."""
     layer = Layer("l", Op.LINEAR, (INPUT,), output, requantizer=r)
     return reference.requantize(layer, np.asarray(sums, dtype=np.int64)[:, None]).ravel().tolist()
 
 
-def wide_open(multiplier: int, shift: int, rule: Rounding) -> Requantizer:
+def unclipped(multiplier: int, shift: int, rule: Rounding) -> Requantizer:
     return Requantizer(np.array([multiplier]), np.array([shift]), S32.qmin, S32.qmax, rule)
 
 
@@ -103,11 +103,11 @@ def wide_open(multiplier: int, shift: int, rule: Rounding) -> Requantizer:
 def test_requantize_is_one_exact_rounding_of_the_product(total, multiplier, shift, rule):
     exact = EXACTLY[rule](Fraction(total * multiplier, 2**shift))
     clipped = min(max(exact, S32.qmin), S32.qmax)
-    assert requantized([total], wide_open(multiplier, shift, rule)) == [clipped]
+    assert requantized([total], unclipped(multiplier, shift, rule)) == [clipped]
 
 
 def gemmlowp(acc: int, q: int, e: int) -> int:
-    """TFLite's rule with Python integers: scale = q * 2^(e - 31)."""
+    """Apply TFLite's rule in Python integers: scale = q * 2^(e - 31)."""
     left, right = max(e, 0), max(-e, 0)
     shifted = ((acc << left) + 2**31) % 2**32 - 2**31
     p = shifted * q
@@ -124,22 +124,22 @@ GEMMLOWP_SUMS = st.integers(-(2**31), 2**31 - 1) | st.integers(-300, 300)
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(GEMMLOWP_SUMS, st.integers(2**30, 2**31 - 1) | st.sampled_from((2**30, 3 * 2**29, 1, 0)), st.integers(0, 62))
 def test_gemmlowp_double_is_its_rule_in_python_integers(total, multiplier, shift):
-    found = requantized([total], wide_open(multiplier, shift, Rounding.GEMMLOWP_DOUBLE))
+    found = requantized([total], unclipped(multiplier, shift, Rounding.GEMMLOWP_DOUBLE))
     assert found == [min(max(gemmlowp(total, multiplier, 31 - shift), S32.qmin), S32.qmax)]
 
 
 def test_gemmlowp_double_rounds_twice():
-    """3/8 + a little: to 1/2 by the first rounding, and then away from zero. And a negative tie goes up, then away."""
-    r = wide_open(2**30, 33, Rounding.GEMMLOWP_DOUBLE)  # h = acc / 2 half up, then h / 4 half away
+    """A sum above 3/8 becomes 1/2 by the first rounding, then 1; a negative tie goes up, then away from zero."""
+    r = unclipped(2**30, 33, Rounding.GEMMLOWP_DOUBLE)  # h = acc / 2 half up, then h / 4 half away
     sums = [3, 4, 5, -3, -4, -5, -6, 11, -11, -12]
     assert requantized(sums, r) == [1, 1, 1, 0, -1, -1, -1, 2, -1, -2]
-    single = wide_open(2**30, 33, Rounding.HALF_UP)
+    single = unclipped(2**30, 33, Rounding.HALF_UP)
     assert requantized(sums, single) == [0, 1, 1, 0, 0, -1, -1, 1, -1, -1]
 
 
 def float_scale(scale: float) -> Requantizer:
     bits = int(np.array([scale], dtype=np.float32).view(np.int32)[0])
-    return wide_open(bits, 0, Rounding.F32_HALF_EVEN)
+    return unclipped(bits, 0, Rounding.F32_HALF_EVEN)
 
 
 def test_float_scales_by_hand():
@@ -158,7 +158,7 @@ def test_float_products_beyond_float32_are_clipped_without_a_warning():
 
 
 def to_float32(exact: Fraction) -> Fraction:
-    """The nearest float32 of a number in its normal range, ties to even."""
+    """Return the nearest float32 of a number in the normal range, ties to even."""
     if exact == 0:
         return exact
     exponent = floor_log2(abs(exact))
@@ -173,7 +173,7 @@ def floor_log2(exact: Fraction) -> int:
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.integers(-(2**47), 2**47 - 1) | st.integers(-300, 300), st.floats(2.0**-40, 1.0, width=32))
-def test_float_scales_are_two_float32_roundings_and_one_to_even(total, scale):
+def test_float_scales_round_twice_in_float32_and_once_to_even(total, scale):
     product = to_float32(to_float32(Fraction(total)) * Fraction(scale))
     expected = min(max(nearest(product, even(product)), S32.qmin), S32.qmax)
     assert requantized([total], float_scale(scale)) == [expected]
@@ -196,12 +196,12 @@ def test_sums_at_the_ends_of_every_width():
         sums = np.array([half - 1, half, half + 1, -half, -half - 1, 3 * half, -3 * half - 1])
         wrapped = [half - 1, -half, -half + 1, -half, half - 1, -half, half - 1]
         ends = [half - 1] * 3 + [-half] * 2 + [half - 1, -half]
-        assert reference.fit(sums, Accumulator(bits)).tolist() == wrapped
-        assert reference.fit(sums, Accumulator(bits, Overflow.SATURATE_END)).tolist() == ends
+        assert reference.apply_overflow(sums, Accumulator(bits)).tolist() == wrapped
+        assert reference.apply_overflow(sums, Accumulator(bits, Overflow.SATURATE_END)).tolist() == ends
 
 
 def summed(overflow: Overflow, bias: int = 0, bits: int = 8, **order: list) -> int:
-    """The sum of a 2 x 2 convolution over two channels, all codes 1, with the weights in the order given."""
+    """Return the sum of a 2 x 2 convolution over two channels, all codes 1, with weights `values` at positions `at`."""
     weight = np.zeros((1, 2, 2, 2), np.int64)
     for (row, column, channel), value in zip(order["at"], order["values"], strict=True):
         weight[0, channel, row, column] = value
@@ -216,8 +216,8 @@ IN_ORDER = [(row, column, channel) for row in range(2) for column in range(2) fo
 
 
 @pytest.mark.parametrize("first", range(7))
-def test_saturate_step_goes_by_row_then_column_then_channel(first):
-    """100 and 100 saturate at 127 before -100 comes; in any other order of these taps the sum is another one."""
+def test_saturate_step_order_is_row_column_channel(first):
+    """200 saturates at 127 before -100 is added; any other order of the two products gives another sum."""
     at = [IN_ORDER[first], IN_ORDER[first + 1]]
     assert summed(Overflow.SATURATE_STEP, at=at, values=[200, -100]) == 27
     assert summed(Overflow.SATURATE_STEP, at=at, values=[-100, 200]) == 100
@@ -230,13 +230,13 @@ def test_saturation_begins_at_the_bias():
     at, values = IN_ORDER[:2], [50, -60]
     assert summed(Overflow.SATURATE_STEP, bias=100, at=at, values=values) == 127 - 60
     assert summed(Overflow.SATURATE_STEP, bias=1000, at=at, values=values) == 127 - 60  # the bias itself is saturated
-    assert summed(Overflow.SATURATE_STEP, bias=-1000, at=at, values=values) == -128  # by way of -128 and -78
+    assert summed(Overflow.SATURATE_STEP, bias=-1000, at=at, values=values) == -128  # -128, then -78, then -138
     assert summed(Overflow.SATURATE_END, bias=1000, at=at, values=values) == 127
     assert summed(Overflow.WRAP, bias=1000, at=at, values=values) == (990 + 128) % 256 - 128
 
 
 def saturated(start: int, products: list[int], bits: int) -> int:
-    """Python integers, one product at a time."""
+    """Saturate after every product, in Python integers."""
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     total = min(max(start, low), high)
     for product in products:
@@ -288,7 +288,7 @@ def test_no_samples_have_no_sums(overflow, op):
 
 
 def products_by_hand(x, w, g, n, f, y, c) -> list[int]:
-    """The products of one accumulator, in Python integers and in order of reduction, straight from the definition."""
+    """Return the products of one accumulator in Python integers, in the order of the reduction."""
     per_group = w.shape[1]
     group = f // (w.shape[0] // g.groups)
     products = []
@@ -329,7 +329,7 @@ def test_convolve_equals_seven_plain_loops(g):
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data(), st.tuples(st.just(2), SIZES, SIZES))
 def test_pools_equal_plain_loops(data, shape):
-    """Dilation and padding on every side: padding is no candidate for a maximum, and zero in a sum."""
+    """Dilation and padding on every side: padding is never a maximum, and zero in a sum."""
     g = data.draw(geometries(shape))
     format = Format(8, signed=True, zero_point=-128)
     codes = np.random.default_rng(sum(shape)).integers(-128, 128, (2, *shape))
@@ -361,12 +361,12 @@ def test_padding_is_the_value_zero_not_the_code_zero():
     [
         (Format(1, kind=Kind.BINARY), [0, 1, 1], [-1, 1, 1]),
         (TERNARY, [-1, 0, 1], [-1, 0, 1]),
-        (Format(2, kind=Kind.ODD), [0, 1, 3], [-3, -1, 3]),
-        (Format(16, kind=Kind.ODD), [0, 32768, 65535], [-65535, 1, 65535]),
+        (Format(2, kind=Kind.MIDRISE), [0, 1, 3], [-3, -1, 3]),
+        (Format(16, kind=Kind.MIDRISE), [0, 32768, 65535], [-65535, 1, 65535]),
         (Format(2, kind=Kind.CODEBOOK, table=(-32768, 5, 9, 32767)), [3, 0, 2], [32767, -32768, 9]),
     ],
 )
-def test_weights_of_every_kind_stand_for_their_values(format, codes, values):
+def test_weights_of_every_kind_are_decoded(format, codes, values):
     layer = Layer(
         "l", Op.LINEAR, ("input",), Format(8), weight=QTensor(np.array([codes]), format), bias=np.array([100])
     )
@@ -375,9 +375,9 @@ def test_weights_of_every_kind_stand_for_their_values(format, codes, values):
 
 
 @pytest.mark.parametrize(
-    ("x", "values"), [(Format(1, kind=Kind.BINARY), [-1, 1]), (Format(4, kind=Kind.ODD), [-15, -13])]
+    ("x", "values"), [(Format(1, kind=Kind.BINARY), [-1, 1]), (Format(4, kind=Kind.MIDRISE), [-15, -13])]
 )
-def test_padding_is_zero_even_where_no_code_is(x, values):
+def test_padding_is_zero_in_formats_without_a_zero_code(x, values):
     layer = Layer(
         "c", Op.CONV, ("input",), U8, weight=QTensor(np.ones((1, 1, 1, 3), int), S8), bias=np.array([0]),
         geometry=Geometry((1, 3), padding=(0, 1)),
@@ -444,8 +444,8 @@ def test_thresholds_count_the_levels_that_are_reached():
 
 @pytest.mark.parametrize("rule", Rounding)
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
-def test_thresholds_are_every_monotone_requantizer_of_few_bits(rule, bits):
-    """Each level is the smallest sum that reaches its code: found by counting over all sums of 11 bits."""
+def test_thresholds_equal_every_monotone_requantizer_of_few_bits(rule, bits):
+    """Each level is the smallest sum that reaches its code, over all sums of 11 bits."""
     sums = np.arange(-1024, 1024)
     rng = np.random.default_rng(bits)
     for output in (Format(bits), Format(bits, signed=True, zero_point=rng.integers(-(1 << bits - 1), 1 << bits - 1))):
@@ -463,12 +463,12 @@ def test_thresholds_are_every_monotone_requantizer_of_few_bits(rule, bits):
             np.testing.assert_array_equal(reference.requantize(thresholds, sums[:, None]).ravel(), codes)
 
 
-# Attention.
+# Softmax, layer norm, matmul and reorderings.
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=9), st.sampled_from((1, 7, 255, 256, 65536)))
-def test_softmax_is_an_exact_share_of_the_tables_weights(codes, one):
+def test_softmax_divides_by_the_sum_of_the_table_entries(codes, one):
     table = [int(2**31 * exp(-d / 9)) - 1 for d in range(100)]
     layer = Layer(
         "p", Op.SOFTMAX, (INPUT,), Format(8, signed=True, zero_point=-100), softmax=Softmax(np.array(table), one)
@@ -479,14 +479,14 @@ def test_softmax_is_an_exact_share_of_the_tables_weights(codes, one):
     assert reference.softmax(layer, np.array([codes])).tolist() == [expected]
 
 
-def test_softmax_takes_each_row_alone():
+def test_softmax_is_independent_per_row():
     layer = Layer("p", Op.SOFTMAX, (INPUT,), U8, softmax=Softmax(np.array([3, 1]), 200))
     rows = np.array([[[5, 5], [5, 4], [4, 5], [250, 0]]])
     assert reference.softmax(layer, rows).tolist() == [[[100, 100], [150, 50], [50, 150], [200, 0]]]
 
 
 def normalized(values: list[int]) -> list[int]:
-    """The rule of a layer norm in Python integers: exact mean and variance, one integer root, half up."""
+    """Normalize a row in Python integers: exact mean and variance, one integer root, half up."""
     size, total = len(values), sum(values)
     variance = size * sum(v * v for v in values) - total * total
     root = max(isqrt(variance << 16), 1)
@@ -501,7 +501,7 @@ def test_normalize_is_its_rule_in_python_integers(values):
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.integers(-255, 255), min_size=2, max_size=64).filter(lambda v: len(set(v)) > 1))
-def test_normalize_is_close_to_the_real_one(values):
+def test_normalize_is_close_to_real_arithmetic(values):
     x = np.array(values, dtype=np.float64)
     exact = (x - x.mean()) / x.std()
     found = reference.normalize(np.array([values]))[0] / 2**NORM_BITS
@@ -509,7 +509,7 @@ def test_normalize_is_close_to_the_real_one(values):
     assert np.abs(found - exact).max() <= 0.5 / 2**NORM_BITS + np.abs(exact).max() / (256 * len(x) * x.std() - 1)
 
 
-def test_layer_norm_weighs_each_feature():
+def test_layer_norm_has_a_weight_per_feature():
     weight = QTensor(np.array([2, -1, 3]), S8)
     layer = Layer("n", Op.LAYER_NORM, (INPUT,), S8, weight=weight, bias=np.array([10, 20, 30]))
     normal = reference.normalize(np.array([[-3, 0, 3]]))
@@ -529,7 +529,7 @@ def test_matmul_multiplies_the_last_two_axes():
         )
 
 
-def test_moves_keep_every_code_and_the_sample():
+def test_reorderings_keep_every_code_and_the_sample():
     x = np.arange(2 * 24).reshape(2, 2, 3, 4)
     moved = Layer("t", Op.TRANSPOSE, (INPUT,), U8, axes=(2, 0, 1))
     shaped = Layer("r", Op.RESHAPE, (INPUT,), U8, shape=(6, 4))
@@ -543,14 +543,14 @@ def test_moves_keep_every_code_and_the_sample():
 # Regions.
 
 
-def test_regions_at_the_edge_count_only_what_they_hold():
+def test_regions_at_the_edge_count_only_their_own_codes():
     codes = np.zeros((1, 2, 3, 3), dtype=np.int64)
     codes[:, :, 2, 2] = 10  # a region of one pixel, two channels: mean 10
     region = Region(2, 2, 10 << 4, np.zeros(1, np.int8))
     assert reference.sensitive_regions(region, codes).tolist() == [[[False, False], [False, True]]]
 
 
-def test_channels_that_decide_for_themselves_count_only_their_own_codes():
+def test_regions_per_channel_count_only_the_codes_of_the_channel():
     codes = np.zeros((1, 2, 3, 3), dtype=np.int64)
     codes[0, 0, 2, 2], codes[0, 1, :2, :2] = 10, [[10, 10], [10, 9]]  # a whole region of mean 9.75
     region = Region(2, 2, 10 << 4, np.zeros(1, np.int8), per_channel=True)
@@ -564,8 +564,8 @@ def test_channels_that_decide_for_themselves_count_only_their_own_codes():
     assert np.argwhere(pixels[0, 1]).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
-def test_channels_of_one_layer_meet_different_weights():
-    """One pixel, two channels with codes 160 and 16: only the first is sensitive, the second is 1 coarse unit."""
+def test_regions_per_channel_select_weights_per_channel():
+    """One pixel, two channels with codes 160 and 16: the first is sensitive, the second is the coarse code 1."""
     weight = QTensor(np.array([[[[3]], [[5]]]], np.int8), S8)
     region = Region(1, 1, 100 << 4, np.array([[[[7]], [[2]]]]), per_channel=True)
     layer = Layer("c", Op.CONV, ("x",), S32, weight=weight, bias=np.zeros(1, np.int64), region=region)
@@ -573,7 +573,7 @@ def test_channels_of_one_layer_meet_different_weights():
     assert sums.item() == 160 * 3 + (1 * 2 << 8)
 
 
-# The walk through a PE array.
+# Walks through a PE array.
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -1,6 +1,6 @@
-"""The command line: parses, calls, prints. Data goes to standard output, everything else to standard error.
+"""Command line: parses arguments, calls functions, prints. Data goes to standard output, messages to standard error.
 
-One module per group of commands; `hwsim.cli.app` holds what they share.
+One module per group of commands; `hwsim.cli.app` contains the application and shared options.
 """
 
 from importlib import import_module

@@ -1,21 +1,21 @@
-"""The application that the commands join, its exit codes, and how it speaks."""
+"""Application of the command line: exit codes and messages; command modules add their commands to it."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import hwsim
-from hwsim.errors import HwsimError
+from hwsim.errors import HwsimError, suggestion
 
-# Whatever the commands need is imported inside them, so that --help answers at once.
+# Commands import their modules inside their functions, so that --help starts fast.
 
 app = typer.Typer(
-    help="From a network to integers, cycles, energy and what they leak.",
+    help="Bit-exact simulation of quantized networks on systolic arrays, with energy and membership-inference audit.",
     epilog="Start with: hwsim demo",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
-"""click's ClickException, which typer carries under different names in its versions."""
+"""click's ClickException, whose module depends on the version of typer."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -41,24 +41,34 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         )
         sys.stdout.flush()
     except HwsimError as error:
-        say(f"hwsim: {error}")
+        print_status(f"hwsim: {error}")
         return error.exit_code
     except _USAGE_ERROR as error:
-        say(f"hwsim: {error.format_message()}")  # type: ignore[attr-defined]
+        print_status(f"hwsim: {_usage_message(error)}")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:  # such as a folder that is not there
-        say(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")
+    except OSError as error:  # such as a missing folder
+        print_status(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")
         return 2
     return code if isinstance(code, int) else 0
 
 
-def say(text: str) -> None:
-    """One line on standard error."""
+def _usage_message(error: Any) -> str:
+    """Return the message of a click error; for an unknown option with its present name or the nearest option."""
+    option = getattr(error, "option_name", None)
+    if option is None or error.ctx is None:
+        return str(error.format_message())
+    parameters = error.ctx.command.get_params(error.ctx)
+    options = [name for parameter in parameters for name in parameter.opts if name.startswith("--")]
+    return f"{option}: unknown option of `{error.ctx.command_path}`. {suggestion('option', option, options)}".strip()
+
+
+def print_status(text: str) -> None:
+    """Print one line on standard error."""
     print(" ".join(text.split("\n")), file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The command that audits logits of the user's own: audit."""
+"""The command `audit`: membership inference on logits from a file."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwsim.cli.app import Json, app, say
+from hwsim.cli.app import Json, app, print_status
 from hwsim.errors import BadInput
 
 if TYPE_CHECKING:
     from hwsim.privacy.attack_tools.attack import Attack
 
 QUIET_SECONDS = 2.0
-"""An audit that takes no longer than this says nothing about its progress."""
+"""Progress is printed only for an audit that takes longer than this."""
 
 
 @app.command()
 def audit(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE.npz", help="Arrays logits, keep and labels; see below.", show_default=False),
+        typer.Argument(metavar="FILE.npz", help="Arrays logits, keep and labels; see above.", show_default=False),
     ],
     attacks: Annotated[
-        str, typer.Option("--attacks", metavar="A,B,...", help="Names from `hwsim list attack`, with commas between.")
+        str, typer.Option("--attacks", metavar="A,B,...", help="Names from `hwsim list attack`, separated by commas.")
     ] = "loss,lira,rmia",
     as_json: Json = False,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="DIR", help="Write report.html, figures and results.json there."),
+        typer.Option("--report", metavar="DIR", help="Write report.html, figures and results.json to this folder."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Fixes the bootstrap.", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the bootstrap.", min=0)] = 0,
 ) -> None:
-    """Attack your own models: how well can members of their training sets be told from non-members?
+    """Audit models for membership leakage: can members of their training sets be inferred from their logits?
 
-    FILE.npz holds logits (models x samples x classes), real or integer; keep (models x samples), True or 1 where the
-    sample trained the model; labels (samples). Every model is the target in turn, the others are its shadows.
+    FILE.npz contains logits (models x samples x classes), real or integer; keep (models x samples), True or 1 where the
+    sample trained the model; labels (samples). Every model is the target in turn, with the others as shadow models.
 
-    Further arrays are read by their names: the channels of `hwsim list channel` (models x samples x ...), such as
-    latency_cycles; and inputs (samples x ...), for the blind baseline, which must not tell members apart.
+    Further arrays are read by name: the channels of `hwsim list channel` (models x samples x ...), such as
+    latency_cycles; and inputs (samples x ...) for the blind baseline, which must not separate members from non-members.
 
     Example: hwsim audit models.npz --attacks loss,lira --json
     """
@@ -50,17 +50,17 @@ def audit(
     from hwsim.report.pages.audit_page import audit_rows, audit_text, write_audit
 
     chosen = _attacks(attacks)
-    found = read(file)
-    if found.unused:
-        say(f"arrays not used: {', '.join(found.unused)}")
+    given = read(file)
+    if given.unused:
+        print_status(f"arrays not used: {', '.join(given.unused)}")
     with _Progress(len(chosen) + 1) as progress:
         try:
-            leakage = audit_arrays(found.observed(chosen), found.game, chosen, seed, told=progress.starts)
+            leakage = audit_arrays(given.observed(chosen), given.game, chosen, seed, on_attack=progress.start)
         except BadInput as error:
             raise error if error.where.startswith(str(file)) else in_file(file, error) from None
     print(json.dumps(audit_rows(leakage), indent=2) if as_json else audit_text(leakage))
     if report is not None:
-        say(f"report: {write_audit(leakage, report, file.name)}")
+        print_status(f"report: {write_audit(leakage, report, file.name)}")
 
 
 def _attacks(text: str) -> list[Attack]:
@@ -73,14 +73,14 @@ def _attacks(text: str) -> list[Attack]:
 
 
 class _Progress:
-    """Says on standard error which attack is at work, once two seconds have passed."""
+    """Prints the running attack on standard error once QUIET_SECONDS have passed."""
 
     def __init__(self, steps: int) -> None:
         from threading import Lock, Timer
 
-        self._steps, self._begun, self._now = steps, 0, ""
-        self._loud, self._lock = False, Lock()
-        self._timer = Timer(QUIET_SECONDS, self._speak_up)
+        self._steps, self._started, self._line = steps, 0, ""
+        self._printing, self._lock = False, Lock()
+        self._timer = Timer(QUIET_SECONDS, self._begin_printing)
         self._timer.daemon = True
 
     def __enter__(self) -> _Progress:
@@ -90,16 +90,16 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
-    def starts(self, label: str) -> None:
-        """Remember what is at work, and say it if it is time."""
+    def start(self, label: str) -> None:
+        """Record the attack that starts, and print it after QUIET_SECONDS."""
         with self._lock:
-            self._now = f"[{self._begun / self._steps:4.0%}] {label}"
-            self._begun += 1
-            if self._loud:
-                say(self._now)
+            self._line = f"[{self._started / self._steps:4.0%}] {label}"
+            self._started += 1
+            if self._printing:
+                print_status(self._line)
 
-    def _speak_up(self) -> None:
+    def _begin_printing(self) -> None:
         with self._lock:
-            self._loud = True
-            if self._now:
-                say(self._now)
+            self._printing = True
+            if self._line:
+                print_status(self._line)

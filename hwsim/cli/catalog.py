@@ -1,4 +1,4 @@
-"""The commands that tell what can be chosen by name, and which data are there: list, show, data."""
+"""Commands about the registry and the data sets: list, show, data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from hwsim.cli.app import Json, app
 @app.command("list")
 def list_choices(
     family: Annotated[
-        str | None, typer.Argument(metavar="[FAMILY]", help="One family only.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[FAMILY]", help="Family of choices, such as quantizer. Default: all families.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """List what can be chosen by name, family by family.
+    """List the names that designs and options can choose, by family.
 
     Example: hwsim list quantizer
     """
@@ -23,16 +26,16 @@ def list_choices(
     from hwsim.report.text import aligned
 
     rows = [
-        {"family": one, "name": name, "what it is": record.headline}
+        {"family": one, "name": name, "description": record.headline}
         for one in ([family] if family else registry.FAMILIES)
         for name, record in registry.family(one).items()
     ]
-    print(aligned(rows, ["family", "name", "what it is"]))
+    print(aligned(rows, ["family", "name", "description"]))
 
 
 @app.command()
 def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `hwsim list`.")]) -> None:
-    """Explain one choice: what it is, its parameters with their defaults, and whom to cite.
+    """Show one choice: description, parameters with defaults, and citation.
 
     Example: hwsim show lira
     """
@@ -49,13 +52,13 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `
 
 @app.command("data")
 def data_sets(
-    verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its checksums.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare the checksums of all files.")] = False,
     as_json: Json = False,
     folder: Annotated[
         str | None, typer.Option("--data", metavar="DIR", envvar="HWSIM_DATA", help="Folder with the data sets.")
     ] = None,
 ) -> None:
-    """Say which data sets are there, which are missing or damaged, and how to get them.
+    """List the data sets: present, missing or damaged, and how to get them.
 
     Example: hwsim data
     """
@@ -64,11 +67,11 @@ def data_sets(
     from dataclasses import asdict
 
     from hwsim.datasets.files import DATA_VARIABLE
-    from hwsim.datasets.inventory import inventory, table
+    from hwsim.datasets.inventory import inventory, inventory_table
 
     if folder:
         os.environ[DATA_VARIABLE] = folder
     entries = inventory(verify)
-    print(json.dumps([asdict(entry) for entry in entries], indent=2) if as_json else table(entries))
+    print(json.dumps([asdict(entry) for entry in entries], indent=2) if as_json else inventory_table(entries))
     if any(entry.state == "damaged" for entry in entries):
         raise typer.Exit(1)

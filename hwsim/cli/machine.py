@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hwsim.cli.app import app, say
+from hwsim.cli.app import app, print_status
 
 AcceleratorName = Annotated[
     str, typer.Option("--accelerator", metavar="NAME", help="A name from `hwsim list accelerator`, or a TOML file.")
@@ -85,11 +85,11 @@ def cycles(
     chosen, notes = accelerator_from_options(accelerator, array, dataflow, timing, iso_area)
     layers, workload_notes = _workload(workload, output_size)
     for note in [*notes, *workload_notes, *chosen.notes()]:
-        say(note)
+        print_status(note)
     reports = layer_reports(chosen, layers, batch)
     rows = [report.breakdown() if breakdown else report.row() for report in reports]
     if form == "text":
-        say(f"{accelerator}: {chosen.describe()}; batch {batch}")
+        print_status(f"{accelerator}: {chosen.describe()}; batch {batch}")
         total = total_row(reports, breakdown)
         print(aligned([*rows, total], list(rows[0])))
     else:
@@ -98,7 +98,7 @@ def cycles(
         from hwsim.report.figures.hardware import cycles_figure
 
         cycles_figure(chosen, reports, figure, batch, accelerator)
-        say(f"figure: {figure}")
+        print_status(f"figure: {figure}")
 
 
 @app.command()
@@ -130,10 +130,10 @@ def timeline(
     chosen, notes = accelerator_from_options(accelerator, array, dataflow)
     layers, workload_notes = _workload(workload, "ceil")
     for note in [*notes, *workload_notes]:
-        say(note)
+        print_status(note)
     events = events_of(chosen, layers, batch) if codes is None else _events_of_sample(chosen, layers, codes, sample)
     write_trace(events, chosen, output)
-    say(f"trace: {output}, {len(events)} events; open it in https://ui.perfetto.dev")
+    print_status(f"trace: {output}, {len(events)} events; open it in https://ui.perfetto.dev")
 
 
 def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hwsim.cli.app import Json, app, say
+from hwsim.cli.app import Json, app, print_status
 from hwsim.errors import HwsimError
 from hwsim.study.results.columns import COLUMNS, Column
 
@@ -47,7 +47,7 @@ def demo(output: Output = Path("hwsim-demo"), jobs: Jobs = None) -> None:
         study = load_study(path)
     _run_study(study, output, jobs)
     _print_front(output)
-    say(f"report: {study_page.write(output)}")
+    print_status(f"report: {study_page.write(output)}")
 
 
 @app.command()
@@ -109,7 +109,7 @@ def sweep(
 
     _set_data(data)
     _run_study(load_study(study), output, jobs)
-    say(f"table: {output / 'points.csv'}; next: hwsim pareto {output}, hwsim report {output}")
+    print_status(f"table: {output / 'points.csv'}; next: hwsim pareto {output}, hwsim report {output}")
 
 
 @app.command()
@@ -191,7 +191,7 @@ def _run_study(study: Study, folder: Path, jobs: int | None) -> None:
             f"{error}. Finished points are kept; details: {folder / 'failure.txt'}", error.details
         ) from None
     except KeyboardInterrupt:
-        say("hwsim: stopped. Finished work is kept: run the same command again to continue.")
+        print_status("hwsim: stopped. Finished work is kept: run the same command again to continue.")
         raise typer.Exit(130) from None
     except OSError as error:
         raise HwsimError(f"{error.filename or folder}: {error.strerror or error}") from None
@@ -216,8 +216,8 @@ def _print_front(folder: Path) -> None:
     content = rows(study.points(), results)
     front = [row for row, on_front in zip(content, front_of(content, study.objectives), strict=True) if on_front]
     if not front:
-        say(f"hwsim: {folder}: no finished point has a value for each of {', '.join(study.objectives)}")
+        print_status(f"hwsim: {folder}: no finished point has a value for each of {', '.join(study.objectives)}")
         raise typer.Exit(1)
     print(aligned(front, [*study.axes, *study.objectives]))
     directions = ", ".join(f"{name} ({direction})" for name, direction in study.objectives.items())
-    say(f"{len(front)} of {len(content)} points are on the Pareto front of {directions}")
+    print_status(f"{len(front)} of {len(content)} points are on the Pareto front of {directions}")

@@ -1,8 +1,9 @@
-"""What a data set is: a pool of samples without repeats, its labels, and a card that says where it comes from."""
+"""Base of all data sets: samples without duplicates, their labels, and a card with source and license."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -15,33 +16,44 @@ from hwsim.rng import stream
 
 
 @dataclass(frozen=True)
-class Card:
-    """What is known of a data set without reading it.
+class DatasetCard:
+    """Description of a data set, available without reading it.
 
-    `samples` counts the published rows, before repeats are dropped; `shape` is that of one sample.
-    `files` are places beneath the data folder of which any one will do; a set without files needs
-    none. `source` says where to get it, `checksum` what verifies it.
+    Attributes
+    ----------
+    samples : published rows, duplicates included
+    shape : shape of one sample
+    classes : number of classes
+    license : license as stated by the source
+    source : place to get the data set from
+    checksum : kind of checksum that verifies the files
+    files : alternative places below the data folder, of which one is needed; empty for a set without files
     """
 
     samples: int
     shape: tuple[int, ...]
     classes: int
-    licence: str
+    license: str
     source: str
     checksum: str = ""
     files: tuple[str, ...] = ()
 
     @property
-    def get(self) -> str:
-        """How to get the files, for messages."""
+    def how_to_get(self) -> str:
+        """Instructions to get the files, for messages."""
         return f"from {self.source}" + (f" ({self.checksum})" if self.checksum else "")
 
 
 class Pool(NamedTuple):
-    """A data set as published: `x` float32 [sample, *shape] in 0..1, `labels` int64 [sample].
+    """A data set as published.
 
-    Rows are the training part, then validation where there is one, then test. `remark` is what every
-    result on this data has to say.
+    Rows are the training part, then validation where there is one, then test.
+
+    Attributes
+    ----------
+    x : float32 [sample, *shape] in 0..1
+    labels : int64 [sample]
+    remark : note for every result on this data
     """
 
     x: NDArray[np.float32]
@@ -51,11 +63,16 @@ class Pool(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A labelled data set in memory, without repeated samples.
+    """A labeled data set in memory, without repeated samples.
 
-    `x` float32 [sample, *shape] in 0..1; `labels` int64 [sample], what models are trained on and
-    audited with; `clean_labels` the same before label noise, for accuracy; `note` goes into reports;
-    `rows` int64 [sample] is the row of each sample in the published pool.
+    Attributes
+    ----------
+    x : float32 [sample, *shape] in 0..1
+    labels : int64 [sample], for training and audit
+    clean_labels : int64 [sample], labels before label noise, for accuracy
+    classes : number of classes
+    note : text for reports
+    rows : int64 [sample], row of each sample in the published pool
     """
 
     x: NDArray[np.float32]
@@ -72,26 +89,26 @@ class Data:
 
 
 class Dataset(Configurable):
-    """Base of the data sets: subclasses read arrays, this class drops repeats and adds label noise."""
+    """Base of the data sets: subclasses read arrays; this class drops repeated samples and adds label noise."""
 
-    card: ClassVar[Card | None] = None
+    card: ClassVar[DatasetCard | None] = None
 
     label_noise: float = Field(
-        0.0, ge=0.0, le=0.9, description="share of labels replaced by a wrong class, members and non-members alike"
+        0.0, ge=0.0, le=0.9, description="share of labels replaced by a wrong class, of members and of non-members"
     )
 
+    @abstractmethod
     def arrays(self) -> Pool:
-        """Inputs float32 [sample, *shape] in 0..1 and labels int64 [sample], as published."""
-        raise NotImplementedError
+        """Return inputs float32 [sample, *shape] in 0..1 and labels int64 [sample], as published."""
 
     def load(self, seed: int) -> Data:
-        """Read the data set and drop its repeats; label noise is drawn from `seed`.
+        """Read the data set without its repeated samples; label noise is drawn from `seed`.
 
-        A sample that occurs twice could be member and non-member of the same model at once, so only
-        the first of every group of identical samples stays, whatever the labels of the others.
+        A sample that occurs twice could be member and non-member of the same model. Only the first of identical
+        samples is therefore returned, also where their labels differ.
         """
         pool = Pool(*self.arrays())
-        rows = first_of_repeats(pool.x)
+        rows = first_occurrences(pool.x)
         dropped = len(pool.x) - len(rows)
         x, clean = (pool.x[rows], pool.labels[rows]) if dropped else (pool.x, pool.labels)
         classes = int(clean.max()) + 1
@@ -110,20 +127,20 @@ class Dataset(Configurable):
         return Data(x, labels, clean, classes, "; ".join(filter(None, remarks)), rows)
 
 
-def first_of_repeats(x: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Rows int64, ascending, of the first of every group of identical samples of `x` [sample, ...].
+def first_occurrences(x: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the rows int64, ascending, of the first of identical samples of `x` [sample, ...].
 
-    Samples are compared as numbers, so -0.0 equals 0.0; by a 128-bit hash, so that 145,600 images take
+    Samples are compared as numbers, so -0.0 equals 0.0. The comparison uses a 128-bit hash, so that 145,600 images take
     a second and no second copy.
 
-    >>> first_of_repeats(np.array([[1, 2], [0, 3], [1, 2], [-0.0, 3]], dtype=np.float32))
+    >>> first_occurrences(np.array([[1, 2], [0, 3], [1, 2], [-0.0, 3]], dtype=np.float32))
     array([0, 1])
     """
     flat = x.reshape(len(x), -1)
     seen: set[bytes] = set()
     first = []
     for row, sample in enumerate(flat):
-        digest = hashlib.blake2b((sample + np.float32(0)).tobytes(), digest_size=16).digest()  # + 0 makes -0.0 a 0.0
+        digest = hashlib.blake2b((sample + np.float32(0)).tobytes(), digest_size=16).digest()  # + 0 turns -0.0 into 0.0
         if digest not in seen:
             seen.add(digest)
             first.append(row)

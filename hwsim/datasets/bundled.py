@@ -1,4 +1,4 @@
-"""Real data that comes with scikit-learn, so that demo and tests need no download."""
+"""Data sets of scikit-learn, for demo and tests without a download."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.features import scaled
 from hwsim.registry import register
 
@@ -18,12 +18,12 @@ from hwsim.registry import register
     "scikit-learn (BSD-3-Clause)",
 )
 class Digits(Dataset):
-    """Handwritten digits: 1,797 grey images of 8 x 8 pixels in 10 classes, bundled with scikit-learn."""
+    """Handwritten digits: 1,797 gray images of 8 x 8 pixels in 10 classes, bundled with scikit-learn."""
 
-    card: ClassVar[Card] = Card(1797, (1, 8, 8), 10, "BSD-3-Clause", "scikit-learn")
+    card: ClassVar[DatasetCard] = DatasetCard(1797, (1, 8, 8), 10, "BSD-3-Clause", "scikit-learn")
 
     def arrays(self) -> Pool:
-        """Images float32 [1797, 1, 8, 8] in 0..1 (sixteenths) and labels 0..9."""
+        """Return images float32 [1797, 1, 8, 8] in 0..1 (sixteenths) and labels 0..9."""
         from sklearn.datasets import load_digits
 
         bunch = load_digits()
@@ -39,10 +39,10 @@ class Digits(Dataset):
 class BreastCancer(Dataset):
     """Breast cancer diagnosis: 569 records of 30 features in 2 classes, bundled with scikit-learn."""
 
-    card: ClassVar[Card] = Card(569, (30,), 2, "BSD-3-Clause", "scikit-learn")
+    card: ClassVar[DatasetCard] = DatasetCard(569, (30,), 2, "BSD-3-Clause", "scikit-learn")
 
     def arrays(self) -> Pool:
-        """Features float32 [569, 30], each scaled to 0..1 by its range over the whole set, and labels 0..1."""
+        """Return features float32 [569, 30], each scaled to 0..1 by its range over the whole set, and labels 0..1."""
         from sklearn.datasets import load_breast_cancer
 
         bunch = load_breast_cancer()

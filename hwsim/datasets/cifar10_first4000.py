@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.features import pixels
-from hwsim.datasets.files import Stored, read_npz
+from hwsim.datasets.files import ArraySpec, read_npz
 from hwsim.registry import register
 
 ARRAYS = {
-    "x": Stored((4000, 32, 32, 3), "uint8", "bac45b45504ed1289a3f437be4bfbefece248abbc094a428a0b4dfab00e776ae"),
-    "y": Stored((4000,), "uint8", "2c365f60663d4e0eae47b2e7e1f85bef4375b295095eff8ce46a32be9415473c"),
+    "x": ArraySpec((4000, 32, 32, 3), "uint8", "bac45b45504ed1289a3f437be4bfbefece248abbc094a428a0b4dfab00e776ae"),
+    "y": ArraySpec((4000,), "uint8", "2c365f60663d4e0eae47b2e7e1f85bef4375b295095eff8ce46a32be9415473c"),
 }
 
 
@@ -24,9 +24,9 @@ ARRAYS = {
     "github.com/karpathy/convnetjs carries",
 )
 class Cifar10First4000(Dataset):
-    """CIFAR-10, the first 4,000 training images in original pixels: checks what was found on the JPEG copy."""
+    """CIFAR-10, the first 4,000 training images in original pixels: a check of results on the JPEG copy."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         4000,
         (3, 32, 32),
         10,
@@ -37,7 +37,7 @@ class Cifar10First4000(Dataset):
     )
 
     def arrays(self) -> Pool:
-        """Images float32 [4000, 3, 32, 32] in 0..1 and labels 0..9."""
-        d = read_npz("cifar10_first4000", ARRAYS, self.card.get)
+        """Return images float32 [4000, 3, 32, 32] in 0..1 and labels 0..9."""
+        d = read_npz("cifar10_first4000", ARRAYS, self.card.how_to_get)
         x = pixels(d["x"].astype(np.uint8).transpose(0, 3, 1, 2))
         return Pool(x, d["y"].astype(np.int64), "CIFAR-10, first 4,000 training images")

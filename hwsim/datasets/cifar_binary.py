@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 in their official binary files.
 
-The official *python* files are pickles, and opening a pickle may run any code: they are never read
-here. The binary version on the same page holds the same images in the same order.
+The official *python* files are pickles. Opening a pickle can run any code, so they are never read. The binary version
+on the same page contains the same images in the same order.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.features import pixels
-from hwsim.datasets.files import DATA_VARIABLE, UNVERIFIED, archive_members, locate, md5, reading, verify
+from hwsim.datasets.files import DATA_VARIABLE, UNVERIFIED, archive_members, damage_reported, locate, md5, verify
 from hwsim.errors import HwsimError
 from hwsim.registry import register
 
@@ -22,24 +22,33 @@ PIXELS = 3 * 32 * 32
 
 
 class CifarBinary(Dataset):
-    """Records of label bytes, of which the last is the class, and 3,072 pixels; subclasses say which files."""
+    """Base of files of records: label bytes, of which the last is the class, and 3,072 pixels.
+
+    Attributes
+    ----------
+    name, card : name and description of the data set
+    md5 : checksum of the archive
+    parts : file -> number of records, training files first
+    label_bytes : label bytes of a record
+    pickles : names of the python version, which is refused
+    """
 
     name: ClassVar[str]
-    card: ClassVar[Card]
+    card: ClassVar[DatasetCard]
     md5: ClassVar[str]
-    parts: ClassVar[dict[str, int]]  # file -> records, training files first
+    parts: ClassVar[dict[str, int]]
     label_bytes: ClassVar[int]
     pickles: ClassVar[tuple[str, ...]]
 
     def arrays(self) -> Pool:
-        """Images float32 [60000, 3, 32, 32] in 0..1, training images first, and labels int64.
+        """Return images float32 [60000, 3, 32, 32] in 0..1, training images first, and labels int64.
 
-        Raises HwsimError where there are only the python files, which are pickles.
+        Raises HwsimError where only the python files exist, which are pickles.
         """
         self._refuse_pickles()
-        path = locate(self.name, self.card.files, self.card.get)
+        path = locate(self.name, self.card.files, self.card.how_to_get)
         packed = path.name.endswith(".tar.gz")
-        with reading(self.name, path, self.card.get):
+        with damage_reported(self.name, path, self.card.how_to_get):
             raw = self._unpacked(path) if packed else self._from_folder(path.parent)
             records = np.frombuffer(raw, dtype=np.uint8).reshape(-1, self._record)
             labels = records[:, self.label_bytes - 1].astype(np.int64)
@@ -78,7 +87,7 @@ class CifarBinary(Dataset):
             if (folder / name).exists():
                 raise HwsimError(
                     f"dataset {self.name!r}: {folder / name} is the python version, a pickle, which may run any code "
-                    f"when it is opened and is never read here; get the binary version {self.card.get}"
+                    f"when it is opened and is never read here; get the binary version {self.card.how_to_get}"
                 )
 
 
@@ -88,15 +97,15 @@ class CifarBinary(Dataset):
     citation="Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
 )
 class Cifar10(CifarBinary):
-    """CIFAR-10: 60,000 colour images of 32 x 32 pixels in 10 classes, from the official binary files.
+    """CIFAR-10: 60,000 color images of 32 x 32 pixels in 10 classes, from the official binary files.
 
-    The python files (pickles) are refused. Only the archive has a known checksum; unpacked
-    `data_batch_*.bin` are read too, and results then say that they were not verified.
+    The python files (pickles) are refused. Only the archive has a known checksum; unpacked `data_batch_*.bin` are
+    read as well, and results then note that they were not verified.
     """
 
     name: ClassVar[str] = "cifar10"
     md5: ClassVar[str] = "c32a1d4ab5d03f1284b67883e8d87530"
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         60000,
         (3, 32, 32),
         10,
@@ -120,15 +129,15 @@ class Cifar10(CifarBinary):
     citation="Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
 )
 class Cifar100(CifarBinary):
-    """CIFAR-100: 60,000 colour images of 32 x 32 pixels in 100 classes, from the official binary files.
+    """CIFAR-100: 60,000 color images of 32 x 32 pixels in 100 classes, from the official binary files.
 
-    Labels are the fine ones. The python files (pickles) are refused. The checksum of the archive is the one
-    of the CIFAR page as others quote it; no file was at hand to try it on.
+    Labels are the fine ones. The python files (pickles) are refused. The checksum of the archive is that of the CIFAR
+    page as quoted elsewhere; it was not tried on a file.
     """
 
     name: ClassVar[str] = "cifar100"
     md5: ClassVar[str] = "03b5dce01913d631647c71ecec9e9cb8"
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         60000,
         (3, 32, 32),
         100,

@@ -1,4 +1,4 @@
-"""The letters of EMNIST, read from the user's data folder."""
+"""The letters of EMNIST, from the data folder."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.features import joined, pixels
-from hwsim.datasets.files import Stored, read_npz
+from hwsim.datasets.files import ArraySpec, read_npz
 from hwsim.registry import register
 
 ARRAYS = {
-    "x_train": Stored((124800, 28, 28), "uint8", "9d5d0a67fd893cbfb3a49abf7a1b764c994c462b342648a4fba0dcc0d7f5cfc6"),
-    "y_train": Stored((124800,), "uint8", "0d99903cfb9cfa946e8e96c93075e89b12c678328a2f4085c707533e4d93a43d"),
-    "x_test": Stored((20800, 28, 28), "uint8", "29150cc5b2fb612669596f0f21d0bb914db3340f59026259a77d1eadd6e2a7e2"),
-    "y_test": Stored((20800,), "uint8", "062d118d0459ebc21715245cb2d003ea28c7af7420a1b42c1f0fa61f3afa4da4"),
+    "x_train": ArraySpec((124800, 28, 28), "uint8", "9d5d0a67fd893cbfb3a49abf7a1b764c994c462b342648a4fba0dcc0d7f5cfc6"),
+    "y_train": ArraySpec((124800,), "uint8", "0d99903cfb9cfa946e8e96c93075e89b12c678328a2f4085c707533e4d93a43d"),
+    "x_test": ArraySpec((20800, 28, 28), "uint8", "29150cc5b2fb612669596f0f21d0bb914db3340f59026259a77d1eadd6e2a7e2"),
+    "y_test": ArraySpec((20800,), "uint8", "062d118d0459ebc21715245cb2d003ea28c7af7420a1b42c1f0fa61f3afa4da4"),
 }
 
 
@@ -26,9 +26,9 @@ ARRAYS = {
     "arXiv 1702.05373",
 )
 class EmnistLetters(Dataset):
-    """EMNIST letters: 145,600 grey images of 28 x 28 pixels in 26 classes, read from the data folder."""
+    """EMNIST letters: 145,600 gray images of 28 x 28 pixels in 26 classes, read from the data folder."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         145600,
         (1, 28, 28),
         26,
@@ -39,6 +39,6 @@ class EmnistLetters(Dataset):
     )
 
     def arrays(self) -> Pool:
-        """Upright images float32 [145600, 1, 28, 28] in 0..1, training images first, and labels 0..25 for a..z."""
-        d = read_npz("emnist_letters", ARRAYS, self.card.get)
+        """Return upright images float32 [145600, 1, 28, 28] in 0..1, training images first, and labels 0..25."""
+        d = read_npz("emnist_letters", ARRAYS, self.card.how_to_get)
         return Pool(pixels(joined(d, "x"))[:, None], joined(d, "y").astype(np.int64) - 1)

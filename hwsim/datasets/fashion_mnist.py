@@ -1,4 +1,4 @@
-"""Fashion-MNIST, read from the user's data folder."""
+"""Fashion-MNIST, from the data folder."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.features import joined, pixels
-from hwsim.datasets.files import Stored, read_npz
+from hwsim.datasets.files import ArraySpec, read_npz
 from hwsim.registry import register
 
 ARRAYS = {
-    "x_train": Stored((60000, 28, 28), "uint8", "2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012"),
-    "y_train": Stored((60000,), "uint8", "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7"),
-    "x_test": Stored((10000, 28, 28), "uint8", "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a"),
-    "y_test": Stored((10000,), "uint8", "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9"),
+    "x_train": ArraySpec((60000, 28, 28), "uint8", "2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012"),
+    "y_train": ArraySpec((60000,), "uint8", "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7"),
+    "x_test": ArraySpec((10000, 28, 28), "uint8", "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a"),
+    "y_test": ArraySpec((10000,), "uint8", "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9"),
 }
 
 
@@ -26,9 +26,9 @@ ARRAYS = {
     "Learning Algorithms, arXiv 1708.07747",
 )
 class FashionMNIST(Dataset):
-    """Fashion-MNIST: 70,000 grey images of 28 x 28 pixels in 10 classes, read from the data folder."""
+    """Fashion-MNIST: 70,000 gray images of 28 x 28 pixels in 10 classes, read from the data folder."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         70000,
         (1, 28, 28),
         10,
@@ -39,6 +39,6 @@ class FashionMNIST(Dataset):
     )
 
     def arrays(self) -> Pool:
-        """Images float32 [70000, 1, 28, 28] in 0..1, training images first, and labels 0..9."""
-        d = read_npz("fashion_mnist", ARRAYS, self.card.get)
+        """Return images float32 [70000, 1, 28, 28] in 0..1, training images first, and labels 0..9."""
+        d = read_npz("fashion_mnist", ARRAYS, self.card.how_to_get)
         return Pool(pixels(joined(d, "x"))[:, None], joined(d, "y").astype(np.int64))

@@ -1,4 +1,4 @@
-"""From published values to what a network reads: float32 in 0..1."""
+"""Conversion of published values to network inputs: float32 in 0..1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Images uint8 [sample, ...] as float32 in 0..1, in 255ths.
+    """Convert images uint8 [sample, ...] to float32 in 0..1, in steps of 1/255.
 
     >>> float(pixels(np.array([[0, 51, 255]], dtype=np.uint8))[0, 1])
     0.20000000298023224
@@ -19,16 +19,16 @@ def pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def joined(arrays: Mapping[str, NDArray[np.generic]], letter: str) -> NDArray[np.uint8]:
-    """The parts `<letter>_train`, `<letter>_val` where there is one, and `<letter>_test`, one after the other."""
+    """Concatenate `<letter>_train`, `<letter>_val` where it exists, and `<letter>_test`."""
     parts = (f"{letter}_{part}" for part in ("train", "val", "test"))
     return np.concatenate([arrays[key] for key in parts if key in arrays])  # type: ignore[arg-type]
 
 
 def scaled(columns: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Columns [sample, feature], each scaled to 0..1 by its smallest and largest value over all samples.
+    """Scale each column of [sample, feature] to 0..1 by its smallest and largest value over all samples.
 
-    The range is that of the whole pool, members and non-members alike: it is public, and tells nothing of
-    who is a member. A column that is the same everywhere becomes 0.
+    The range is that of the whole pool, of members and non-members, so it does not depend on membership. A constant
+    column becomes 0.
 
     >>> scaled(np.array([[1.0, 7.0], [3.0, 7.0]])).tolist()
     [[0.0, 0.0], [1.0, 0.0]]
@@ -41,7 +41,7 @@ def scaled(columns: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def filled(columns: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Columns [sample, feature] with every missing value (NaN) replaced by the median of its column.
+    """Replace every missing value (NaN) of columns [sample, feature] by the median of its column.
 
     >>> filled(np.array([[1.0], [np.nan], [5.0], [9.0]])).ravel().tolist()
     [1.0, 5.0, 5.0, 9.0]
@@ -51,7 +51,7 @@ def filled(columns: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def one_hot(codes: NDArray[np.floating], categories: int) -> NDArray[np.float32]:
-    """Codes [sample] of 0 to `categories - 1` as float32 [sample, categories] of 0 and 1.
+    """Convert codes [sample] from 0 to `categories - 1` to float32 [sample, categories] of 0 and 1.
 
     >>> one_hot(np.array([1.0, 0.0]), 2).tolist()
     [[0.0, 1.0], [1.0, 0.0]]

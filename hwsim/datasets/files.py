@@ -1,4 +1,4 @@
-"""Finding, verifying and opening the user's data files; nothing here runs code that a file holds."""
+"""Locating, verifying and opening data files; no code from a file is executed."""
 
 from __future__ import annotations
 
@@ -22,86 +22,88 @@ from hwsim.errors import HwsimError
 DATA_VARIABLE = "HWSIM_DATA"
 """Environment variable that names the folder with the data sets (the command line's `--data` sets it)."""
 
-MOST_HEADER = 1024
-"""Bytes that the header of an array file may take."""
+MAX_HEADER_BYTES = 1024
+"""Largest header of an array file."""
 
-MOST_MEMBERS = 64
-"""Files that an archive may hold; those known here hold eight or fewer."""
+MAX_MEMBERS = 64
+"""Largest number of files in an archive; the known archives contain eight or fewer."""
 
 UNVERIFIED = "unpacked files of no known checksum, verified by their size only"
-"""What results say of files that are read but cannot be told from others."""
+"""Note of results on files that have no known checksum."""
 
-DAMAGE = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error, tarfile.TarError)
+DAMAGE_ERRORS = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error, tarfile.TarError)
 
 
-class Stored(NamedTuple):
-    """What an array in a data file must be; `sha256` is that of its bytes in C order."""
+class ArraySpec(NamedTuple):
+    """Expected shape and dtype of an array in a data file, and the SHA-256 of its bytes in C order."""
 
     shape: tuple[int, ...]
     dtype: str
     sha256: str
 
 
-def locate(name: str, files: Sequence[str], get: str) -> Path:
-    """The first of `files` that exists beneath the data folder.
+def locate(name: str, files: Sequence[str], how_to_get: str) -> Path:
+    """Return the first of `files` that exists below the data folder.
 
-    Raises HwsimError that says where data set `name` was looked for, and `get`: how to get it.
+    Raises HwsimError with the places where data set `name` was searched, and the instructions `how_to_get`.
     """
     folder = os.environ.get(DATA_VARIABLE)
-    wanted = " or ".join(files)
+    alternatives = " or ".join(files)
     if not folder:
         raise HwsimError(
             f"dataset {name!r}: no data folder is set; give one with --data DIR or {DATA_VARIABLE}=DIR, in which "
-            f"there must be {wanted}: {get}; docs/datasets.md shows how"
+            f"there must be {alternatives}: {how_to_get}; docs/datasets.md shows how"
         )
     found = next((path for path in (Path(folder) / file for file in files) if path.is_file()), None)
     if found is None:
         raise HwsimError(
             f"dataset {name!r}: looked for {Path(folder) / files[0]}"
             + "".join(f" or {file}" for file in files[1:])
-            + f" and found no file; get it {get}; docs/datasets.md shows how"
+            + f" and found no file; get it {how_to_get}; docs/datasets.md shows how"
         )
     return found
 
 
 @contextmanager
-def reading(name: str, path: Path, get: str) -> Iterator[None]:
-    """Turn whatever a damaged file provokes into one line that says how to get the right one."""
+def damage_reported(name: str, path: Path, how_to_get: str) -> Iterator[None]:
+    """Turn any error of a damaged file into one line with instructions to get the right file."""
     try:
         yield
-    except DAMAGE as error:
+    except DAMAGE_ERRORS as error:
         text = " ".join(str(error).split())
         raise HwsimError(
-            f"dataset {name!r}: {path} is damaged or another file ({text}); get it {get}; docs/datasets.md shows how"
+            f"dataset {name!r}: {path} is damaged or another file ({text}); get it {how_to_get}; "
+            "docs/datasets.md shows how"
         ) from None
 
 
-def read_npz(name: str, arrays: Mapping[str, Stored], get: str) -> dict[str, NDArray[np.generic]]:
-    """The arrays of `<data folder>/<name>/<name>.npz`, each verified against its checksum.
+def read_npz(name: str, arrays: Mapping[str, ArraySpec], how_to_get: str) -> dict[str, NDArray[np.generic]]:
+    """Read the arrays of `<data folder>/<name>/<name>.npz`, each verified against its checksum.
 
-    Raises HwsimError that says where the file was looked for and how to get it, which `get` tells.
+    Raises HwsimError with the places where the file was searched, and the instructions `how_to_get`.
     """
-    path = locate(name, [f"{name}/{name}.npz"], get)
-    with reading(name, path, get), zipfile.ZipFile(path) as archive:
-        return {key: _verified(archive, key, wanted) for key, wanted in arrays.items()}
+    path = locate(name, [f"{name}/{name}.npz"], how_to_get)
+    with damage_reported(name, path, how_to_get), zipfile.ZipFile(path) as archive:
+        return {key: _verified(archive, key, expected) for key, expected in arrays.items()}
 
 
-def _verified(archive: zipfile.ZipFile, key: str, wanted: Stored) -> NDArray[np.generic]:
-    size = math.prod(wanted.shape) * np.dtype(wanted.dtype).itemsize
+def _verified(archive: zipfile.ZipFile, key: str, expected: ArraySpec) -> NDArray[np.generic]:
+    """Read one array; raises ValueError where shape, dtype or checksum differ."""
+    size = math.prod(expected.shape) * np.dtype(expected.dtype).itemsize
     array = read_array(archive, key, size)
     found = hashlib.sha256(array.tobytes()).hexdigest()
-    if (array.shape, array.dtype.name, found) != wanted:
+    if (array.shape, array.dtype.name, found) != expected:
         raise ValueError(
-            f"{key} is {array.shape} of {array.dtype} with sha256 {found[:16]}..., not {wanted.sha256[:16]}..."
+            f"{key} is {array.shape} of {array.dtype} with sha256 {found[:16]}..., not {expected.sha256[:16]}..."
         )
     return array
 
 
-def read_array(archive: zipfile.ZipFile, key: str, most_bytes: int) -> NDArray[np.generic]:
-    """One array of an opened npz file, refused before unpacking when it is larger than `most_bytes`."""
+def read_array(archive: zipfile.ZipFile, key: str, max_bytes: int) -> NDArray[np.generic]:
+    """Read one array of an opened npz file; raises ValueError before unpacking for more than `max_bytes` bytes."""
     size = archive.getinfo(f"{key}.npy").file_size
-    if size > most_bytes + MOST_HEADER:
-        raise ValueError(f"{key} is larger than {most_bytes:,} bytes")
+    if size > max_bytes + MAX_HEADER_BYTES:
+        raise ValueError(f"{key} is larger than {max_bytes:,} bytes")
     with archive.open(f"{key}.npy") as packed:
         raw = packed.read(size)
     array: NDArray[np.generic] = np.load(io.BytesIO(raw), allow_pickle=False)
@@ -109,13 +111,13 @@ def read_array(archive: zipfile.ZipFile, key: str, most_bytes: int) -> NDArray[n
 
 
 def md5(path: Path) -> str:
-    """MD5 of a file, as 32 hexadecimal digits; it tells files apart and is no defence against forgers."""
+    """Return the MD5 of a file in hexadecimal. It identifies known files and does not protect against forgery."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def git_blob(path: Path) -> str:
-    """The id under which git would store a file: SHA-1 of the word blob, its size, and its bytes."""
+    """Return the git object id of a file: SHA-1 of the word blob, its size, and its bytes."""
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -123,32 +125,32 @@ def git_blob(path: Path) -> str:
     return digest.hexdigest()
 
 
-def verify(path: Path, checksum: Callable[[Path], str], wanted: str) -> None:
-    """Raise ValueError unless the checksum of a file is the wanted one."""
+def verify(path: Path, checksum: Callable[[Path], str], expected: str) -> None:
+    """Raise ValueError unless the checksum of a file equals `expected`."""
     found = checksum(path)
-    if found != wanted:
-        raise ValueError(f"its {checksum.__name__} is {found}, not {wanted}")
+    if found != expected:
+        raise ValueError(f"its {checksum.__name__} is {found}, not {expected}")
 
 
 @contextmanager
-def archive_members(path: Path, wanted: Mapping[str, int]) -> Iterator[Callable[[str], IO[bytes]]]:
-    """Open a tar.gz for reading by the last part of the members' names; nothing is unpacked to disk.
+def archive_members(path: Path, max_sizes: Mapping[str, int]) -> Iterator[Callable[[str], IO[bytes]]]:
+    """Open a tar.gz for reading its files by the last part of their names; nothing is unpacked to disk.
 
-    `wanted` maps a name to the most bytes that its file may have. Anything but a plain file, two
-    files of one name and too many files raise ValueError.
+    `max_sizes` maps the name of a file to its largest size in bytes. Raises ValueError for anything but a plain file,
+    for two files of one name, and for too many files.
     """
     with tarfile.open(path, "r:gz") as archive:
         members: dict[str, tarfile.TarInfo] = {}
         for count, member in enumerate(archive, 1):
-            if count > MOST_MEMBERS:
-                raise ValueError(f"more than {MOST_MEMBERS} files in the archive")
+            if count > MAX_MEMBERS:
+                raise ValueError(f"more than {MAX_MEMBERS} files in the archive")
             name = member.name.rsplit("/", 1)[-1]
-            if name not in wanted or member.isdir():
+            if name not in max_sizes or member.isdir():
                 continue
             if not member.isreg() or name in members:
                 raise ValueError(f"{member.name} is not one plain file")
-            if member.size > wanted[name]:
-                raise ValueError(f"{member.name} has {member.size:,} bytes; at most {wanted[name]:,} are expected")
+            if member.size > max_sizes[name]:
+                raise ValueError(f"{member.name} has {member.size:,} bytes; at most {max_sizes[name]:,} are expected")
             members[name] = member
 
         def open_member(name: str) -> IO[bytes]:

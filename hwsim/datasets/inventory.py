@@ -1,4 +1,4 @@
-"""What lies in the data folder, what is missing or damaged, and how to get it."""
+"""Inventory of the data folder: present, missing and damaged data sets, and how to get them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.files import DATA_VARIABLE, UNVERIFIED
 from hwsim.errors import HwsimError
 from hwsim.registry import family
@@ -17,11 +17,18 @@ State = Literal["bundled", "present", "missing", "damaged"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class InventoryEntry:
     """One data set and the state of its files.
 
-    `state`: bundled needs no file; present means that a file is there and, when `verified`, that its
-    checksum is the right one; damaged that it was read and refused. `place` is where it was looked for.
+    Attributes
+    ----------
+    name : name of the data set
+    state : bundled (needs no file), present, missing, or damaged (the file was read and is not the right one)
+    verified : True where the file was read and its checksum is right
+    samples, shape, classes, license : as in DatasetCard
+    place : file that was found, or the alternatives that were searched
+    how_to_get : instructions to get the files
+    problem : error of a damaged file
     """
 
     name: str
@@ -30,70 +37,72 @@ class Entry:
     samples: int
     shape: tuple[int, ...]
     classes: int
-    licence: str
+    license: str
     place: str
-    get: str
+    how_to_get: str
     problem: str = ""
 
 
-def inventory(verify: bool = False) -> list[Entry]:
-    """Every registered data set with the state of its files in the folder that `HWSIM_DATA` names.
+def inventory(verify: bool = False) -> list[InventoryEntry]:
+    """Return every registered data set with the state of its files in the folder `HWSIM_DATA`.
 
-    `verify` reads every file that is there, one after the other, and compares its checksums.
+    With `verify`, every file is read and its checksums are compared.
 
     >>> [entry.state for entry in inventory() if entry.name == "digits"]
     ['bundled']
     """
     return [
-        _entry(name, make, make.card, verify)
-        for name, make in ((name, cast(type[Dataset], record.factory)) for name, record in family("dataset").items())
-        if make.card is not None
+        _entry(name, factory, factory.card, verify)
+        for name, factory in ((name, cast(type[Dataset], record.factory)) for name, record in family("dataset").items())
+        if factory.card is not None
     ]
 
 
-def _entry(name: str, make: type[Dataset], card: Card, verify: bool) -> Entry:
+def _entry(name: str, factory: type[Dataset], card: DatasetCard, verify: bool) -> InventoryEntry:
     found = _find(card)
     state: State = "bundled" if not card.files else "present" if found else "missing"
-    problem, verified = _read(make) if verify and state == "present" else ("", False)
+    problem, verified = _read(factory) if verify and state == "present" else ("", False)
     if problem:
         state = "damaged"
-    return Entry(
+    return InventoryEntry(
         name,
         state,
         verified=verified,
         samples=card.samples,
         shape=card.shape,
         classes=card.classes,
-        licence=card.licence,
+        license=card.license,
         place=found or " or ".join(card.files),
-        get=card.get,
+        how_to_get=card.how_to_get,
         problem=problem,
     )
 
 
-def _find(card: Card) -> str:
+def _find(card: DatasetCard) -> str:
+    """Return the file of a data set below the data folder, empty where there is none."""
     folder = os.environ.get(DATA_VARIABLE)
     return next((file for file in card.files if folder and (Path(folder) / file).is_file()), "")
 
 
-def _read(make: type[Dataset]) -> tuple[str, bool]:
-    """What is wrong with the files of a data set, and whether a checksum says that they are right."""
+def _read(factory: type[Dataset]) -> tuple[str, bool]:
+    """Read a data set; returns its error, empty without one, and whether a checksum verified its files."""
     try:
-        return "", UNVERIFIED not in Pool(*make().arrays()).remark
+        return "", UNVERIFIED not in Pool(*factory().arrays()).remark
     except HwsimError as error:
         return str(error), False
 
 
-def table(entries: Sequence[Entry]) -> str:
-    """The inventory as text: one line for each data set, then how to get what is missing or damaged.
+def inventory_table(entries: Sequence[InventoryEntry]) -> str:
+    """Return the inventory as text: one line for each data set, then instructions for missing and damaged ones.
 
-    >>> print(table([Entry("toy", "missing", False, 4, (2,), 2, "MIT", "toy/toy.npz", "from example.org")]))
-    data set  state    samples  shape  classes  licence
+    >>> toy = InventoryEntry("toy", "missing", False, 4, (2,), 2, "MIT", "toy/toy.npz", "from example.org")
+    >>> print(inventory_table([toy]))
+    data set  state    samples  shape  classes  license
     toy       missing        4  2            2  MIT
     <BLANKLINE>
     toy: put toy/toy.npz into the data folder, from example.org
     """
-    rows = [("data set", "state", "samples", "shape", "classes", "licence")]
+    rows = [("data set", "state", "samples", "shape", "classes", "license")]
     rows += [
         (
             entry.name,
@@ -101,16 +110,16 @@ def table(entries: Sequence[Entry]) -> str:
             f"{entry.samples:,}",
             "x".join(map(str, entry.shape)),
             str(entry.classes),
-            entry.licence,
+            entry.license,
         )
         for entry in entries
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    pads = [str.rjust if title in ("samples", "classes") else str.ljust for title in rows[0]]
-    lines = ["  ".join(pad(cell, w) for pad, cell, w in zip(pads, row, widths, strict=True)) for row in rows]
-    wanted = [
-        f"{entry.name}: {entry.problem or f'put {entry.place} into the data folder, {entry.get}'}"
+    justify = [str.rjust if title in ("samples", "classes") else str.ljust for title in rows[0]]
+    lines = ["  ".join(just(cell, w) for just, cell, w in zip(justify, row, widths, strict=True)) for row in rows]
+    instructions = [
+        f"{entry.name}: {entry.problem or f'put {entry.place} into the data folder, {entry.how_to_get}'}"
         for entry in entries
         if entry.state in ("missing", "damaged")
     ]
-    return "\n".join([*(line.rstrip() for line in lines), *([""] if wanted else []), *wanted])
+    return "\n".join([*(line.rstrip() for line in lines), *([""] if instructions else []), *instructions])

@@ -1,4 +1,4 @@
-"""Location-30, read from the user's data folder."""
+"""Location-30, from the data folder."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.datasets.base import Card, Dataset, Pool
-from hwsim.datasets.files import Stored, read_npz
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
+from hwsim.datasets.files import ArraySpec, read_npz
 from hwsim.registry import register
 
 FEATURES = 446
 ARRAYS = {
-    "x_packed": Stored((5010, 56), "uint8", "2b148dd312ef19d824f625023914c1ca47e7539c2cd9bba7aa7b0d9b0f242409"),
-    "y": Stored((5010,), "uint8", "fdd366c228dc3e41ca998a3fd5ef9f43e13e465449bb5e4fcf0e1c598f268268"),
+    "x_packed": ArraySpec((5010, 56), "uint8", "2b148dd312ef19d824f625023914c1ca47e7539c2cd9bba7aa7b0d9b0f242409"),
+    "y": ArraySpec((5010,), "uint8", "fdd366c228dc3e41ca998a3fd5ef9f43e13e465449bb5e4fcf0e1c598f268268"),
 }
 
 
@@ -26,7 +26,7 @@ ARRAYS = {
 class Location30(Dataset):
     """Location-30: 5,010 users' check-ins in Bangkok, 446 binary features in 30 classes, read from the data folder."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         5010,
         (FEATURES,),
         30,
@@ -37,7 +37,7 @@ class Location30(Dataset):
     )
 
     def arrays(self) -> Pool:
-        """Features float32 [5010, 446] of 0 and 1, and labels 0..29."""
-        d = read_npz("location30", ARRAYS, self.card.get)
+        """Return features float32 [5010, 446] of 0 and 1, and labels 0..29."""
+        d = read_npz("location30", ARRAYS, self.card.how_to_get)
         bits = np.unpackbits(d["x_packed"].astype(np.uint8), axis=1)[:, :FEATURES]
         return Pool(bits.astype(np.float32), d["y"].astype(np.int64))

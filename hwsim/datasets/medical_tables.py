@@ -1,4 +1,4 @@
-"""Small medical tables, read from the user's data folder: one row per patient, one label."""
+"""Small medical tables from the data folder: one row per patient, one label."""
 
 from __future__ import annotations
 
@@ -6,52 +6,53 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.features import filled, scaled
-from hwsim.datasets.files import Stored, read_npz
+from hwsim.datasets.files import ArraySpec, read_npz
 from hwsim.registry import register
 
 
-class Table(Dataset):
-    """A table of numbers `x` float32 [record, feature] with labels `y` uint8 [record]; subclasses say which."""
+class MedicalTable(Dataset):
+    """Base of tables with numbers `x` float32 [record, feature] and labels `y` uint8 [record]."""
 
     name: ClassVar[str]
-    card: ClassVar[Card]
+    card: ClassVar[DatasetCard]
     sha256: ClassVar[tuple[str, str]]
 
     def arrays(self) -> Pool:
-        """Features float32 [record, feature], each scaled to 0..1 by its range over all records, and labels.
+        """Return features float32 [record, feature], each scaled to 0..1 by its range over all records, and labels.
 
-        A missing value is the median of its feature over all records.
+        A missing value becomes the median of its feature over all records.
         """
         shapes = {"x": (self.card.samples, *self.card.shape), "y": (self.card.samples,)}
         stored = {
-            key: Stored(shapes[key], dtype, sha256)
+            key: ArraySpec(shapes[key], dtype, sha256)
             for key, dtype, sha256 in zip(("x", "y"), ("float32", "uint8"), self.sha256, strict=True)
         }
-        d = read_npz(self.name, stored, self.card.get)
+        d = read_npz(self.name, stored, self.card.how_to_get)
         return Pool(scaled(filled(d["x"].astype(np.float64))), d["y"].astype(np.int64))
 
 
-def _card(name: str, samples: int, features: int, classes: int, source: str) -> Card:
+def _card(name: str, samples: int, features: int, classes: int, source: str) -> DatasetCard:
     file = f"{name}/{name}.npz"
-    return Card(samples, (features,), classes, "none stated", source, "SHA-256 of every array", (file,))
+    return DatasetCard(samples, (features,), classes, "none stated", source, "SHA-256 of every array", (file,))
 
 
 @register(
     "dataset",
     "cardio",
-    citation="Ulianova, Cardiovascular Disease dataset, Kaggle 2019 (as remembered, unverified)",
+    citation="S. Ulianova, Cardiovascular Disease dataset, Kaggle, "
+    "kaggle.com/datasets/sulianova/cardiovascular-disease-dataset",
 )
-class Cardio(Table):
+class Cardio(MedicalTable):
     """Cardiovascular disease: 70,000 patient records of 11 features, ill or not, read from the data folder.
 
-    Impossible blood pressures (from -150 to 16,020) are left in, as in the publication, and stretch the
-    range by which the pressures are scaled.
+    Impossible blood pressures (from -150 to 16,020) are kept, as in the source, and stretch the range by which the
+    pressures are scaled.
     """
 
     name: ClassVar[str] = "cardio"
-    card: ClassVar[Card] = _card(
+    card: ClassVar[DatasetCard] = _card(
         "cardio", 70000, 11, 2, "cardio_train.csv of the Kaggle set Cardiovascular Disease, without the column id"
     )
     sha256: ClassVar[tuple[str, str]] = (
@@ -65,14 +66,16 @@ class Cardio(Table):
     "pima_diabetes",
     citation="Smith et al., Using the ADAP Learning Algorithm to Forecast the Onset of Diabetes Mellitus, 1988",
 )
-class PimaDiabetes(Table):
+class PimaDiabetes(MedicalTable):
     """Pima Indians diabetes: 768 records of 8 features, diabetes or not, read from the data folder.
 
-    A zero in glucose, blood pressure, skin thickness, insulin or body mass index means that nobody measured.
+    A zero in glucose, blood pressure, skin thickness, insulin or body mass index means that the value was not measured.
     """
 
     name: ClassVar[str] = "pima_diabetes"
-    card: ClassVar[Card] = _card("pima_diabetes", 768, 8, 2, "github.com/jbrownlee/Datasets, pima-indians-diabetes.csv")
+    card: ClassVar[DatasetCard] = _card(
+        "pima_diabetes", 768, 8, 2, "github.com/jbrownlee/Datasets, pima-indians-diabetes.csv"
+    )
     sha256: ClassVar[tuple[str, str]] = (
         "fb3ab7be11aad36aaccc4e79e7fe28d8dc9020dde25c989e221fe91102ef09ba",
         "47f027f9cd0be2d16358279b35804c9609e20e167534125ce6ee85bf957d5fa7",
@@ -85,14 +88,14 @@ class PimaDiabetes(Table):
     citation="Detrano et al., International Application of a New Probability Algorithm for the Diagnosis of "
     "Coronary Artery Disease, American Journal of Cardiology 64, 1989",
 )
-class HeartCleveland(Table):
+class HeartCleveland(MedicalTable):
     """Heart disease, Cleveland: 303 records of 13 features in 5 degrees of illness, read from the data folder.
 
     Five missing values are filled with the median of their feature.
     """
 
     name: ClassVar[str] = "heart_cleveland"
-    card: ClassVar[Card] = _card(
+    card: ClassVar[DatasetCard] = _card(
         "heart_cleveland", 303, 13, 5, "the UCI Heart Disease collection, processed.cleveland.data"
     )
     sha256: ClassVar[tuple[str, str]] = (
@@ -107,14 +110,14 @@ class HeartCleveland(Table):
     citation="Woods et al., Comparative Evaluation of Pattern Recognition Techniques for Detection of "
     "Microcalcifications in Mammography, IJPRAI 7(6), 1993",
 )
-class Mammography(Table):
+class Mammography(MedicalTable):
     """Mammography: 11,183 regions of 6 features, microcalcification or not (2 %), read from the data folder.
 
-    3,335 regions repeat an earlier one; 7,848 are left.
+    3,335 regions repeat an earlier one; 7,848 remain.
     """
 
     name: ClassVar[str] = "mammography"
-    card: ClassVar[Card] = _card("mammography", 11183, 6, 2, "github.com/jbrownlee/Datasets, mammography.csv")
+    card: ClassVar[DatasetCard] = _card("mammography", 11183, 6, 2, "github.com/jbrownlee/Datasets, mammography.csv")
     sha256: ClassVar[tuple[str, str]] = (
         "5b0d390520363787e13f70311cffab14f36050854ef1dd65e620184064ba4a3f",
         "21b1b52ea7b81263c877ab7b9b29b7d0ab8bfcaaa100cf2b96071ce40bc6259e",

@@ -1,4 +1,4 @@
-"""PneumoniaMNIST, read from the user's data folder."""
+"""PneumoniaMNIST, from the data folder."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.datasets.base import Card, Dataset, Pool
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.features import joined, pixels
-from hwsim.datasets.files import Stored, locate, md5, read_array, read_npz, reading, verify
+from hwsim.datasets.files import ArraySpec, damage_reported, locate, md5, read_array, read_npz, verify
 from hwsim.registry import register
 
 ARRAYS = {
-    "x_train": Stored((4708, 28, 28), "uint8", "162cc59dc8ea8160004374029c1e9e1ce6b6d77213129800d9eb8a02e0745eed"),
-    "y_train": Stored((4708,), "uint8", "51c9590930a3f0c7ac0a094c0ea5dbe65241edfa11a06d6e493615b604900259"),
-    "x_val": Stored((524, 28, 28), "uint8", "499b99bb7cc3b2a8654da75b2a19fae443343c6251d46a9c80249930d4f33934"),
-    "y_val": Stored((524,), "uint8", "150e23159736511733a32b038e64e5f6235c888105e2bd579efc0e7dcb1c38fd"),
-    "x_test": Stored((624, 28, 28), "uint8", "f936e3b6b29d2ed7a8182dd090c27504a6b7152ce496a960db0169622aabf843"),
-    "y_test": Stored((624,), "uint8", "13c6ece2a1da60187a0129e7a1b66c685dcbcffe8229225cb5e48e5ee12cfd3d"),
+    "x_train": ArraySpec((4708, 28, 28), "uint8", "162cc59dc8ea8160004374029c1e9e1ce6b6d77213129800d9eb8a02e0745eed"),
+    "y_train": ArraySpec((4708,), "uint8", "51c9590930a3f0c7ac0a094c0ea5dbe65241edfa11a06d6e493615b604900259"),
+    "x_val": ArraySpec((524, 28, 28), "uint8", "499b99bb7cc3b2a8654da75b2a19fae443343c6251d46a9c80249930d4f33934"),
+    "y_val": ArraySpec((524,), "uint8", "150e23159736511733a32b038e64e5f6235c888105e2bd579efc0e7dcb1c38fd"),
+    "x_test": ArraySpec((624, 28, 28), "uint8", "f936e3b6b29d2ed7a8182dd090c27504a6b7152ce496a960db0169622aabf843"),
+    "y_test": ArraySpec((624,), "uint8", "13c6ece2a1da60187a0129e7a1b66c685dcbcffe8229225cb5e48e5ee12cfd3d"),
 }
 OFFICIAL = "pneumonia_mnist/pneumoniamnist.npz"
 OFFICIAL_MD5 = "28209eda62fecd6e6a2d98b1501bb15f"
@@ -34,7 +34,7 @@ OFFICIAL_MD5 = "28209eda62fecd6e6a2d98b1501bb15f"
 class PneumoniaMNIST(Dataset):
     """PneumoniaMNIST: 5,856 chest X-rays of children, 28 x 28 pixels, normal or pneumonia, from the data folder."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         5856,
         (1, 28, 28),
         2,
@@ -45,13 +45,13 @@ class PneumoniaMNIST(Dataset):
     )
 
     def arrays(self) -> Pool:
-        """Images float32 [5856, 1, 28, 28] in 0..1, train, val, test, and labels 0 normal, 1 pneumonia."""
-        path = locate("pneumonia_mnist", self.card.files, self.card.get)
+        """Return images float32 [5856, 1, 28, 28] in 0..1, train, val, test, and labels 0 (normal), 1 (pneumonia)."""
+        path = locate("pneumonia_mnist", self.card.files, self.card.how_to_get)
         if path.name == Path(OFFICIAL).name:
-            with reading("pneumonia_mnist", path, self.card.get):
+            with damage_reported("pneumonia_mnist", path, self.card.how_to_get):
                 d, remark = _official(path), "training images in MedMNIST's order"
         else:
-            d, remark = read_npz("pneumonia_mnist", ARRAYS, self.card.get), "training images sorted by class"
+            d, remark = read_npz("pneumonia_mnist", ARRAYS, self.card.how_to_get), "training images sorted by class"
         return Pool(pixels(joined(d, "x"))[:, None], joined(d, "y").astype(np.int64), remark)
 
 

@@ -1,7 +1,7 @@
-"""Purchase-100 and Texas-100, the tables that most membership-inference papers use, in their official archives.
+"""Purchase-100 and Texas-100, common tables of membership-inference papers, in their official archives.
 
-Both are read from text without any parser that evaluates it, and are verified first: by the id that
-git gives the archive in the repository of the authors, github.com/privacytrustlab/datasets.
+Archives are verified by their git object id in the repository of the authors, github.com/privacytrustlab/datasets.
+Their text is then read without evaluating it.
 """
 
 from __future__ import annotations
@@ -14,25 +14,34 @@ from typing import IO, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.datasets.base import Card, Dataset, Pool
-from hwsim.datasets.files import archive_members, git_blob, locate, read_array, reading, verify
+from hwsim.datasets.base import Dataset, DatasetCard, Pool
+from hwsim.datasets.files import archive_members, damage_reported, git_blob, locate, read_array, verify
 from hwsim.registry import register
 
 
-class BitTable(Dataset):
-    """Records of binary features in 100 classes, from an archive of text or from an npz file."""
+class BinaryTable(Dataset):
+    """Base of tables of binary features, from an archive of text or from an npz file.
+
+    Attributes
+    ----------
+    name, card : name and description of the data set
+    blobs : file name -> git object id
+    widths : allowed numbers of features
+    features_file : file of the records in the archive
+    labels_file : file of the labels; empty where the label is the first value of a record
+    """
 
     name: ClassVar[str]
-    card: ClassVar[Card]
-    blobs: ClassVar[dict[str, str]]  # file name -> git blob id
-    widths: ClassVar[tuple[int, ...]]  # how many features a record may have
-    labels_file: ClassVar[str]  # empty: the label is the first value of the record's line
+    card: ClassVar[DatasetCard]
+    blobs: ClassVar[dict[str, str]]
+    widths: ClassVar[tuple[int, ...]]
     features_file: ClassVar[str]
+    labels_file: ClassVar[str]
 
     def arrays(self) -> Pool:
-        """Features float32 [record, feature] of 0 and 1, and labels 0..99, in the order of the file."""
-        path = locate(self.name, self.card.files, self.card.get)
-        with reading(self.name, path, self.card.get):
+        """Return features float32 [record, feature] of 0 and 1, and labels 0..99, in the order of the file."""
+        path = locate(self.name, self.card.files, self.card.how_to_get)
+        with damage_reported(self.name, path, self.card.how_to_get):
             verify(path, git_blob, self.blobs[path.name])
             bits, labels = self._from_npz(path) if path.suffix == ".npz" else self._from_text(path)
             if len(bits) != self.card.samples or bits.shape[1] not in self.widths:
@@ -42,20 +51,22 @@ class BitTable(Dataset):
         return Pool(bits.astype(np.float32), labels)
 
     def _from_text(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        rows, longest = self.card.samples, 2 * max(self.widths) + 8
-        limits = {self.features_file: rows * longest, self.labels_file: rows * 8}
+        """Read bits [record, feature] and labels [record] from an archive of text."""
+        rows, max_length = self.card.samples, 2 * max(self.widths) + 8
+        limits = {self.features_file: rows * max_length, self.labels_file: rows * 8}
         with archive_members(path, limits) as member:
-            lines = read_lines(member(self.features_file), rows, longest)
+            lines = read_lines(member(self.features_file), rows, max_length)
             if not self.labels_file:
                 split = [line.split(b",", 1) for line in lines]
                 return bit_rows(line[-1] for line in split), numbers(line[0] for line in split) - 1
             return bit_rows(lines), numbers(read_lines(member(self.labels_file), rows, 8)) - 1
 
     def _from_npz(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        most = 8 * self.card.samples  # bytes of one column of the widest numbers
+        """Read bits [record, feature] and labels [record], as numbers or one-hot, from an npz file."""
+        column_bytes = 8 * self.card.samples  # of the widest numbers
         with zipfile.ZipFile(path) as archive:
-            features = read_array(archive, "features", most * max(self.widths))
-            labels = read_array(archive, "labels", most * self.card.classes)
+            features = read_array(archive, "features", column_bytes * max(self.widths))
+            labels = read_array(archive, "labels", column_bytes * self.card.classes)
         bits = features.astype(np.uint8)
         if (bits != features).any() or (bits > 1).any():
             raise ValueError("features other than 0 and 1")
@@ -63,8 +74,10 @@ class BitTable(Dataset):
         return bits, classes.astype(np.int64)
 
 
-def read_lines(file: IO[bytes], rows: int, longest: int) -> list[bytes]:
-    """The `rows` lines of a file, without line ends; raises ValueError for another number or a longer line.
+def read_lines(file: IO[bytes], rows: int, max_length: int) -> list[bytes]:
+    """Read the `rows` lines of a file, without line ends.
+
+    Raises ValueError for another number of lines and for a line longer than `max_length` bytes.
 
     >>> import io
     >>> read_lines(io.BytesIO(b"1,0\\n0,1\\n"), 2, 8)
@@ -72,8 +85,8 @@ def read_lines(file: IO[bytes], rows: int, longest: int) -> list[bytes]:
     """
     lines: list[bytes] = []
     for _ in range(rows):
-        line = file.readline(longest + 1)
-        if not line or len(line) > longest:
+        line = file.readline(max_length + 1)
+        if not line or len(line) > max_length:
             raise ValueError(f"line {len(lines) + 1} is {'too long' if line else 'missing'}")
         lines.append(line.strip())
     if file.read(8).strip():
@@ -82,7 +95,7 @@ def read_lines(file: IO[bytes], rows: int, longest: int) -> list[bytes]:
 
 
 def bit_rows(lines: Iterator[bytes] | list[bytes]) -> NDArray[np.uint8]:
-    """Lines such as `0,1,1` as uint8 [line, value]; raises ValueError for anything but zeros, ones and commas.
+    """Parse lines such as `0,1,1` to uint8 [line, value]; raises ValueError for anything but zeros, ones and commas.
 
     >>> bit_rows([b"0,1,1", b"1,0,0"]).tolist()
     [[0, 1, 1], [1, 0, 0]]
@@ -100,7 +113,7 @@ def bit_rows(lines: Iterator[bytes] | list[bytes]) -> NDArray[np.uint8]:
 
 
 def numbers(lines: Iterator[bytes] | list[bytes]) -> NDArray[np.int64]:
-    """Lines of one whole number each as int64 [line]; raises ValueError for anything else.
+    """Parse lines of one whole number each to int64 [line]; raises ValueError for anything else.
 
     >>> numbers([b"7", b"100"]).tolist()
     [7, 100]
@@ -114,7 +127,7 @@ def numbers(lines: Iterator[bytes] | list[bytes]) -> NDArray[np.int64]:
     citation="Acquire Valued Shoppers Challenge, Kaggle 2014; prepared by Shokri et al., Membership Inference "
     "Attacks Against Machine Learning Models, S&P 2017",
 )
-class Purchase100(BitTable):
+class Purchase100(BinaryTable):
     """Purchase-100: 197,324 shoppers' baskets, 600 binary features in 100 styles, from the official archive."""
 
     name: ClassVar[str] = "purchase100"
@@ -122,7 +135,7 @@ class Purchase100(BitTable):
         "dataset_purchase.tgz": "3efa7476ad5ed7ac3e558d28585a186b38fc5f19",
         "purchase100.npz": "aa8b5b1d2f4066c2144959bdf2e284031b199e39",
     }
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         197324,
         (600,),
         100,
@@ -142,10 +155,10 @@ class Purchase100(BitTable):
     citation="Texas Inpatient Public Use Data File, Texas Department of State Health Services; prepared by Shokri "
     "et al., Membership Inference Attacks Against Machine Learning Models, S&P 2017",
 )
-class Texas100(BitTable):
-    """Texas-100: 67,330 hospital stays, some 6,170 binary features in 100 procedures, from the official archive.
+class Texas100(BinaryTable):
+    """Texas-100: 67,330 hospital stays, about 6,170 binary features in 100 procedures, from the official archive.
 
-    Papers say 6,170 features, the released networks read 6,169; either is taken. Needs 4 GB of memory.
+    Papers give 6,170 features, the released networks read 6,169; both are accepted. Needs 4 GB of memory.
     """
 
     name: ClassVar[str] = "texas100"
@@ -153,7 +166,7 @@ class Texas100(BitTable):
         "dataset_texas.tgz": "966f7ff40b24cf5912ff84759aab9adb8c25f30e",
         "texas100.npz": "b9be7604db17e9b09ee1b53e2e7c715186c0ff19",
     }
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         67330,
         (6169,),
         100,

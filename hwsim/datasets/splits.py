@@ -1,8 +1,8 @@
-"""Splits with a name: which samples are members, which are not, and which are left for shadows and references.
+"""Named splits: samples of members, of non-members, of shadow models and of references.
 
-Only sizes are kept here. The samples follow from one permutation of the pool (training, validation,
-test; repeats dropped), drawn by PCG64 with a fixed seed and cut into consecutive slices, so that two
-people who name a split have the same samples. Labels play no part.
+A split is defined by its sizes. The samples follow from one permutation of the pool (training, validation, test;
+without repeated samples), which is drawn by PCG64 with a fixed seed and cut into consecutive slices. A name therefore
+always means the same samples. Labels have no influence.
 """
 
 from __future__ import annotations
@@ -22,25 +22,29 @@ SEED = 20230907
 
 @dataclass(frozen=True)
 class Split:
-    """How a pool is cut: `sizes` in the order of the slices, None for all that is left.
+    """Sizes of the parts of a pool.
 
-    `samples` is the size of the pool without repeats, where it is known, and checked; `first_rows`
-    limits the pool to the first rows as published (the training part); `after` says whose split it is.
+    Attributes
+    ----------
+    sizes : part -> number of samples, in the order of the slices; None for all remaining samples
+    source : origin of the split
+    samples : size of the pool without repeated samples, where it is known; it is checked
+    first_rows : number of published rows to which the pool is limited (the training part), None for all rows
     """
 
     sizes: Mapping[str, int | None]
-    after: str
+    source: str
     samples: int | None = None
     first_rows: int | None = None
 
 
 ML_DOCTOR = "liuyugeng/ML-Doctor, demoloader/dataloader.py: a quarter of train and test together for each part"
-LOSS_TRAJECTORY = "DennisLiu2022, code of TrajectoryMIA, dataset.py: four parts of 10,000, the rest to distil with"
+LOSS_TRAJECTORY = "DennisLiu2022, code of TrajectoryMIA, dataset.py: four parts of 10,000, the rest for distillation"
 ML_LEAKS = "AhmedSalem2/ML-Leaks, mlLeaks.py: four parts of 10,520 of the training images"
 RELAX_LOSS = "DingfanChen/RelaxLoss, source/utils/misc.py: five equal parts"
 LIRA = "orientino/lira-pytorch, train.py: every model trains on a random half of the training images"
 MEMGUARD = "jinyuan-jia/MemGuard, config.ini: sizes of that split, our permutation"
-OWN = "our own sizes, in the manner of the others"
+OWN = "our own sizes, similar to the other splits"
 HALVES = "our own: random halves, many models, scores pooled; a single split of a few hundred rows resolves nothing"
 
 
@@ -51,8 +55,8 @@ def _four(size: int, rest: str = "", left: int | None = None) -> dict[str, int |
     return parts | {rest: left} if rest else parts
 
 
-def _pool(after: str, samples: int | None = None, first_rows: int | None = None) -> Split:
-    return Split({"pool": None}, after, samples, first_rows)
+def _pool(source: str, samples: int | None = None, first_rows: int | None = None) -> Split:
+    return Split({"pool": None}, source, samples, first_rows)
 
 
 _MNIST = {
@@ -85,7 +89,7 @@ SPLITS: Mapping[str, Mapping[str, Split]] = {
     },
     "location30": {
         "memguard": Split(
-            {"target_member": 1000, "defence_nonmember": 1000, "target_nonmember": 1000, "rest": 2010}, MEMGUARD, 5010
+            {"target_member": 1000, "defense_nonmember": 1000, "target_nonmember": 1000, "rest": 2010}, MEMGUARD, 5010
         )
     },
     "adult": {"ten_k": Split(_four(10000, "reference", 8785), OWN, 48785)},
@@ -101,17 +105,17 @@ SPLITS: Mapping[str, Mapping[str, Split]] = {
     "cifar10_first4000": {"halves": _pool(HALVES, 4000)},
     "synthetic_purchase": {"halves": _pool(HALVES)},
 }
-"""Data set -> name of the split -> how it cuts. `target_nonmember` is also the test set.
+"""Data set -> name of the split -> split. `target_nonmember` is also the test set.
 
-`lira` and `halves` are one part, `pool`: which of it a model trains on is the game's coin.
+`lira` and `halves` have one part, `pool`; the game draws which half each model trains on.
 """
 
 
 def split(dataset: str, name: str, data: Data) -> dict[str, NDArray[np.int64]]:
-    """The parts of a named split: part -> indices int64 into `data.x`, in the order of the permutation.
+    """Return the parts of a named split: part -> indices int64 into `data.x`, in the order of the permutation.
 
-    Raises UnknownName with the splits of the data set, HwsimError when `data` has another number of
-    samples than the split was made for.
+    Raises UnknownName with the splits of the data set, and HwsimError where `data` has another number of samples than
+    the split.
 
     >>> from hwsim.registry import build
     >>> parts = split("digits", "halves", build("dataset", "digits").load(0))
@@ -122,14 +126,14 @@ def split(dataset: str, name: str, data: Data) -> dict[str, NDArray[np.int64]]:
         raise UnknownName("split.dataset", dataset, SPLITS)
     if name not in SPLITS[dataset]:
         raise UnknownName(f"split of {dataset}", name, SPLITS[dataset])
-    how = SPLITS[dataset][name]
-    if how.samples not in (None, len(data.x)):
+    chosen = SPLITS[dataset][name]
+    if chosen.samples not in (None, len(data.x)):
         raise HwsimError(
-            f"split {name!r} of {dataset!r} is for {how.samples:,} samples without repeats, not for {len(data.x):,}"
+            f"split {name!r} of {dataset!r} is for {chosen.samples:,} unrepeated samples, not for {len(data.x):,}"
         )
-    order = permutation(data, how.first_rows)
+    order = permutation(data, chosen.first_rows)
     parts, start = {}, 0
-    for part, size in how.sizes.items():
+    for part, size in chosen.sizes.items():
         stop = len(order) if size is None else start + size
         if stop > len(order) or stop == start:
             raise HwsimError(
@@ -141,6 +145,6 @@ def split(dataset: str, name: str, data: Data) -> dict[str, NDArray[np.int64]]:
 
 
 def permutation(data: Data, first_rows: int | None = None) -> NDArray[np.int64]:
-    """All samples, or those of the first published rows, as indices int64 into `data.x` in the order of every split."""
+    """Return all samples, or those of the first published rows: indices int64 into `data.x`, in the order of splits."""
     end = len(data.rows) if first_rows is None else int(np.searchsorted(data.rows, first_rows))
     return np.random.Generator(np.random.PCG64(SEED)).permutation(end).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: each is a run file, or a network that is traced on the spot."""
+"""Comparison of two files, each a run or a network; a network is traced before the comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.debug.diff import Difference, diff
-from hwsim.debug.events import Events, events
+from hwsim.debug.events import ArithmeticEvents, events
 from hwsim.debug.inputs import RANDOM_SAMPLES, SEED, check_codes, random_codes, read_codes
 from hwsim.debug.runs import RunFile, is_network
 from hwsim.debug.trace import trace
@@ -22,31 +22,46 @@ from hwsim.network.layer import INPUT
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """One side: its file, its run, and the network where the file is one."""
+class ComparedRun:
+    """One side of a comparison.
+
+    Attributes
+    ----------
+    path : file
+    run : codes [sample, *shape] by layer name
+    network : the network, where the file contains one
+    """
 
     path: Path
     run: Mapping[str, NDArray[np.integer]]
     network: Network | None = None
 
     @property
-    def events(self) -> dict[str, Events]:
-        """Ties, clips and overflows by layer; empty where no network is known."""
+    def events(self) -> dict[str, ArithmeticEvents]:
+        """Numbers of ties, clips and overflows by layer; empty without a network."""
         return {} if self.network is None else events(self.network, self.run)
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two sides and where they part. `input_from` is the file that the input came from, `note` says so in words."""
+    """Two compared runs.
 
-    a: Side
-    b: Side
+    Attributes
+    ----------
+    a, b : the two runs
+    difference : their differences
+    input_from : file of the input codes; None for random codes
+    note : origin of the input codes, as text
+    """
+
+    a: ComparedRun
+    b: ComparedRun
     difference: Difference
     input_from: Path | None
     note: str
 
     def commands(self) -> list[str]:
-        """The commands that explain the first element that differs, one per network."""
+        """Return the commands that explain the first differing element, one per network."""
         first = self.difference.first
         if first is None or first.first is None or first.layer == INPUT:
             return []
@@ -54,47 +69,49 @@ class Comparison:
         place = ["--layer", first.layer, "--at", ",".join(map(str, at)), "--sample", str(sample)]
         source = [] if self.input_from is None else ["--input", str(self.input_from)]
         return [
-            shlex.join(["hwsim", "explain", str(side.path), *place, *source])
-            for side in (self.a, self.b)
-            if side.network is not None
+            shlex.join(["hwsim", "explain", str(compared.path), *place, *source])
+            for compared in (self.a, self.b)
+            if compared.network is not None
         ]
 
 
 def compare(path_a: Path, path_b: Path, input_path: Path | None = None, common: bool = False) -> Comparison:
-    """Compare two files; a network is traced on `input_path`, else on the other side's input, else on random codes."""
+    """Compare two files; a network is traced on `input_path`, else on the other run's input, else on random codes."""
     paths = (path_a, path_b)
     networks = [load(path) if is_network(path) else None for path in paths]
     files = [None if network else RunFile(path) for network, path in zip(networks, paths, strict=True)]
     input_from = _input_file(input_path, networks, files)
-    sides = [_side(*each, input_from) for each in zip(paths, networks, files, strict=True)]
-    order = list(next((side.run for side in sides if side.network), sides[0].run))
-    difference = diff(sides[0].run, sides[1].run, common, order, (str(path_a), str(path_b)))
-    return Comparison(sides[0], sides[1], difference, input_from, _note(input_from, networks))
+    a, b = (_traced(*each, input_from) for each in zip(paths, networks, files, strict=True))
+    order = list(next((compared.run for compared in (a, b) if compared.network), a.run))
+    difference = diff(a.run, b.run, common, order, (str(path_a), str(path_b)))
+    return Comparison(a, b, difference, input_from, _note(input_from, networks))
 
 
 def _input_file(given: Path | None, networks: list[Network | None], files: list[RunFile | None]) -> Path | None:
-    """Where the input of the networks comes from; None for random codes, or where nothing is to be traced."""
+    """Return the file of the input codes; None for random codes, and without a network to trace."""
     if not any(networks):
         if given is not None:
-            raise BadInput("--input", str(given), "only beside a network file: both sides are runs already")
+            raise BadInput("--input", str(given), "only with a network file: both files are runs")
         return None
     if given is not None or all(networks):
         return given
     (run,) = (file for file in files if file is not None)
     if INPUT in run:
         return run.path
-    raise BadInput("--input", "nothing", f"a .npy of the codes that gave {run.path}, which does not hold its input")
+    raise BadInput("--input", None, f"a .npy of the input codes of {run.path}, which does not contain them")
 
 
-def _side(path: Path, network: Network | None, file: RunFile | None, input_from: Path | None) -> Side:
+def _traced(path: Path, network: Network | None, file: RunFile | None, input_from: Path | None) -> ComparedRun:
     if network is None:
         assert file is not None
-        return Side(path, file)
+        return ComparedRun(path, file)
     codes = random_codes(network, samples=RANDOM_SAMPLES) if input_from is None else read_codes(input_from, network)
-    return Side(path, trace(network, check_codes(network, codes)), network)
+    return ComparedRun(path, trace(network, check_codes(network, codes)), network)
 
 
 def _note(input_from: Path | None, networks: list[Network | None]) -> str:
     if not any(networks):
         return ""
-    return f"input: {input_from or f'{RANDOM_SAMPLES} samples of random codes, seed {SEED}, as no --input is given'}"
+    return (
+        f"input: {input_from or f'{RANDOM_SAMPLES} samples of random codes, seed {SEED}; choose others with --input'}"
+    )

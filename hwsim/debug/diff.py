@@ -1,4 +1,4 @@
-"""Two runs, layer by layer: how many codes differ, by how much, and which is the first that does."""
+"""Comparison of two runs, layer by layer: number and size of the differences, and the first of them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.debug.explanation import Index
-from hwsim.errors import BadInput, UnknownName
+from hwsim.errors import BadInput, suggestion
 from hwsim.network.layer import INPUT
 
-Run = Mapping[str, NDArray[np.integer]]
+LayerCodes = Mapping[str, NDArray[np.integer]]
 
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """One layer of two runs. `first` is [sample, *index] of the first code that differs, `values` what A and B have."""
+    """Comparison of one layer.
+
+    Attributes
+    ----------
+    layer : name of the layer
+    outputs : number of codes
+    mismatches : number of codes that differ
+    largest : largest absolute difference
+    first : [sample, *index] of the first code that differs
+    values : that code in A and in B
+    """
 
     layer: str
     outputs: int
@@ -29,7 +39,7 @@ class LayerDifference:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two runs compared, in the order of the layers; `skipped_a` and `skipped_b` are what only one of them has."""
+    """Comparison of two runs, in the order of the layers; `skipped_a` and `skipped_b` are layers of one run only."""
 
     layers: tuple[LayerDifference, ...]
     skipped_a: tuple[str, ...] = ()
@@ -47,13 +57,18 @@ class Difference:
 
 
 def diff(
-    a: Run, b: Run, common: bool = False, order: Sequence[str] = (), names: tuple[str, str] = ("A", "B")
+    a: LayerCodes, b: LayerCodes, common: bool = False, order: Sequence[str] = (), names: tuple[str, str] = ("A", "B")
 ) -> Difference:
-    """Compare two runs: integer arrays [sample, *shape] by layer name, as `trace` gives them.
+    """Compare two runs: integer arrays [sample, *shape] by layer name, as `trace` returns them.
 
-    B must have every layer of A, unless `common` lets either lack some; what else B has is skipped, and
-    the input is no layer that must be there. Layers come in the order of A, or of `order`. `names`
-    stand for the runs in errors.
+    B must contain every layer of A except the input. Layers of B alone are skipped. Raises BadInput for missing
+    layers and for unequal shapes.
+
+    Parameters
+    ----------
+    common : compare only the layers of both runs, without an error for missing layers
+    order : order of the layers; the order of A when empty
+    names : names of the two runs in errors
 
     >>> found = diff({"conv": np.array([[1, 2, 3]])}, {"conv": np.array([[1, 3, 1]])})
     >>> found.layers[0].mismatches, found.layers[0].largest, found.layers[0].first, found.layers[0].values
@@ -65,7 +80,9 @@ def diff(
             raise _missing(name, a, b, names)
     shared = [name for name in dict.fromkeys([*order, *a]) if name in a and name in b]
     if not set(shared) - {INPUT}:
-        raise BadInput(names[1], f"layers {_words(b)}", f"at least one of the layers of {names[0]}: {_words(a)}")
+        raise BadInput(
+            names[1], f"layers {_layer_names(b)}", f"at least one of the layers of {names[0]}: {_layer_names(a)}"
+        )
     layers = tuple(_compare(name, a[name], b[name], names) for name in shared)
     return Difference(layers, missing, tuple(name for name in b if name not in a))
 
@@ -76,20 +93,20 @@ def _compare(layer: str, a: NDArray[np.integer], b: NDArray[np.integer], names: 
         hint = "Maps are [sample, channel, row, column]." if sorted(a.shape) == sorted(b.shape) else ""
         raise BadInput(f"{names[1]} layer {layer!r}", f"shape {_sizes(b.shape)}", wanted, hint)
     left, right = a.astype(np.int64), b.astype(np.int64)
-    wrong = left != right
-    mismatches = int(np.count_nonzero(wrong))
+    different = left != right
+    mismatches = int(np.count_nonzero(different))
     if not mismatches:
         return LayerDifference(layer, left.size, 0, 0, None, None)
-    # modulo 2^64 the larger less the smaller is exact, whatever the signs
+    # larger - smaller is exact modulo 2^64 for any signs
     distance = np.maximum(left, right).astype(np.uint64) - np.minimum(left, right).astype(np.uint64)
-    first = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+    first = tuple(int(i) for i in np.unravel_index(int(different.argmax()), different.shape))
     values = (int(left[first]), int(right[first]))
     return LayerDifference(layer, left.size, mismatches, int(distance.max()), first, values)
 
 
-def _missing(name: str, a: Run, b: Run, names: tuple[str, str]) -> BadInput:
-    near = UnknownName("", name, [other for other in b if other not in a]).hint
-    advice = "With --common only the layers that both have are compared."
+def _missing(name: str, a: LayerCodes, b: LayerCodes, names: tuple[str, str]) -> BadInput:
+    near = suggestion("name", name, [other for other in b if other not in a])
+    advice = "With --common only the layers of both are compared."
     return BadInput(
         f"{names[1]} layer {name!r}", "no such layer", f"every layer of {names[0]}", f"{near} {advice}".strip()
     )
@@ -99,5 +116,5 @@ def _sizes(shape: Index) -> str:
     return ",".join(map(str, shape)) or "of a single number"
 
 
-def _words(names: Run) -> str:
+def _layer_names(names: LayerCodes) -> str:
     return ", ".join(name for name in names if name != INPUT) or "none"

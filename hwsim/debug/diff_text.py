@@ -1,17 +1,17 @@
-"""A comparison as text: the table of layers, then the first element that differs and how to look into it."""
+"""Text form of a comparison: the table of layers, the first difference, and the command that explains it."""
 
 from __future__ import annotations
 
 from hwsim.debug.comparison import Comparison
 from hwsim.debug.diff import LayerDifference
-from hwsim.debug.events import Events
-from hwsim.debug.tables import Cell, index, table
+from hwsim.debug.events import ArithmeticEvents
+from hwsim.debug.tables import Cell, format_index, format_table
 
 EVENTS = ("ties", "clip low", "clip high", "overflows")
 
 
 def diff_text(comparison: Comparison) -> str:
-    """Everything about two runs for a person."""
+    """Return a comparison of two runs as text."""
     difference = comparison.difference
     parts = [f"A {comparison.a.path}\nB {comparison.b.path}", _table(comparison)]
     skipped = [
@@ -32,22 +32,22 @@ def _table(comparison: Comparison) -> str:
         [*_cells(layer), *(cell for found in counted.values() for cell in _events(found.get(layer.layer)))]
         for layer in comparison.difference.layers
     ]
-    return table(header, rows, indent="")
+    return format_table(header, rows, indent="")
 
 
 def _cells(layer: LayerDifference) -> list[Cell]:
-    first = None if layer.first is None else f"{layer.first[0]}: {index(layer.first[1:])}"
+    first = None if layer.first is None else f"{layer.first[0]}: {format_index(layer.first[1:])}"
     return [layer.layer, layer.outputs, layer.mismatches, layer.largest if layer.mismatches else None, first]
 
 
-def _events(found: Events | None) -> list[Cell]:
+def _events(found: ArithmeticEvents | None) -> list[Cell]:
     return [None] * len(EVENTS) if found is None else [found.ties, found.clips_low, found.clips_high, found.overflows]
 
 
 def _verdict(comparison: Comparison) -> str:
     first = comparison.difference.first
     if first is None or first.first is None or first.values is None:
-        return "equal in all that was compared"
-    place = f"sample {first.first[0]}" + (f" at {index(first.first[1:])}" if first.first[1:] else "")
-    lines = [f"they part in layer {first.layer}, {place}: A has {first.values[0]:,}, B has {first.values[1]:,}"]
-    return "\n".join([*lines, *(f"  why: {command}" for command in comparison.commands())])
+        return "equal: no code differs"
+    place = f"sample {first.first[0]}" + (f" at {format_index(first.first[1:])}" if first.first[1:] else "")
+    lines = [f"first difference: layer {first.layer}, {place}: A {first.values[0]:,}, B {first.values[1]:,}"]
+    return "\n".join([*lines, *(f"  explain it: {command}" for command in comparison.commands())])

@@ -1,4 +1,4 @@
-"""What happened to the codes of a run on the way: ties, clips and accumulators that overflowed, per layer."""
+"""Numbers of ties, clips and accumulator overflows in a run, per layer."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
-from hwsim.debug.rounding import float_scale
+from hwsim.debug.rounding import MAX_FLOAT_PRODUCT, float32_scale
 from hwsim.formats import Format
 from hwsim.network.graph import Network
-from hwsim.network.layer import Accumulator, Layer, Op, Requantizer, Rounding, Thresholds, along_channels, kept_format
+from hwsim.network.layer import Accumulator, Layer, Op, Requantizer, Rounding, Thresholds, along_channels
 
 Ints = NDArray[np.int64]
 WIDE = 1 << 62
-"""A clip bound that no value reaches."""
+"""Clip bound beyond every value."""
 
 
 @dataclass(frozen=True)
-class Events:
-    """Outputs of one layer at which a tie was broken, the clip cut below or above, or the sum did not fit.
+class ArithmeticEvents:
+    """Events of one layer in a run; None for an event that the layer cannot have.
 
-    None where a layer has no such thing.
+    Attributes
+    ----------
+    outputs : number of output codes
+    ties : outputs with a tie in a rounding
+    clips_low, clips_high : outputs clipped at the lower and upper bound
+    overflows : outputs whose sum overflowed the accumulator
     """
 
     outputs: int
@@ -33,15 +38,15 @@ class Events:
     overflows: int | None
 
 
-class _Int64(Accumulator):
-    """An accumulator of any width: sums as numpy has them."""
+class _UnboundedAccumulator(Accumulator):
+    """An accumulator without the limit on its width, for exact sums in int64."""
 
     def __post_init__(self) -> None:
         pass
 
 
-def events(network: Network, run: Mapping[str, NDArray[np.integer]]) -> dict[str, Events]:
-    """Count the events of a whole run of `network`, as `trace` gives it; by layer name.
+def events(network: Network, run: Mapping[str, NDArray[np.integer]]) -> dict[str, ArithmeticEvents]:
+    """Count the events of a run of `network` by layer name; `run` is [sample, *shape] by layer, as `trace` returns it.
 
     >>> events(network, hwsim.trace(network, codes))["conv1"].ties  # doctest: +SKIP
     12
@@ -52,19 +57,19 @@ def events(network: Network, run: Mapping[str, NDArray[np.integer]]) -> dict[str
         formats = [network.formats[name] for name in layer.inputs]
         low, high = _clips(layer, operands, formats)
         ties, overflows = _ties(layer, operands, formats), _overflows(layer, operands, formats)
-        found[layer.name] = Events(run[layer.name].size, ties, low, high, overflows)
+        found[layer.name] = ArithmeticEvents(run[layer.name].size, ties, low, high, overflows)
     return found
 
 
 def _overflows(layer: Layer, operands: list[Ints], formats: list[Format]) -> int | None:
-    if not _accumulates(layer):
+    if not layer.accumulates:
         return None
-    exact = reference.accumulate(replace(layer, accumulator=_Int64(63)), operands, formats)
+    exact = reference.accumulate(replace(layer, accumulator=_UnboundedAccumulator(63)), operands, formats)
     return int(np.count_nonzero(exact != reference.accumulate(layer, operands, formats)))
 
 
 def _clips(layer: Layer, operands: list[Ints], formats: list[Format]) -> tuple[int | None, int | None]:
-    """How many codes lie below and above the clip before it cuts."""
+    """Return the numbers of codes below and above the clip bounds, before the clip."""
     r = layer.requantizer
     if layer.op is Op.SOFTMAX:
         wide = replace(layer, output=Format(48, signed=True, zero_point=layer.output.zero_point))
@@ -99,10 +104,11 @@ def _ties(layer: Layer, operands: list[Ints], formats: list[Format]) -> int | No
 
 
 def _requantizer_ties(sums: Ints, multiplier: Ints, shift: Ints, rounding: Rounding) -> NDArray[np.bool_]:
+    """Return True where requantization of `sums` has a tie; multiplier and shift broadcast against the sums."""
     match rounding:
         case Rounding.F32_HALF_EVEN:
-            scale = np.vectorize(float_scale, otypes=[np.float32])(multiplier)
-            product = np.clip(sums.astype(np.float32) * scale, -(2.0**62), 2.0**62)
+            scale = np.vectorize(float32_scale, otypes=[np.float32])(multiplier)
+            product = np.clip(sums.astype(np.float32) * scale, -MAX_FLOAT_PRODUCT, MAX_FLOAT_PRODUCT)
             return np.asarray(product - np.floor(product) == np.float32(0.5))
         case Rounding.GEMMLOWP_DOUBLE:
             left, right = np.maximum(31 - shift, 0), np.maximum(shift - 31, 0)
@@ -112,8 +118,8 @@ def _requantizer_ties(sums: Ints, multiplier: Ints, shift: Ints, rounding: Round
 
 
 def _tied(values: Ints, shift: Ints) -> NDArray[np.bool_]:
-    """Which values lie in the very middle between two multiples of 2^shift."""
-    half = (np.int64(1) << shift) >> 1  # 0 for shift 0, where there are no ties
+    """Return True where a value lies exactly between two multiples of 2^shift; `shift` broadcasts."""
+    half = (np.int64(1) << shift) >> 1  # 0 for shift 0, which has no ties
     return np.asarray((half > 0) & ((values & ((np.int64(1) << shift) - 1)) == half))
 
 
@@ -124,10 +130,6 @@ def _softmax_ties(layer: Layer, codes: Ints) -> int:
     weight = np.where(below < len(rule.table), rule.table[np.minimum(below, len(rule.table) - 1)], 0)
     total = weight.sum(axis=-1, keepdims=True)
     return _count(2 * (weight * rule.one % total) == total)
-
-
-def _accumulates(layer: Layer) -> bool:
-    return not kept_format(layer) and layer.op not in (Op.ADD, Op.CONCAT, Op.SOFTMAX)
 
 
 def _count(found: NDArray[np.bool_]) -> int:

@@ -1,4 +1,4 @@
-"""One output element of one layer, explained in unbounded integers and held against the definition."""
+"""Explanation of one output element of one layer in unbounded integers, checked against the definition."""
 
 from __future__ import annotations
 
@@ -10,41 +10,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
-from hwsim.debug.explanation import Accumulated, Explanation, Index, Levels, Norm, Operand, Product, Scaling
+from hwsim.debug.explanation import (
+    AccumulatedSum,
+    Explanation,
+    Index,
+    Normalization,
+    Operand,
+    PartialProduct,
+    Requantization,
+    ThresholdResult,
+)
 from hwsim.debug.inputs import check_codes
-from hwsim.debug.output_element import Element
-from hwsim.debug.partial_products import Tap, padding, taps, window
-from hwsim.debug.rounding import stage, wrap
-from hwsim.debug.scaling import Ending, divide, scale_sum
+from hwsim.debug.output_element import OutputElement
+from hwsim.debug.partial_products import OperandPair, operand_pairs, padding, window
+from hwsim.debug.requantization import OutputClip, divide, scale_sum
+from hwsim.debug.rounding import round_division, wrap
 from hwsim.errors import BadInput
 from hwsim.network.accumulator_bounds import layer_bound
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, NORM_BITS, ROOT_BITS, Op, Overflow, Requantizer, Rounding, Thresholds
 
 OPERAND_BITS = 32
-"""Operands of an add or a concatenation are scaled as 32-bit integers."""
+"""Width of the operands that an add or a concatenation scales."""
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """What an op contributes to an explanation; see there."""
+class _OpResult:
+    """Output code of an operation, with the parts of the explanation that the operation has."""
 
     code: int
     operands: tuple[Operand, ...] = ()
-    products: tuple[Product, ...] = ()
-    norm: Norm | None = None
-    accumulated: Accumulated | None = None
-    levels: Levels | None = None
-    scaling: Scaling | None = None
+    products: tuple[PartialProduct, ...] = ()
+    normalization: Normalization | None = None
+    accumulated: AccumulatedSum | None = None
+    thresholds: ThresholdResult | None = None
+    requantization: Requantization | None = None
 
 
 def explain(
     network: Network, codes: NDArray[np.integer], layer: str, at: Sequence[int], sample: int = 0
 ) -> Explanation:
-    """How one output element came about, from its operands to its code; `hwsim.debug.text` prints it.
+    """Explain the computation of one output element, from its operands to its code.
 
-    `codes` is [sample, *input_shape] or one sample alone, `at` an index into one sample of the layer's
-    output. Raises BadInput for a layer, element or sample that is not there.
+    `hwsim.debug.text.explanation_text` formats the result. Raises BadInput for an unknown layer, and for
+    an element or sample outside the arrays.
+
+    Parameters
+    ----------
+    codes : integer input codes, [sample, *input_shape] or [*input_shape]
+    layer : name of the layer
+    at : index into one sample of the layer's output
+    sample : index of the sample
 
     >>> from hwsim.formats import LOGITS, Format, QTensor
     >>> from hwsim.network.layer import Layer
@@ -54,28 +70,40 @@ def explain(
     >>> [product.product for product in found.products], found.code
     ([6, -4], 7)
     """
-    target, place = network[layer], tuple(int(i) for i in at)
-    _check_place(layer, place, network.shapes[layer])
+    target, position = network[layer], tuple(int(i) for i in at)
+    _check_index(layer, position, network.shapes[layer])
     samples = check_codes(network, codes)
     if not 0 <= sample < len(samples):
         raise BadInput("sample", sample, f"0 to {len(samples) - 1}" if len(samples) else "none: there are no codes")
-    done = _run_until(network, samples[sample : sample + 1], layer)
-    element = Element(
+    computed = _run_until(network, samples[sample : sample + 1], layer)
+    element = OutputElement(
         target,
-        tuple(done[name][0] for name in target.inputs),
+        tuple(computed[name][0] for name in target.inputs),
         tuple(network.formats[name] for name in target.inputs),
-        place,
+        position,
     )
-    parts = _parts(element, _bound(network, element))
-    if parts.code != done[layer][0][place]:
-        raise AssertionError(f"a bug: layer {layer!r} at {place} is {done[layer][0][place]}, explained as {parts.code}")
+    result = _explain_op(element, _bound(network, element))
+    wanted = computed[layer][0][position]
+    if result.code != wanted:
+        raise AssertionError(f"a bug: layer {layer!r} at {position} is {wanted}, explained as {result.code}")
     return Explanation(
-        layer, target.op, sample, place, network.shapes[layer], str(target.output), parts.operands, parts.products,
-        parts.norm, parts.accumulated, parts.levels, parts.scaling, parts.code,
-    )  # fmt: skip
+        layer=layer,
+        op=target.op,
+        sample=sample,
+        at=position,
+        shape=network.shapes[layer],
+        output=str(target.output),
+        operands=result.operands,
+        products=result.products,
+        normalization=result.normalization,
+        accumulated=result.accumulated,
+        thresholds=result.thresholds,
+        requantization=result.requantization,
+        code=result.code,
+    )
 
 
-def _check_place(layer: str, at: Index, shape: Index) -> None:
+def _check_index(layer: str, at: Index, shape: Index) -> None:
     if len(at) != len(shape) or not all(0 <= i < size for i, size in zip(at, shape, strict=True)):
         numbers = f"{len(shape)} number" + ("s" if len(shape) > 1 else "")
         ranges = ", ".join(f"0 to {size - 1}" for size in shape)
@@ -83,7 +111,7 @@ def _check_place(layer: str, at: Index, shape: Index) -> None:
 
 
 def _run_until(network: Network, codes: NDArray[np.int64], last: str) -> dict[str, NDArray[np.int64]]:
-    """Codes after every layer up to `last`."""
+    """Return int64 codes [sample, ...] by layer name, up to layer `last`."""
     done = {INPUT: codes}
     for layer in network.layers:
         operands = [done[name] for name in layer.inputs]
@@ -93,17 +121,17 @@ def _run_until(network: Network, codes: NDArray[np.int64], last: str) -> dict[st
     return done
 
 
-def _bound(network: Network, element: Element) -> int:
+def _bound(network: Network, element: OutputElement) -> int:
     bound = layer_bound(element.layer, network.formats, network.shapes)
     return element.of_channel(bound) if len(bound) else 0
 
 
-def _parts(element: Element, bound: int) -> _Parts:
+def _explain_op(element: OutputElement, bound: int) -> _OpResult:
     match element.layer.op:
         case Op.FLATTEN | Op.RESHAPE | Op.TRANSPOSE:
-            return _moved(element)
+            return _copied(element)
         case Op.MAX_POOL:
-            return _largest(element)
+            return _max_pooled(element)
         case Op.ADD:
             return _added(element)
         case Op.CONCAT:
@@ -112,12 +140,12 @@ def _parts(element: Element, bound: int) -> _Parts:
             return _softmax(element)
         case Op.LAYER_NORM:
             return _normalized(element, bound)
-    products, saturated = _add_up(element, taps(element))
-    return _finish(element, _accumulated(element, products, bound, saturated), products=products)
+    products, saturated = _add_up(element, operand_pairs(element))
+    return _from_sum(element, _accumulated(element, products, bound, saturated), products=products)
 
 
-def _moved(element: Element) -> _Parts:
-    """The code of another place, as it is."""
+def _copied(element: OutputElement) -> _OpResult:
+    """Explain a layer that copies one code of its input."""
     shape = element.codes[0].shape
     if element.layer.op is Op.TRANSPOSE:
         source = [0] * len(shape)
@@ -128,143 +156,148 @@ def _moved(element: Element) -> _Parts:
         source = [int(i) for i in np.unravel_index(np.ravel_multi_index(element.at, own), shape)]
     operand = element.operand(tuple(source))
     assert operand.code is not None
-    return _Parts(operand.code, (operand,))
+    return _OpResult(operand.code, (operand,))
 
 
-def _largest(element: Element) -> _Parts:
+def _max_pooled(element: OutputElement) -> _OpResult:
     fill = element.formats[0].qmin
     operands = tuple(x or padding(element, fill) for x in window(element))
-    return _Parts(max(x.code for x in operands if x.code is not None), operands)
+    return _OpResult(max(x.code for x in operands if x.code is not None), operands)
 
 
-def _added(element: Element) -> _Parts:
-    """Both operands by their multipliers, then one shift."""
+def _added(element: OutputElement) -> _OpResult:
+    """Explain a residual add: each operand times its multiplier, then one shift of the sum."""
     r = element.layer.requantizer
     assert isinstance(r, Requantizer)
     pairs = [(element.operand(element.at, i), _constant("multiplier", i, int(m), int(m)), 0)
              for i, m in enumerate(r.multiplier.ravel())]  # fmt: skip
     products, _ = _add_up(element, pairs)
-    scaling = divide(products[-1].total, 1 << int(r.shift.ravel()[0]), r.rounding, _ending(element, r))
-    return _Parts(scaling.code, products=products, scaling=scaling)
+    requantization = divide(products[-1].total, 1 << int(r.shift.ravel()[0]), r.rounding, _output_clip(element, r))
+    return _OpResult(requantization.code, products=products, requantization=requantization)
 
 
-def _concatenated(element: Element) -> _Parts:
-    """The operand that the place belongs to, by its own multiplier and shift."""
+def _concatenated(element: OutputElement) -> _OpResult:
+    """Explain a concatenation: one operand, scaled by its own multiplier and shift."""
     r = element.layer.requantizer
     assert isinstance(r, Requantizer)
-    first, *rest = element.at
+    first, *others = element.at
     number = 0
     while first >= len(element.codes[number]):
         first -= len(element.codes[number])
         number += 1
-    operand = element.operand((first, *rest), number)
+    operand = element.operand((first, *others), number)
     multiplier, shift = int(r.multiplier.ravel()[number]), int(r.shift.ravel()[number])
-    scaling = scale_sum(operand.value, multiplier, shift, r.rounding, OPERAND_BITS, _ending(element, r))
-    return _Parts(scaling.code, (operand,), scaling=scaling)
+    requantization = scale_sum(operand.value, multiplier, shift, r.rounding, OPERAND_BITS, _output_clip(element, r))
+    return _OpResult(requantization.code, (operand,), requantization=requantization)
 
 
-def _softmax(element: Element) -> _Parts:
-    """The table's weights of the whole row, and the element's share of them."""
+def _softmax(element: OutputElement) -> _OpResult:
+    """Explain a softmax: the table entries of the row, and the element's entry divided by their sum."""
     rule = element.layer.softmax
     assert rule is not None
     *row, own = element.at
     codes = element.codes[0][tuple(row)].tolist()
-    pairs: list[Tap] = []
+    pairs: list[OperandPair] = []
     for k, code in enumerate(codes):
         below = max(codes) - code
         weight = int(rule.table[below]) if below < len(rule.table) else 0
-        operand = element.operand((*row, k), note="this one" if k == own else "")
+        operand = element.operand((*row, k), note="this element" if k == own else "")
         pairs.append((operand, _constant("table", below, weight, weight), 0))
-    products = _weights_alone(pairs)
+    products = _table_sums(pairs)
     output = element.layer.output
-    ending = Ending(output.zero_point, output.qmin, output.qmax)
-    scaling = divide(products[own].product * rule.one, products[-1].total, Rounding.HALF_UP, ending)
-    return _Parts(scaling.code, products=products, scaling=scaling)
+    output_clip = OutputClip(output.zero_point, output.qmin, output.qmax)
+    requantization = divide(products[own].product * rule.one, products[-1].total, Rounding.HALF_UP, output_clip)
+    return _OpResult(requantization.code, products=products, requantization=requantization)
 
 
-def _normalized(element: Element, bound: int) -> _Parts:
+def _normalized(element: OutputElement, bound: int) -> _OpResult:
+    """Explain a layer norm: the normalized value times its weight, plus the bias."""
     *row, own = element.at
     operands = tuple(element.operand((*row, k)) for k in range(element.codes[0].shape[-1]))
-    norm = _norm([x.value for x in operands], own)
+    normalization = _normalization([x.value for x in operands], own)
     factor = element.weight((own,))
-    product = norm.normal * factor.value
-    normal = Operand("normal", element.at, None, norm.normal)
-    products = (Product(normal, factor, product, element.bias + product),)
+    product = normalization.normal * factor.value
+    normal = Operand("normal", element.at, None, normalization.normal)
+    products = (PartialProduct(normal, factor, product, element.bias + product),)
     accumulated = _accumulated(element, products, bound, 0)
-    return _finish(element, accumulated, operands, products, norm)
+    return _from_sum(element, accumulated, operands, products, normalization)
 
 
-def _norm(values: Sequence[int], own: int) -> Norm:
+def _normalization(values: Sequence[int], own: int) -> Normalization:
+    """Normalize entry `own` of a row."""
     size, total, squares = len(values), sum(values), sum(v * v for v in values)
-    centred, variance = size * values[own] - total, size * squares - total * total
+    centered, variance = size * values[own] - total, size * squares - total * total
     root = max(math.isqrt(variance << ROOT_BITS), 1)
-    normal = stage(centred << (NORM_BITS + ROOT_BITS // 2), root, Rounding.HALF_UP).result
-    return Norm(size, total, squares, centred, variance, root, normal)
+    normal = round_division(centered << (NORM_BITS + ROOT_BITS // 2), root, Rounding.HALF_UP).result
+    return Normalization(size, total, squares, centered, variance, root, normal)
 
 
-def _add_up(element: Element, pairs: Iterable[Tap]) -> tuple[tuple[Product, ...], int]:
-    """Products with their running sum, from the bias on; and how many steps of it saturated."""
+def _add_up(element: OutputElement, pairs: Iterable[OperandPair]) -> tuple[tuple[PartialProduct, ...], int]:
+    """Return the products with their running sum, which starts at the bias, and the number of steps that saturated."""
     accumulator = element.layer.accumulator
     stepwise = accumulator.overflow is Overflow.SATURATE_STEP
 
-    def held(total: int) -> int:
+    def saturate(total: int) -> int:
         return min(max(total, accumulator.low), accumulator.high) if stepwise else total
 
-    total, saturated = held(element.bias), int(held(element.bias) != element.bias)
+    total, saturated = saturate(element.bias), int(saturate(element.bias) != element.bias)
     products = []
     for operand, factor, shift in pairs:
         product = operand.value * (1 if factor is None else factor.value) << shift
-        saturated += int(held(total + product) != total + product)
-        total = held(total + product)
-        products.append(Product(operand, factor, product, total, shift))
+        saturated += int(saturate(total + product) != total + product)
+        total = saturate(total + product)
+        products.append(PartialProduct(operand, factor, product, total, shift))
     return tuple(products), saturated
 
 
-def _weights_alone(pairs: Iterable[Tap]) -> tuple[Product, ...]:
-    """The factors added up by themselves: what a softmax does with the weights of its table."""
+def _table_sums(pairs: Iterable[OperandPair]) -> tuple[PartialProduct, ...]:
+    """Return the sum of the second factors alone, as a softmax adds up its table entries."""
     total, products = 0, []
     for operand, factor, _ in pairs:
         assert factor is not None
         total += factor.value
-        products.append(Product(operand, factor, factor.value, total))
+        products.append(PartialProduct(operand, factor, factor.value, total))
     return tuple(products)
 
 
-def _accumulated(element: Element, products: Sequence[Product], bound: int, saturated: int) -> Accumulated:
+def _accumulated(
+    element: OutputElement, products: Sequence[PartialProduct], bound: int, saturated: int
+) -> AccumulatedSum:
+    """Apply the overflow policy to the exact sum of the products and the bias."""
     accumulator, bias = element.layer.accumulator, element.bias
     exact = bias + sum(product.product for product in products)
     match accumulator.overflow:
         case Overflow.SATURATE_END:
-            held = min(max(exact, accumulator.low), accumulator.high)
+            stored = min(max(exact, accumulator.low), accumulator.high)
         case Overflow.SATURATE_STEP:
-            held = products[-1].total
+            stored = products[-1].total
         case _:
-            held = wrap(exact, accumulator.bits)
-    return Accumulated(bias, exact, held, accumulator.bits, accumulator.overflow, bound, saturated)
+            stored = wrap(exact, accumulator.bits)
+    return AccumulatedSum(bias, exact, stored, accumulator.bits, accumulator.overflow, bound, saturated)
 
 
-def _finish(
-    element: Element,
-    accumulated: Accumulated,
+def _from_sum(
+    element: OutputElement,
+    accumulated: AccumulatedSum,
     operands: tuple[Operand, ...] = (),
-    products: tuple[Product, ...] = (),
-    norm: Norm | None = None,
-) -> _Parts:
-    """From the accumulator to the code."""
-    r, held = element.layer.requantizer, accumulated.held
+    products: tuple[PartialProduct, ...] = (),
+    normalization: Normalization | None = None,
+) -> _OpResult:
+    """Compute the code from the accumulated sum: raw, by thresholds, or by multiplier and shift."""
+    r, stored = element.layer.requantizer, accumulated.stored
     if r is None:
-        return _Parts(held, operands, products, norm, accumulated)
+        return _OpResult(stored, operands, products, normalization, accumulated)
     if isinstance(r, Thresholds):
         row = r.levels[element.channel if len(r.levels) > 1 else 0].tolist()
-        levels = Levels(tuple(row), sum(held >= level for level in row), r.low)
-        return _Parts(levels.low + levels.reached, operands, products, norm, accumulated, levels)
+        found = ThresholdResult(tuple(row), sum(stored >= level for level in row), r.low)
+        return _OpResult(found.low + found.reached, operands, products, normalization, accumulated, found)
     multiplier, shift = element.of_channel(r.multiplier), element.of_channel(r.shift)
-    scaling = scale_sum(held, multiplier, shift, r.rounding, accumulated.bits, _ending(element, r))
-    return _Parts(scaling.code, operands, products, norm, accumulated, None, scaling)
+    requantization = scale_sum(stored, multiplier, shift, r.rounding, accumulated.bits, _output_clip(element, r))
+    return _OpResult(requantization.code, operands, products, normalization, accumulated, None, requantization)
 
 
-def _ending(element: Element, r: Requantizer) -> Ending:
-    return Ending(element.layer.output.zero_point, r.low, r.high)
+def _output_clip(element: OutputElement, r: Requantizer) -> OutputClip:
+    return OutputClip(element.layer.output.zero_point, r.low, r.high)
 
 
 def _constant(source: str, at: int, code: int, value: int) -> Operand:

@@ -1,4 +1,4 @@
-"""What there is to say about one output element: frozen records of integers, in the order of the arithmetic."""
+"""Explanation of one output element: frozen records of integers, in the order of the arithmetic."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Operand:
-    """One number that goes in: whose it is, where it stands there, its code, and the integer that it stands for.
+    """One input number of the arithmetic.
 
-    Padding stands nowhere (`at` is None); where it has no code either, `code` is None.
+    Attributes
+    ----------
+    source : name of the layer or tensor that the number comes from
+    at : index in that tensor, without the sample axis; None for padding
+    code : stored integer; None for padding without a code and for intermediate results
+    value : decoded integer, which the arithmetic uses
+    note : remark for a reader, such as "padding"
     """
 
     source: str
@@ -25,10 +31,16 @@ class Operand:
 
 
 @dataclass(frozen=True)
-class Product:
-    """One number that is added up: operand times factor, shifted left; and the sum so far, which starts at the bias.
+class PartialProduct:
+    """One addend of a sum, with the running sum after it.
 
-    A pool has no factors. Of a softmax the factor is the weight that the table gives the operand.
+    Attributes
+    ----------
+    operand : first factor
+    factor : second factor; None in a pool; the table entry of the operand in a softmax
+    product : `operand.value * factor.value << shift`
+    total : running sum, which starts at the bias
+    shift : bits by which the product is shifted left
     """
 
     operand: Operand
@@ -39,33 +51,47 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Norm:
-    """How a layer norm normalizes one value of a row: centred / root, both scaled, rounded half up.
+class Normalization:
+    """One value of a row normalized by a layer norm: centered / root, both scaled, rounded half up.
 
-    `centred` is size * value - total, `variance` is size * squares - total^2, `root` the integer root
-    of the variance with more bits, and `normal` the quotient with NORM_BITS fraction bits.
+    Attributes
+    ----------
+    size : values in the row
+    total : sum of the row
+    squares : sum of the squares of the row
+    centered : `size * value - total`
+    variance : `size * squares - total^2`
+    root : integer square root of the variance with ROOT_BITS more bits, at least 1
+    normal : quotient with NORM_BITS fraction bits
     """
 
     size: int
     total: int
     squares: int
-    centred: int
+    centered: int
     variance: int
     root: int
     normal: int
 
 
 @dataclass(frozen=True)
-class Accumulated:
-    """A sum, bias included, and what its accumulator makes of it.
+class AccumulatedSum:
+    """A sum, bias included, before and after the overflow policy of its accumulator.
 
-    No sum of this channel can be larger in magnitude than `bound`, which the weights prove.
-    `saturated` counts the steps at which a sum that saturates step by step did so.
+    Attributes
+    ----------
+    bias : bias of the channel
+    exact : sum in unbounded integers
+    stored : sum in the accumulator
+    bits : width of the accumulator
+    overflow : overflow policy of the accumulator
+    bound : largest magnitude that the weights of this channel allow
+    saturated : steps that saturated, under the policy `saturate_step`
     """
 
     bias: int
     exact: int
-    held: int
+    stored: int
     bits: int
     overflow: Overflow
     bound: int
@@ -73,8 +99,8 @@ class Accumulated:
 
     @property
     def overflowed(self) -> bool:
-        """True where the accumulator does not hold the exact sum."""
-        return self.held != self.exact
+        """True where the accumulator differs from the exact sum."""
+        return self.stored != self.exact
 
     @property
     def proved(self) -> bool:
@@ -83,29 +109,36 @@ class Accumulated:
 
     @property
     def bits_needed(self) -> int:
-        """Bits of the narrowest accumulator that every sum of this channel fits."""
+        """Width of the narrowest accumulator in which no sum of this channel overflows."""
         return self.bound.bit_length() + 1
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One division that is rounded: value / divisor = kept + rest / divisor becomes `result`.
+class RoundingStep:
+    """One rounded division: `value / divisor = quotient + remainder / divisor`.
 
-    Of a division by 2^shift `rest` is what the shift throws away. A tie lies in the very middle.
+    Attributes
+    ----------
+    value, divisor : operands of the division
+    quotient : quotient, rounded down
+    remainder : 0 to divisor - 1; the bits shifted out where the divisor is a power of two
+    tie : True where the exact quotient lies exactly between two integers
+    rule : rounding rule
+    result : rounded quotient
     """
 
     value: int
     divisor: int
-    kept: int
-    rest: int
+    quotient: int
+    remainder: int
     tie: bool
     rule: Rounding
     result: int
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one rounding rule makes of the value: after rounding, and as a code."""
+class RoundingOutcome:
+    """Result of one rounding rule on the explained value: the rounded integer, and the code after the clip."""
 
     rule: Rounding
     rounded: int
@@ -113,30 +146,39 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """From a sum to a code: multiply, round, add the zero point, clip.
+class Requantization:
+    """Computation of a code from a sum: multiply, round, add the zero point, clip.
 
-    `exact` is the whole product, rounded once by the nearest rule of one step. `stages` is what the
-    layer really does: the same, or two roundings (gemmlowp_double), or one of a float32 product
-    (f32_half_even). `multiplier` and `shift` are None where no single pair of them is at work.
+    Attributes
+    ----------
+    rounding : rounding rule of the layer
+    multiplier, shift : fixed-point scale; None for a residual add and a softmax, which have no single pair
+    exact : the whole product, rounded once by the nearest rule that is one step
+    steps : roundings of the layer: equal to `(exact,)` for rules that are one step, two for gemmlowp_double,
+        one of a float32 product for f32_half_even
+    rounded : result of the last step
+    zero_point : zero point of the output format
+    low, high : clip bounds
+    code : output code
+    outcomes : result of each applicable rounding rule on the same sum
     """
 
     rounding: Rounding
     multiplier: int | None
     shift: int | None
-    exact: Stage
-    stages: tuple[Stage, ...]
+    exact: RoundingStep
+    steps: tuple[RoundingStep, ...]
     rounded: int
     zero_point: int
     low: int
     high: int
     code: int
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RoundingOutcome, ...]
 
     @property
     def tie(self) -> bool:
-        """True where a rounding had to break a tie."""
-        return any(stage.tie for stage in self.stages)
+        """True where a rounding step is a tie."""
+        return any(step.tie for step in self.steps)
 
     @property
     def clipped(self) -> bool:
@@ -144,14 +186,21 @@ class Scaling:
         return self.code != self.rounded + self.zero_point
 
     @property
-    def dissenting(self) -> tuple[Rounding, ...]:
-        """The rules that give another code than the layer's own."""
+    def disagreeing_rules(self) -> tuple[Rounding, ...]:
+        """The rules that give another code than the layer's rule."""
         return tuple(outcome.rule for outcome in self.outcomes if outcome.code != self.code)
 
 
 @dataclass(frozen=True)
-class Levels:
-    """A requantizer of thresholds: the levels of the channel, and how many of them the sum reaches."""
+class ThresholdResult:
+    """Result of a threshold requantizer.
+
+    Attributes
+    ----------
+    levels : levels of the channel, not decreasing
+    reached : number of levels that the sum reaches
+    low : code of a sum that reaches no level
+    """
 
     levels: tuple[int, ...]
     reached: int
@@ -160,10 +209,23 @@ class Levels:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One output element of one layer, from its operands to its code; parts that a layer lacks are empty or None.
+    """One output element of one layer, from its operands to its code; absent parts are empty or None.
 
-    `operands` has the numbers that are looked at without being added up: the window of a max pool,
-    the row of a layer norm, the code that a flatten hands on.
+    Attributes
+    ----------
+    layer, op : name and operation of the layer
+    sample : index of the sample
+    at : index of the element in the layer's output, without the sample axis
+    shape : shape of the layer's output, without the sample axis
+    output : output format, as text
+    operands : numbers that are read but not added: the window of a max pool, the row of a layer norm, the code that
+        a flatten, reshape or transpose copies, the operand of a concatenation
+    products : addends of the sum, in the order of the reduction
+    normalization : normalized value of a layer norm
+    accumulated : sum in the accumulator
+    thresholds : result of a threshold requantizer
+    requantization : result of a multiplying requantizer
+    code : output code, or the raw sum in the last layer
     """
 
     layer: str
@@ -173,20 +235,20 @@ class Explanation:
     shape: Index
     output: str
     operands: tuple[Operand, ...]
-    products: tuple[Product, ...]
-    norm: Norm | None
-    accumulated: Accumulated | None
-    levels: Levels | None
-    scaling: Scaling | None
+    products: tuple[PartialProduct, ...]
+    normalization: Normalization | None
+    accumulated: AccumulatedSum | None
+    thresholds: ThresholdResult | None
+    requantization: Requantization | None
     code: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain lists, tables and integers, for JSON; with what follows from the numbers."""
+        """Return plain lists, tables and integers for JSON, derived properties included."""
         table = asdict(self)
         if self.accumulated is not None:
             a = self.accumulated
             table["accumulated"] |= {"overflowed": a.overflowed, "proved": a.proved, "bits_needed": a.bits_needed}
-        if self.scaling is not None:
-            s = self.scaling
-            table["scaling"] |= {"tie": s.tie, "clipped": s.clipped, "dissenting": s.dissenting}
+        if self.requantization is not None:
+            r = self.requantization
+            table["requantization"] |= {"tie": r.tie, "clipped": r.clipped, "disagreeing_rules": r.disagreeing_rules}
         return table

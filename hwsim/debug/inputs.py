@@ -1,4 +1,4 @@
-"""Input codes for a network: from a file, checked before anything runs, or drawn from a fixed seed."""
+"""Input codes for a network: read from a file and checked, or drawn from a fixed seed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from hwsim.network.layer import INPUT
 from hwsim.rng import stream
 
 SEED = 0
-"""Seed of the random codes that stand in where no input is given; every sample has a stream of its own."""
+"""Seed of the random codes that are used without an input file; each sample has its own random stream."""
 
 RANDOM_SAMPLES = 8
-"""How many random samples a whole run gets."""
+"""Number of random samples of a run."""
 
 Ints = NDArray[np.int64]
 
 
 def random_codes(network: Network, first: int = 0, samples: int = 1) -> Ints:
-    """Codes of the samples from `first` on, drawn evenly from the whole input format: int64 [sample, *shape].
+    """Return `samples` random samples from index `first` on, uniform over the input format: int64 [sample, *shape].
 
-    Sample n is the same whatever else is drawn: its generator is `hwsim.rng.stream(0, "inspect", n)`.
+    Sample n does not depend on the other samples: its generator is `hwsim.rng.stream(0, "inspect", n)`.
     """
     low, high = network.input.qmin, network.input.qmax
     rows = [
@@ -38,14 +38,14 @@ def random_codes(network: Network, first: int = 0, samples: int = 1) -> Ints:
 
 
 def read_codes(path: Path, network: Network) -> Ints:
-    """Codes for `network` from a .npy file, [sample, *shape] or [*shape], or the input of a run that was traced."""
+    """Read int64 codes [sample, *shape] from a .npy file, [sample, *shape] or [*shape], or from a traced run."""
     return check_codes(network, _read(path), str(path))
 
 
 def check_codes(network: Network, codes: NDArray[np.integer], where: str = "codes") -> Ints:
-    """The codes as int64 [sample, *shape]; BadInput, naming `where`, unless the network can take them."""
+    """Return the codes as int64 [sample, *shape]; raises BadInput, with the place `where`, unless they fit."""
     if not np.issubdtype(codes.dtype, np.integer):
-        hint = "Network.encode makes codes of real numbers." if np.issubdtype(codes.dtype, np.floating) else ""
+        hint = "Network.encode converts real inputs to codes." if np.issubdtype(codes.dtype, np.floating) else ""
         raise BadInput(where, f"dtype {codes.dtype}", "integer codes", hint)
     shape = network.input_shape
     if codes.shape not in (shape, (*codes.shape[:1], *shape)):
@@ -61,7 +61,7 @@ def _read(path: Path) -> NDArray[np.int64]:
             run = RunFile(path)
             if INPUT not in run:
                 raise BadInput(
-                    str(path), "a .npz without an entry 'input'", "a .npy of codes, or what hwsim trace wrote"
+                    str(path), "a .npz without an entry 'input'", "a .npy of codes, or a run that hwsim trace wrote"
                 )
             return run[INPUT]
         with path.open("rb") as file:

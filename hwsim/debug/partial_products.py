@@ -1,4 +1,4 @@
-"""What a layer adds up for one output element, tap by tap, in the order of the reduction."""
+"""Operand pairs whose products a layer adds up for one output element, in the order of the reduction."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 from hwsim import reference
 from hwsim.debug.explanation import Index, Operand
-from hwsim.debug.output_element import Element
-from hwsim.debug.rounding import stage
+from hwsim.debug.output_element import OutputElement
+from hwsim.debug.rounding import round_division
 from hwsim.network.layer import Geometry, Op, Region
 
-Tap = tuple[Operand, Operand | None, int]
-"""Operand, factor, and by how many bits their product is shifted left."""
+OperandPair = tuple[Operand, Operand | None, int]
+"""First factor, second factor (None in a pool), and the bits by which their product is shifted left."""
 
 
-def taps(element: Element) -> Iterator[Tap]:
-    """The taps of a layer that accumulates, in the order (kernel row, kernel column, channel) of the reduction."""
+def operand_pairs(element: OutputElement) -> Iterator[OperandPair]:
+    """Yield the pairs of a layer that accumulates, in the order (kernel row, kernel column, channel)."""
     match element.layer.op:
         case Op.CONV if element.layer.region is not None:
-            yield from _region_taps(element, element.layer.region)
+            yield from _region_pairs(element, element.layer.region)
         case Op.CONV:
             yield from ((x, element.weight(at), 0) for x, at in _conv_pairs(element))
         case Op.LINEAR:
@@ -38,17 +38,19 @@ def taps(element: Element) -> Iterator[Tap]:
                 yield element.operand((element.at[0], *at)), None, 0
 
 
-def window(element: Element) -> Iterator[Operand | None]:
-    """The codes under the window of a pool, row by row; None where it hangs over the edge."""
+def window(element: OutputElement) -> Iterator[Operand | None]:
+    """Yield the codes in the window of a pool, row by row; None for padding."""
     channel, row, column = element.at
-    for _, _, place in places(element.layer.geometry, (row, column), element.codes[0].shape[1:]):
-        yield None if place is None else element.operand((channel, *place))
+    for _, _, position in tap_positions(element.layer.geometry, (row, column), element.codes[0].shape[1:]):
+        yield None if position is None else element.operand((channel, *position))
 
 
-def places(geometry: Geometry, at: Index, size: Index) -> Iterator[tuple[int, int, tuple[int, int] | None]]:
-    """Kernel row, kernel column, and the place of that tap in a map of `size`, or None in its padding.
+def tap_positions(geometry: Geometry, at: Index, size: Index) -> Iterator[tuple[int, int, tuple[int, int] | None]]:
+    """Yield kernel row, kernel column and input position of each kernel tap; the position is None in padding.
 
-    >>> list(places(Geometry((1, 3), padding=(0, 1)), (0, 0), (1, 2)))
+    `at` is the output position (row, column), `size` the rows and columns of the input map.
+
+    >>> list(tap_positions(Geometry((1, 3), padding=(0, 1)), (0, 0), (1, 2)))
     [(0, 0, None), (0, 1, (0, 0)), (0, 2, (0, 1))]
     """
     for ky in range(geometry.kernel[0]):
@@ -59,24 +61,24 @@ def places(geometry: Geometry, at: Index, size: Index) -> Iterator[tuple[int, in
             yield ky, kx, (y, x) if inside else None
 
 
-def padding(element: Element, code: int | None = None) -> Operand:
-    """A tap in the padding: of value zero and without a code, but for a max pool, where it has the smallest code."""
-    return Operand(element.layer.inputs[0], None, code, code or 0, "padding")
+def padding(element: OutputElement, code: int | None = None) -> Operand:
+    """Return a padded operand: value zero and no code; a max pool gives the smallest code as `code`."""
+    return Operand(element.layer.inputs[0], None, code, 0 if code is None else code, "padding")
 
 
-def _conv_pairs(element: Element) -> Iterator[tuple[Operand, Index]]:
-    """Operands of a convolution with the index of the weight that each one meets."""
+def _conv_pairs(element: OutputElement) -> Iterator[tuple[Operand, Index]]:
+    """Yield each operand of a convolution with the index of its weight."""
     filter_, row, column = element.at
-    per_group = element.tensor.codes.shape[1]
-    first = filter_ // (len(element.tensor.codes) // element.layer.geometry.groups) * per_group
-    for ky, kx, place in places(element.layer.geometry, (row, column), element.codes[0].shape[1:]):
+    filters, per_group = element.weights.codes.shape[:2]
+    first = filter_ // (filters // element.layer.geometry.groups) * per_group
+    for ky, kx, position in tap_positions(element.layer.geometry, (row, column), element.codes[0].shape[1:]):
         for c in range(per_group):
-            operand = padding(element) if place is None else element.operand((first + c, *place))
+            operand = padding(element) if position is None else element.operand((first + c, *position))
             yield operand, (filter_, c, ky, kx)
 
 
-def _region_taps(element: Element, region: Region) -> Iterator[Tap]:
-    """Taps of a convolution with region precision: at full width where the input pixel is sensitive, else coarse."""
+def _region_pairs(element: OutputElement, region: Region) -> Iterator[OperandPair]:
+    """Yield the pairs of a convolution with region precision: full width where sensitive, low width elsewhere."""
     codes = element.codes[0][None]
     mask = reference.spread(reference.sensitive_regions(region, codes), region, codes.shape)
     sensitive = np.broadcast_to(mask, codes.shape)[0]
@@ -86,13 +88,14 @@ def _region_taps(element: Element, region: Region) -> Iterator[Tap]:
         elif sensitive[operand.at]:
             yield element.operand(operand.at, note="sensitive"), element.weight(at), 0
         else:
-            yield _coarse_tap(element, region, operand, at)
+            yield _coarse_pair(element, region, operand, at)
 
 
-def _coarse_tap(element: Element, region: Region, operand: Operand, at: Index) -> Tap:
+def _coarse_pair(element: OutputElement, region: Region, operand: Operand, at: Index) -> OperandPair:
+    """Return an operand rounded to the low width, its low weight, and the shift back to full scale."""
     drop = element.formats[0].bits - region.low_bits
-    shift = drop + element.tensor.format.bits - region.low_bits
-    rounded = stage(operand.value, 1 << drop, region.rounding).result
+    shift = drop + element.weights.format.bits - region.low_bits
+    rounded = round_division(operand.value, 1 << drop, region.rounding).result
     coarse = min(max(rounded, 0), (1 << region.low_bits) - 1)
     low = int(region.low_weight[at])
     return (

@@ -1,10 +1,10 @@
-"""Rounding in Python's unbounded integers, one division at a time: written apart from `hwsim.reference` on purpose."""
+"""Rounding in Python's unbounded integers, one division at a time; written independently of `hwsim.reference`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from hwsim.debug.explanation import Stage
+from hwsim.debug.explanation import RoundingStep
 from hwsim.network.layer import Rounding
 
 TOOLS = {
@@ -16,70 +16,70 @@ TOOLS = {
     Rounding.GEMMLOWP_DOUBLE: "TFLite Micro; CMSIS-NN by default",
     Rounding.F32_HALF_EVEN: "onnxruntime; XNNPACK; torch's quantized kernels",
 }
-"""Which tools round by which rule."""
+"""Tools that round by each rule."""
 
-FLOAT_LIMIT = 2.0**62
-"""Where a float32 product is cut off before it becomes an integer."""
+MAX_FLOAT_PRODUCT = 2.0**62
+"""Limit to which a float32 product is clipped before it becomes an integer."""
 
 
-def stage(value: int, divisor: int, rule: Rounding) -> Stage:
-    """`value / divisor`, rounded by a rule that is one step.
+def round_division(value: int, divisor: int, rule: Rounding) -> RoundingStep:
+    """Divide and round by a rule that is one step.
 
-    >>> stage(-10, 4, Rounding.HALF_UP)
-    Stage(value=-10, divisor=4, kept=-3, rest=2, tie=True, rule=<Rounding.HALF_UP: 'half_up'>, result=-2)
+    >>> round_division(-10, 4, Rounding.HALF_UP).result, round_division(-10, 4, Rounding.HALF_UP).tie
+    (-2, True)
     """
-    kept, rest = divmod(value, divisor)
-    tie = 2 * rest == divisor
+    quotient, remainder = divmod(value, divisor)
+    tie = 2 * remainder == divisor
     match rule:
         case Rounding.HALF_UP:
-            up = 2 * rest >= divisor
+            up = 2 * remainder >= divisor
         case Rounding.HALF_EVEN | Rounding.F32_HALF_EVEN:
-            up = 2 * rest > divisor or (tie and kept % 2 == 1)
+            up = 2 * remainder > divisor or (tie and quotient % 2 == 1)
         case Rounding.HALF_AWAY:
-            up = 2 * rest > divisor or (tie and value >= 0)
+            up = 2 * remainder > divisor or (tie and value >= 0)
         case Rounding.FLOOR:
             up = False
         case Rounding.TRUNC:
-            up = rest > 0 and value < 0
+            up = remainder > 0 and value < 0
         case Rounding.GEMMLOWP_DOUBLE:
             raise AssertionError(f"{rule} is no single step")
-    return Stage(value, divisor, kept, rest, tie, rule, kept + int(up))
+    return RoundingStep(value, divisor, quotient, remainder, tie, rule, quotient + int(up))
 
 
-def gemmlowp_stages(value: int, multiplier: int, shift: int) -> tuple[Stage, Stage]:
-    """The two roundings of TFLite's reference kernels: half up at bit 31, half away from zero for the rest.
+def gemmlowp_steps(value: int, multiplier: int, shift: int) -> tuple[RoundingStep, RoundingStep]:
+    """Return the two roundings of TFLite's reference kernels: half up at bit 31, then half away from zero.
 
-    >>> [s.result for s in gemmlowp_stages(5, 2**30, 32)]
+    >>> [step.result for step in gemmlowp_steps(5, 2**30, 32)]
     [3, 2]
     """
     left, right = max(31 - shift, 0), max(shift - 31, 0)
-    high = stage(wrap(value << left, 32) * multiplier, 1 << 31, Rounding.HALF_UP)
-    return high, stage(high.result, 1 << right, Rounding.HALF_AWAY)
+    high = round_division(wrap(value << left, 32) * multiplier, 1 << 31, Rounding.HALF_UP)
+    return high, round_division(high.result, 1 << right, Rounding.HALF_AWAY)
 
 
-def float_stage(value: int, scale: np.float32) -> Stage:
-    """The float32 product of `value` as a float32 with `scale`, rounded to the even neighbour.
+def float32_step(value: int, scale: np.float32) -> RoundingStep:
+    """Multiply `value`, as a float32, by `scale` in float32 and round half to even.
 
-    >>> float_stage(3, np.float32(0.5)).result, float_stage(2**24 + 1, np.float32(1)).result
+    >>> float32_step(3, np.float32(0.5)).result, float32_step(2**24 + 1, np.float32(1)).result
     (2, 16777216)
     """
     with np.errstate(over="ignore"):
         product = float(np.float32(value) * scale)
-    numerator, divisor = min(max(product, -FLOAT_LIMIT), FLOAT_LIMIT).as_integer_ratio()
-    return stage(numerator, divisor, Rounding.F32_HALF_EVEN)
+    numerator, divisor = min(max(product, -MAX_FLOAT_PRODUCT), MAX_FLOAT_PRODUCT).as_integer_ratio()
+    return round_division(numerator, divisor, Rounding.F32_HALF_EVEN)
 
 
-def float_scale(bits: int) -> np.float32:
-    """The float32 whose bits a multiplier holds.
+def float32_scale(bits: int) -> np.float32:
+    """Return the float32 with the given bits, the encoding of a multiplier under f32_half_even.
 
-    >>> float(float_scale(0x3F000000))
+    >>> float(float32_scale(0x3F000000))
     0.5
     """
     return np.uint32(bits).view(np.float32)
 
 
 def wrap(value: int, bits: int) -> int:
-    """The integer in two's complement of `bits` that equals `value` modulo 2^bits.
+    """Return the integer in two's complement of `bits` that equals `value` modulo 2^bits.
 
     >>> wrap(128, 8), wrap(-129, 8)
     (-128, 127)

@@ -17,16 +17,16 @@ _NPY = ".npy"
 
 
 class RunFile(Mapping[str, NDArray[np.int64]]):
-    """The arrays of a run file by layer name, in the order of the file; each one is read when it is asked for.
+    """The arrays of a run file by layer name, in the order of the file; each array is read on access.
 
-    Any .npz will do, whoever wrote it, compressed or not.
+    Any .npz of integer arrays is accepted, compressed or not.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._entries = {e.filename.removesuffix(_NPY): e for e in _entries(path) if e.filename.endswith(_NPY)}
         if not self._entries:
-            raise BadInput(str(path), "no arrays in it", "an .npz with one integer array per layer")
+            raise BadInput(str(path), "a zip without arrays", "an .npz with one integer array per layer")
 
     def __getitem__(self, name: str) -> NDArray[np.int64]:
         if name not in self._entries:
@@ -49,12 +49,12 @@ class RunFile(Mapping[str, NDArray[np.int64]]):
 
 
 def is_network(path: Path) -> bool:
-    """True for a file that `hwsim.save` wrote, False for any other zip; HwsimError for what is no zip."""
+    """Return True for a network file, False for any other zip; raises HwsimError for a file that is no zip."""
     return any(entry.filename == HEADER for entry in _entries(path))
 
 
 def write_run(path: Path, run: Mapping[str, NDArray[np.integer]]) -> None:
-    """Write a run file, whole or not at all; `np.load` reads it too.
+    """Write a run file, atomically; `np.load` reads it too.
 
     >>> write_run(Path("run.npz"), {"input": np.zeros((1, 3), np.int8)})  # doctest: +SKIP
     """
@@ -69,7 +69,7 @@ def _entries(path: Path) -> list[zipfile.ZipInfo]:
         raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None
     except zipfile.BadZipFile:
         raise BadInput(
-            str(path), "no zip file", "a network file, or an .npz with one integer array per layer"
+            str(path), "a file that is no zip", "a network file, or an .npz with one integer array per layer"
         ) from None
     total = sum(entry.file_size for entry in entries)
     if total > SIZE_LIMIT:

@@ -1,4 +1,4 @@
-"""Columns of plain text, of which those with numbers stand flush right."""
+"""Tables of plain text."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from hwsim.debug.explanation import Index
 Cell = int | str | None
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], indent: str = "  ") -> str:
-    """Rows under their header; a column of integers is flush right, and None is a dash.
+def format_table(header: Sequence[str], rows: Sequence[Sequence[Cell]], indent: str = "  ") -> str:
+    """Return rows under their header; a column with integers is right-aligned, and None is a dash.
 
-    >>> print(table(["rule", "code"], [["half_up", 12], ["floor", 1100]], indent=""))
+    >>> print(format_table(["rule", "code"], [["half_up", 12], ["floor", 1100]], indent=""))
     rule      code
     half_up     12
     floor    1,100
     """
     right = [any(isinstance(row[i], int) for row in rows) for i in range(len(header))]
-    lines = [list(header), *([cell(value) for value in row] for row in rows)]
+    lines = [list(header), *([format_cell(value) for value in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
         (
@@ -28,10 +28,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], indent: str = "
     )
 
 
-def cell(value: Cell) -> str:
-    """One value as text.
+def format_cell(value: Cell) -> str:
+    """Return one value as text.
 
-    >>> cell(-1234), cell(None), cell("floor")
+    >>> format_cell(-1234), format_cell(None), format_cell("floor")
     ('-1,234', '-', 'floor')
     """
     if value is None:
@@ -39,10 +39,10 @@ def cell(value: Cell) -> str:
     return f"{value:,}" if isinstance(value, int) else value
 
 
-def index(at: Index) -> str:
-    """An index as it is typed after --at.
+def format_index(at: Index) -> str:
+    """Return an index in the form that the option --at takes.
 
-    >>> index((0, 3, 4))
+    >>> format_index((0, 3, 4))
     '0,3,4'
     """
     return ",".join(map(str, at))

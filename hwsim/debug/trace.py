@@ -1,4 +1,4 @@
-"""The codes after every layer of a network, by the definition."""
+"""Codes of every layer of a network, computed by the definition."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hwsim.network.graph import Network
 
 
 def trace(network: Network, codes: NDArray[np.integer]) -> dict[str, NDArray[np.signedinteger]]:
-    """Codes after every layer, [sample, *shape] by layer name, the input first; each in the dtype of its format.
+    """Return the codes of every layer, [sample, *shape] by layer name, the input first, in the dtype of its format.
 
     >>> hwsim.trace(network, codes)["conv1"].shape  # doctest: +SKIP
     (8, 16, 28, 28)
     """
-    done = reference.run(network, check_codes(network, codes))
-    return {name: array.astype(network.formats[name].dtype) for name, array in done.items()}
+    codes_of = reference.run(network, check_codes(network, codes))
+    return {name: array.astype(network.formats[name].dtype) for name, array in codes_of.items()}

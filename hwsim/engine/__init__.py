@@ -1,1 +1,1 @@
-"""The engine: compiles a network for the kernels and runs it, bit for bit as `hwsim.reference` defines it."""
+"""Inference engine: compiler from a network to a program, and its execution, bit for bit as in `hwsim.reference`."""

@@ -1,48 +1,66 @@
-"""Run a network on a batch of codes, bit for bit as `hwsim.reference` defines it."""
+"""Execution of a network on a batch of codes, bit for bit as `hwsim.reference` defines it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import reference
-from hwsim.engine.activation_capture import Captured, Codes, code_dtype, make_room
+from hwsim.arithmetic import ceil_div
+from hwsim.cache import per_object
+from hwsim.engine.activation_capture import CaptureBuffer, Codes, allocate_captures, code_dtype
 from hwsim.engine.compile import compile_network
 from hwsim.engine.layouts import NotCompiled
 from hwsim.engine.program import Program
 from hwsim.errors import BadInput, UnknownName
-from hwsim.kernels.buffer_pool import arenas
+from hwsim.kernels.barrier import CallSlots
+from hwsim.kernels.buffer_pool import BUFFERS
 from hwsim.kernels.compile import JIT
+from hwsim.kernels.inference.instructions import Batch
 from hwsim.kernels.inference.microkernels import KERNELS
-from hwsim.kernels.threads import Call, on_threads
+from hwsim.kernels.threads import run_on_threads
 from hwsim.network.graph import Network
 
-CHUNK_BYTES = 1 << 21
-"""Samples run in chunks whose maps have about this size: bounded memory, and they stay in the cache."""
-
-MAX_CHUNK = 64
-
-SHARED_WORK = 1 << 21
-"""A batch of fewer products is done before a second thread would be there."""
-
 DEFINITION = "definition"
-"""Name of the slow way: `hwsim.reference` itself, which runs everything and needs no compiler."""
+"""Name of the slow execution by `hwsim.reference`, which supports every network and needs no compiler."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Division of a batch among threads and caches. No setting changes a bit of the result.
+
+    Attributes
+    ----------
+    chunk_bytes : bytes of the maps of a chunk of samples: bounded memory that stays in the cache
+    max_chunk : samples per chunk at most
+    min_shared_work : products of a batch from which several threads share it; a smaller batch ends before
+        a second thread has started
+    """
+
+    chunk_bytes: int = 1 << 21
+    max_chunk: int = 64
+    min_shared_work: int = 1 << 21
+
+
+SCHEDULE = Schedule()
 
 
 @dataclass(frozen=True, eq=False)
 class Execution:
-    """What a network computed: raw outputs int32 [sample, class], and the sensitive regions that it met.
+    """Results of one execution of a network.
 
-    `masks` has one bool array per layer with region precision: [sample, region row, region column],
-    or [sample, channel, region row, region column] where each channel decides for itself. `codes` has
-    the values that were to be kept, [sample, *shape], each in the smallest dtype of its format; the
-    last layer's are its outputs.
+    Attributes
+    ----------
+    outputs : int32 [sample, class], raw outputs
+    masks : layer with region precision -> bool [sample, region row, region column], or [sample, channel,
+        region row, region column] where each channel has a decision of its own; True where sensitive
+    codes : captured value -> codes [sample, *shape] in the smallest dtype of its format; for the last
+        layer, its outputs
     """
 
     outputs: NDArray[np.int32]
@@ -51,18 +69,30 @@ class Execution:
 
 
 def execute(
-    network: Network, codes: NDArray[np.integer], kernels: str | None = None, keep: Iterable[str] = ()
+    network: Network,
+    codes: NDArray[np.integer],
+    kernels: str | None = None,
+    capture: Iterable[str] = (),
+    schedule: Schedule = SCHEDULE,
 ) -> Execution:
-    """Run `network` on input codes [sample, *input_shape] of any integer dtype.
+    """Execute `network` on input codes [sample, *input_shape] of any integer dtype.
 
-    Every policy of the network is followed exactly, and the result depends neither on the batch nor
-    on the number of threads, nor on `kernels`, which names one of `available()`; the fastest is the
-    default. The codes of the values named in `keep` (layers, or "input") are handed out too; what is
-    kept takes memory, so a caller with many samples runs them in parts. Raises BadInput for codes of
-    the wrong dtype, shape or range, and UnknownName for a layer that is not there.
+    Every policy of the network is followed exactly. The result depends neither on the batch, nor on the
+    number of threads, nor on `kernels` or `schedule`.
+
+    Parameters
+    ----------
+    network : network to execute
+    codes : input codes
+    kernels : one of `available()`; the fastest by default
+    capture : names of values (layers, or "input") whose codes are returned too. Captured codes take
+        memory: split a large batch into parts
+    schedule : division of the work
+
+    Raises BadInput for codes of a wrong dtype, shape or range, and UnknownName for an unknown layer.
     """
     _check_codes(network, codes)
-    names = _known(network, keep)
+    names = _known(network, capture)
     last = network.layers[-1].name
     inner = [name for name in names if name != last]
     program = compiled(network, _chosen(kernels), inner)
@@ -71,19 +101,19 @@ def execute(
     samples = len(codes)
     outputs = np.empty((samples, program.outputs), dtype=np.int32)
     masks = np.empty((samples, program.regions), dtype=np.bool_)
-    kept = make_room(network, program, inner, samples)
+    captured = allocate_captures(network, program, inner, samples)
     if samples:
-        _run(program, codes, outputs, masks, kept)
+        _run(program, codes, outputs, masks, captured, schedule)
     by_layer = {
         name: masks[:, first : first + math.prod(shape)].reshape(samples, *shape)
         for name, first, shape in program.masks
     }
-    kept_codes = {last: outputs.reshape(samples, *network.shapes[last]), **kept.codes}
-    return Execution(outputs, by_layer, {name: kept_codes[name] for name in names})
+    captured_codes = {last: outputs.reshape(samples, *network.shapes[last]), **captured.codes}
+    return Execution(outputs, by_layer, {name: captured_codes[name] for name in names})
 
 
 def available() -> tuple[str, ...]:
-    """The kernels that this CPU can run, fastest first; all give the same bits.
+    """Return the names of the kernels for this CPU, fastest first; all give the same bits.
 
     >>> available()[-1]
     'definition'
@@ -91,28 +121,28 @@ def available() -> tuple[str, ...]:
     return (*(KERNELS if JIT else ()), DEFINITION)
 
 
-def compiled(network: Network, kernels: str, written: Iterable[str] = ()) -> Program | None:
-    """The program of a network, made once and kept as long as the network lives; None where there is none.
+def compiled(network: Network, kernels: str, stored: Iterable[str] = ()) -> Program | None:
+    """Return the program of a network, compiled once per network; None where the kernels do not support it.
 
-    The values named in `written` are in memory when it ends, which the fastest program need not do.
+    The values named in `stored` are in memory at the end, which the fastest program does not guarantee.
     """
     program = _compiled(network, kernels, frozenset())
-    missing = frozenset(written).difference(program.places if program is not None else written)
+    missing = frozenset(stored).difference(program.value_maps if program is not None else stored)
     return _compiled(network, kernels, missing) if missing else program
 
 
-def _compiled(network: Network, kernels: str, written: frozenset[str]) -> Program | None:
+_programs = per_object(Network, dict[tuple[str, frozenset[str]], Program | None])
+
+
+def _compiled(network: Network, kernels: str, stored: frozenset[str]) -> Program | None:
     programs = _programs.setdefault(network, {})
-    if (kernels, written) not in programs:
+    if (kernels, stored) not in programs:
         try:
-            program = None if kernels == DEFINITION else compile_network(network, kernels, written)
+            program = None if kernels == DEFINITION else compile_network(network, kernels, stored)
         except NotCompiled:
             program = None
-        programs[kernels, written] = program
-    return programs[kernels, written]
-
-
-_programs: WeakKeyDictionary[Network, dict[tuple[str, frozenset[str]], Program | None]] = WeakKeyDictionary()
+        programs[kernels, stored] = program
+    return programs[kernels, stored]
 
 
 def _chosen(kernels: str | None) -> str:
@@ -123,53 +153,60 @@ def _chosen(kernels: str | None) -> str:
     return kernels
 
 
-def _known(network: Network, keep: Iterable[str]) -> tuple[str, ...]:
-    """The names of `keep`, each once; raises UnknownName."""
-    names = tuple(dict.fromkeys(keep))
+def _known(network: Network, capture: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct names of `capture`; raises UnknownName."""
+    names = tuple(dict.fromkeys(capture))
     for name in names:
         if name not in network.shapes:
-            raise UnknownName("keep", name, network.shapes)
+            raise UnknownName("capture", name, network.shapes)
     return names
 
 
 def _run(
-    program: Program, codes: NDArray[np.integer], outputs: NDArray[np.int32], masks: NDArray[np.bool_], kept: Captured
+    program: Program,
+    codes: NDArray[np.integer],
+    outputs: NDArray[np.int32],
+    masks: NDArray[np.bool_],
+    captured: CaptureBuffer,
+    schedule: Schedule,
 ) -> None:
-    """All samples on all threads: chunk by chunk, or step by step where there are too few samples for that."""
+    """Run a program on all samples and all threads, chunk by chunk or, for few samples, step by step.
+
+    Fills `outputs` [sample, output], `masks` [sample, decision] and the memory of `captured`.
+    """
     from hwsim.kernels.inference.interpreter import run
 
-    p, samples = program, len(outputs)
-    threads = numba.get_num_threads() if samples * p.work >= SHARED_WORK else 1
+    samples = len(outputs)
+    threads = numba.get_num_threads() if samples * program.work >= schedule.min_shared_work else 1
     together = samples < 2 * threads
-    chunk = samples if together else _chunk(p, samples, threads)
-    workers = threads if together else min(threads, -(-samples // chunk))
-    maps, borders, size = p.arena(chunk)
-    counter = np.zeros(1, dtype=np.int64)
-    flat, logits = np.ascontiguousarray(codes).reshape(-1), outputs.reshape(-1)
-    as_bytes = flat.dtype == np.uint8 and p.stores_codes
+    chunk = samples if together else _chunk(program, samples, threads, schedule)
+    workers = threads if together else min(threads, ceil_div(samples, chunk))
+    maps, borders, size = program.layout(chunk)
+    arrivals = np.zeros(1, dtype=np.int64)
+    flat = np.ascontiguousarray(codes).reshape(-1)
+    as_bytes = flat.dtype == np.uint8 and program.stores_codes
     wide = np.zeros(0, np.int32) if as_bytes else flat.astype(np.int32, copy=False)
     narrow = flat if as_bytes else np.zeros(0, np.uint8)
+    batch = Batch(samples, chunk, wide, narrow, program.strides, program.first_code, outputs.reshape(-1), masks)
 
-    with arenas(1 if together else workers, size) as lent:
+    with BUFFERS.lend(1 if together else workers, size) as arenas:
 
-        def work(worker: int, call: Call) -> None:
-            run(
-                p.steps, maps, borders, p.words, p.ints, p.floats, p.weights, p.strides, p.first_code, wide, narrow,
-                logits, masks, kept.records, kept.buffer, lent[0 if together else worker], samples, chunk, worker,
-                workers, together, counter, *call,
-            )  # fmt: skip
+        def work(worker: int, slots: CallSlots) -> None:
+            arena = arenas[0 if together else worker]
+            team = worker, workers, together, arrivals, *slots
+            run(program.steps, maps, borders, *program.constants, *batch, *captured.captures, arena, *team)
 
-        on_threads(work, workers, together)
-
-
-def _chunk(program: Program, samples: int, threads: int) -> int:
-    """Samples that run at once: as many as the cache takes, and so that all threads get as many chunks."""
-    largest = max(1, min(CHUNK_BYTES // program.bytes_per_image, MAX_CHUNK))
-    rounds = -(-samples // (largest * threads))
-    return -(-samples // (rounds * threads))
+        run_on_threads(work, workers, together)
 
 
-def _by_definition(network: Network, codes: NDArray[np.integer], keep: tuple[str, ...]) -> Execution:
+def _chunk(program: Program, samples: int, threads: int, schedule: Schedule) -> int:
+    """Return the samples per chunk: limited by the cache, and with equally many chunks for all threads."""
+    largest = max(1, min(schedule.chunk_bytes // program.bytes_per_sample, schedule.max_chunk))
+    rounds = ceil_div(samples, largest * threads)
+    return ceil_div(samples, rounds * threads)
+
+
+def _by_definition(network: Network, codes: NDArray[np.integer], capture: tuple[str, ...]) -> Execution:
     done = reference.run(network, codes)
     masks = {
         layer.name: reference.sensitive_regions(layer.region, done[layer.inputs[0]])
@@ -178,7 +215,7 @@ def _by_definition(network: Network, codes: NDArray[np.integer], keep: tuple[str
     }
     last = done[network.layers[-1].name]
     outputs = last.reshape(len(codes), math.prod(last.shape[1:])).astype(np.int32)
-    return Execution(outputs, masks, {name: done[name].astype(code_dtype(network.formats[name])) for name in keep})
+    return Execution(outputs, masks, {name: done[name].astype(code_dtype(network.formats[name])) for name in capture})
 
 
 def _check_codes(network: Network, codes: NDArray[np.integer]) -> None:

@@ -1,4 +1,4 @@
-"""A compiled network: tables for the kernels, ready for any number of samples."""
+"""Compiled network: step and map tables and constants for the kernels, for any number of samples."""
 
 from __future__ import annotations
 
@@ -11,47 +11,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engine.maps import Map, lay_out
-from hwsim.kernels.inference.instructions import STEP
+from hwsim.arithmetic import aligned
+from hwsim.engine.maps import Map, arena_layout
+from hwsim.kernels.inference.instructions import STEP, Constants
 
 ALIGN = 64
+"""Bytes to which weights and captured values are aligned."""
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Steps over maps, and the constants that they point to. Map 0 is the input.
+    """Steps over maps, and the constants that the steps point to.
 
-    `strides` are those of row, column and channel in the flat input codes of one sample; `masks` is
-    the place of each region layer's decision in a row of all decisions: (name, first, shape);
-    `places` says for each value but the last, unless it never is in memory, which map it is written
-    to, and whether that has channels last.
+    Attributes
+    ----------
+    steps : STEP [step]
+    maps : activation maps; map 0 is the input
+    constants : flat arrays of constants
+    strides : int64 [3], strides of row, column and channel in the flat input codes of one sample
+    first_code : smallest code of the input format
+    outputs : outputs per sample
+    masks : (name, first, shape) of each layer with region precision: its first decision in a row of all
+        decisions, and the shape of its decisions
+    value_maps : value -> (index of its map, channels last?), without the last layer and without values
+        that fused steps never store
     """
 
     steps: NDArray[np.void]
     maps: list[Map]
-    words: NDArray[np.int64]
-    ints: NDArray[np.int32]
-    weights: NDArray[np.int8]
+    constants: Constants
     strides: NDArray[np.int64]
     first_code: int
     outputs: int
     masks: tuple[tuple[str, int, tuple[int, ...]], ...]
-    places: Mapping[str, tuple[int, bool]]
-    _arenas: dict[int, tuple[NDArray[np.void], NDArray[np.int64], int]] = field(default_factory=dict)
+    value_maps: Mapping[str, tuple[int, bool]]
+    _layouts: dict[int, tuple[NDArray[np.void], NDArray[np.int64], int]] = field(default_factory=dict)
 
     @property
     def regions(self) -> int:
         """Decisions per sample."""
         return sum(math.prod(shape) for _, _, shape in self.masks)
 
-    @property
-    def floats(self) -> NDArray[np.float32]:
-        """The int32 constants as the float32 scales that some of them are."""
-        return self.ints.view(np.float32)
-
     @cached_property
     def work(self) -> int:
-        """About how many products one sample takes; a code that only moves counts as one."""
+        """Approximate number of products of one sample; a code that is only copied counts as one."""
         total = 0
         for step in self.steps:
             y = self.maps[step["y"]]
@@ -61,34 +64,34 @@ class Program:
 
     @property
     def stores_codes(self) -> bool:
-        """Are the bytes of the input's map its codes themselves?"""
+        """Whether the stored bytes of the input's map equal its codes."""
         first = self.maps[0]
         return self.first_code == 0 and first.unit == 1 and first.planes == 1
 
     @property
-    def bytes_per_image(self) -> int:
+    def bytes_per_sample(self) -> int:
         """Bytes of all maps of one sample."""
-        return sum(m.image * m.planes for m in self.maps if m.parent is None)
+        return sum(m.size * m.planes for m in self.maps if m.parent is None)
 
-    def arena(self, images: int) -> tuple[NDArray[np.void], NDArray[np.int64], int]:
-        """Maps, borders and bytes of an arena that `images` samples share."""
-        if images not in self._arenas:
-            self._arenas[images] = lay_out(self.maps, images)
-        return self._arenas[images]
+    def layout(self, samples: int) -> tuple[NDArray[np.void], NDArray[np.int64], int]:
+        """Return MAP records, borders and bytes of an arena for `samples` samples; see `arena_layout`."""
+        if samples not in self._layouts:
+            self._layouts[samples] = arena_layout(self.maps, samples)
+        return self._layouts[samples]
 
 
 class Builder:
-    """Collects steps and constants while a network is compiled."""
+    """Collector of steps, maps and constants during compilation."""
 
     def __init__(self) -> None:
         self.steps: list[dict[str, int]] = []
         self.maps: list[Map] = []
-        self._words: list[NDArray[np.int64]] = []
+        self._longs: list[NDArray[np.int64]] = []
         self._ints: list[NDArray[np.int32]] = []
         self._weights: list[NDArray[np.int8]] = []
 
     def step(self, **fields: Any) -> None:
-        """Append a step; what is not given is 0."""
+        """Append a step; fields not given are 0."""
         self.steps.append({name: int(value) for name, value in fields.items()})
 
     def map(self, one: Map) -> int:
@@ -96,42 +99,38 @@ class Builder:
         self.maps.append(one)
         return len(self.maps) - 1
 
-    def words(self, values: Any) -> int:
-        """Append int64 constants and return their place."""
-        return _append(self._words, np.asarray(values, dtype=np.int64).reshape(-1))
+    def longs(self, values: Any) -> int:
+        """Append int64 constants and return their offset."""
+        return _append(self._longs, np.asarray(values, dtype=np.int64).reshape(-1))
 
     def ints(self, values: Any) -> int:
-        """Append int32 constants and return their place."""
+        """Append int32 constants and return their offset."""
         return _append(self._ints, np.asarray(values, dtype=np.int32).reshape(-1))
 
     def weights(self, values: NDArray[np.int8]) -> int:
-        """Append weight bytes, aligned as vectors are, and return their place."""
+        """Append weight bytes at a multiple of ALIGN and return their offset."""
         return _append(self._weights, np.pad(values, (0, -len(values) % ALIGN)))
 
     def table(self) -> NDArray[np.void]:
-        """All steps as records."""
+        """Return all steps as STEP records."""
         records = np.zeros(len(self.steps), dtype=STEP)
         for record, fields in zip(records, self.steps, strict=True):
             for name, value in fields.items():
                 record[name] = value
         return records
 
-    def constants(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]:
-        """Words, ints, and weights at an aligned address."""
+    def constants(self) -> Constants:
+        """Return all constants; the weights begin at an address that is a multiple of ALIGN."""
         total = sum(map(len, self._weights))
-        raw = np.zeros(total + 2 * ALIGN, dtype=np.int8)
-        start = -raw.ctypes.data % ALIGN
-        weights = raw[start : start + total + ALIGN]
+        weights = aligned(np.zeros(total + 2 * ALIGN, dtype=np.int8), ALIGN)[: total + ALIGN]
         if total:
             weights[:total] = np.concatenate(self._weights)
-        return (
-            np.concatenate([*self._words, np.zeros(1, np.int64)]),
-            np.concatenate([*self._ints, np.zeros(1, np.int32)]),
-            weights,
-        )
+        longs = np.concatenate([*self._longs, np.zeros(1, np.int64)])
+        ints = np.concatenate([*self._ints, np.zeros(1, np.int32)])
+        return Constants(longs, ints, ints.view(np.float32), weights)
 
 
 def _append(parts: list[Any], values: Any) -> int:
-    place = sum(map(len, parts))
+    offset = sum(map(len, parts))
     parts.append(values)
-    return place
+    return offset

@@ -1,1 +1,1 @@
-"""Float graph that training, quantizers and readers share."""
+"""Float graph shared by training, quantizers and readers: layers with real weights, many models at once."""

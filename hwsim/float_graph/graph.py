@@ -1,8 +1,7 @@
-"""A trained network before quantization: a graph in the words of the integer network, with real weights.
+"""Float graph: a network before quantization, with the operations of the integer network and real weights.
 
-Weights are stacked: [model, ...]. One graph runs many models of one shape as one grouped
-computation, which is how an ensemble trains, and a single model is a stack of one. Activations are
-[sample, model * channel, row, column] or [sample, model * feature].
+Weights are stacked, [model, ...]: one graph runs many models of one architecture as one grouped computation. A single
+model is a stack of one. Activations are [sample, model * channel, row, column] or [sample, model * feature].
 """
 
 from __future__ import annotations
@@ -24,7 +23,16 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Node:
-    """One layer with its ReLU, if any, fused to it; the fields mean what they mean in `Layer`."""
+    """One layer with its fused ReLU.
+
+    Attributes
+    ----------
+    name : name of the layer and of its output
+    op : operation
+    inputs : names of the input values
+    relu : True where a ReLU follows the operation
+    geometry : kernel, stride, padding, groups and dilation, as in `hwsim.network.layer.Layer`
+    """
 
     name: str
     op: Op
@@ -40,48 +48,48 @@ class Node:
 
 @dataclass(frozen=True)
 class FloatGraph:
-    """Nodes in topological order; the last one emits the logits."""
+    """Nodes in topological order; the output of the last node is the logits."""
 
     input_shape: Shape
     nodes: tuple[Node, ...]
 
     @property
     def output(self) -> Node:
-        """The node that emits the logits."""
+        """The last node, whose output is the logits."""
         return self.nodes[-1]
 
 
 class Arithmetic(Protocol):
-    """What stands between the layers: nothing (float) or the quantizer's rounding (fake quantization)."""
+    """Arithmetic in which a graph is evaluated: real numbers, or the rounding of a quantizer (fake quantization)."""
 
     def input(self, x: Tensor) -> Tensor:
-        """The network's input."""
+        """Return the input of the network, [sample, model * channel, ...]."""
 
     def product(self, node: Node, x: Tensor, weights: Weights) -> Tensor:
-        """Convolution or linear layer with bias, before its ReLU."""
+        """Return a convolution or linear layer of `x` with its bias, before the ReLU."""
 
     def output(self, node: Node, y: Tensor) -> Tensor:
-        """What a node hands on, its ReLU included."""
+        """Return the output of a node, its ReLU included, from the result `y` of its operation."""
 
 
 class FloatArithmetic:
     """Plain real arithmetic."""
 
     def input(self, x: Tensor) -> Tensor:
-        """The input as it is."""
+        """Return the input unchanged."""
         return x
 
     def product(self, node: Node, x: Tensor, weights: Weights) -> Tensor:
-        """The layer's sum of products and bias."""
-        return multiply(node, x, weights[f"{node.name}.weight"], weights[f"{node.name}.bias"])
+        """Return the sums of products plus the bias."""
+        return sum_of_products(node, x, weights[f"{node.name}.weight"], weights[f"{node.name}.bias"])
 
     def output(self, node: Node, y: Tensor) -> Tensor:
-        """The ReLU, where there is one."""
+        """Return the ReLU of `y` where the node has one, else `y`."""
         return torch.relu(y) if node.relu else y
 
 
 def forward(graph: FloatGraph, weights: Weights, x: Tensor, arithmetic: Arithmetic) -> dict[str, Tensor]:
-    """Every node's output, by name, for inputs [sample, model * channel, ...]."""
+    """Compute the output of every node for inputs [sample, model * channel, ...]: value name -> tensor."""
     values: dict[str, Tensor] = {INPUT: arithmetic.input(x)}
     for node in graph.nodes:
         values[node.name] = node_output(node, values, weights, arithmetic)
@@ -89,7 +97,7 @@ def forward(graph: FloatGraph, weights: Weights, x: Tensor, arithmetic: Arithmet
 
 
 def node_output(node: Node, values: Mapping[str, Tensor], weights: Weights, arithmetic: Arithmetic) -> Tensor:
-    """What one node hands on, from the values of its inputs."""
+    """Compute the output of one node from `values`, which contains its inputs by name."""
     source = values[node.inputs[0]]
     match node.op:
         case Op.CONV | Op.LINEAR:
@@ -108,13 +116,16 @@ def node_output(node: Node, values: Mapping[str, Tensor], weights: Weights, arit
 
 
 def logits(graph: FloatGraph, weights: Weights, x: Tensor, arithmetic: Arithmetic) -> Tensor:
-    """Logits [model, sample, class] for inputs [sample, model * channel, ...]."""
+    """Compute logits [model, sample, class] for inputs [sample, model * channel, ...]."""
     out = forward(graph, weights, x, arithmetic)[graph.output.name]
-    return out.reshape(out.shape[0], models_in(weights), -1).transpose(0, 1)
+    return out.reshape(out.shape[0], model_count(weights), -1).transpose(0, 1)
 
 
-def multiply(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A convolution or linear layer of many models at once: weights [model, output, ...]."""
+def sum_of_products(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute a convolution or linear layer of all stacked models.
+
+    `x` is [sample, model * channel, ...], `weight` [model, output, ...], `bias` [model, output].
+    """
     models = weight.shape[0]
     flat_bias = None if bias is None else bias.reshape(-1)
     if node.op is Op.CONV:
@@ -127,12 +138,12 @@ def multiply(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tens
 
 
 def repeat_input(x: Tensor, models: int) -> Tensor:
-    """The same inputs [sample, channel, ...] for every model: [sample, model * channel, ...]."""
+    """Repeat inputs [sample, channel, ...] for every model: [sample, model * channel, ...]."""
     return x.repeat(1, models, *([1] * (x.ndim - 2)))
 
 
-def models_in(weights: Mapping[str, Tensor]) -> int:
-    """How many models are stacked."""
+def model_count(weights: Mapping[str, Tensor]) -> int:
+    """Return the number of stacked models; raises HwsimError where tensors disagree."""
     sizes = {t.shape[0] for t in weights.values()}
     if len(sizes) != 1:
         raise HwsimError(f"weights: stacks of different numbers of models: {sorted(sizes)}")
@@ -140,5 +151,5 @@ def models_in(weights: Mapping[str, Tensor]) -> int:
 
 
 def model_slice(weights: Mapping[str, Tensor], start: int, stop: int) -> Weights:
-    """The weights of models `start` to `stop - 1`."""
+    """Return the weights of models `start` to `stop - 1`."""
     return {name: tensor[start:stop] for name, tensor in weights.items()}

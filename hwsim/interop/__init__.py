@@ -1,1 +1,1 @@
-"""Readers and writers of formats other than hwsim's own, a folder for each."""
+"""Readers and writers of foreign formats, a folder for each: `torch` (modules) and `topology` (layer sizes as CSV)."""

@@ -1,7 +1,13 @@
-"""Numba leaf functions on arrays, each an optimisation of something defined elsewhere.
+"""Compiled leaf functions on arrays. Each is a faster form of a definition elsewhere and equals it bit for bit.
 
-`program` runs a compiled network and must equal `hwsim.reference` bit for bit; its steps are in
-`multiply` (on the register tiles of `tiles`) and `maps`, their words in `words`. The others count for
-the machine (`tiles_of_layer`, `variable_steps`, `toggles`) and for the statistics of attacks
-(`log_odds`, `shadows`, `shares`, `roc`, `bootstrap`). All give the same bits with any number of threads.
+inference/   `interpreter` executes a compiled network and equals `hwsim.reference`; its steps are in `gemm`
+             (on the register blocks of `microkernels`), `pointwise` and `requantize`; `instructions` is
+             the format of its programs
+machine/     cycles and switching activity of an accelerator: `tiling_search`, `row_sync` (on `simd_lanes`)
+             and `toggles`
+membership/  statistics of membership inference: `log_odds`, `shadow_moments`, `population_share`, `roc`
+             and `bootstrap`
+
+`compile` is the decorator of all kernels, `llvm` has helpers for generated code. `barrier` and `threads`
+run one kernel on several threads, `buffer_pool` reuses memory. No result depends on the number of threads.
 """

@@ -1,31 +1,67 @@
-"""Threads that begin together, wait for each other between two steps, and end together, all without Python.
+"""Start, barrier and end of a call that several threads execute inside compiled code.
 
-The interpreter's lock and a sleeping thread each cost more than a small network, so threads of a crew
-speak through counters in memory: `asked` and `served`, int64 [thread, 8], hold the number of the last
-call that each thread was asked to take part in and has finished (in the first of eight entries, as
-two threads should not write to one line of the cache). The second entry of `asked` is the core on
-which the first thread was when it asked.
+Taking the GIL and waking a sleeping thread each cost more than a small network. The threads of a pool
+therefore synchronize through counters in memory: see `CallSlots`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from hwsim.kernels.compile import kernel
 
 i32, i64 = ir.IntType(32), ir.IntType(64)
 
-SPINS = 4096
-"""Looks at a counter before a thread offers its core to others: the wait is short unless cores are few."""
+SPINS_BEFORE_YIELD = 4096
+"""Reads of a counter before a waiting thread yields its core: waits are short unless cores are few."""
 
-AWAKE = 200_000
-"""Looks for a next call (some tenths of a millisecond) before a thread of a crew goes back to Python, and to sleep."""
+SPINS_BEFORE_SLEEP = 200_000
+"""Reads of `requested` (some tenths of a millisecond) before an idle worker returns to Python and sleeps."""
+
+
+class CallSlots(NamedTuple):
+    """Counters by which the threads of one call start and end together.
+
+    A thread has eight entries, one cache line, in each array, so that no two threads write to one line.
+    Entry 0 is the counter. Entry 1 of `requested[0]` is the core on which the first thread made the request.
+
+    Attributes
+    ----------
+    requested : int64 [thread, 8], number of the last call that each thread was requested to join
+    completed : int64 [thread, 8], number of the last call that each thread has completed
+    number : number of this call; 0 for a call whose threads run one after the other
+    """
+
+    requested: NDArray[np.int64]
+    completed: NDArray[np.int64]
+    number: int
+
+
+class Team(NamedTuple):
+    """One thread's record of the threads of a call.
+
+    Attributes
+    ----------
+    worker : index of this thread
+    workers : number of threads
+    together : True where all threads share each step and meet at a barrier after it
+    arrivals : int64 [1], zero at the start, counts the threads that have reached a barrier
+    slots : counters that start and end the call
+    """
+
+    worker: int
+    workers: int
+    together: bool
+    arrivals: NDArray[np.int64]
+    slots: CallSlots
 
 
 def _pointer(b: ir.IRBuilder, address: Any) -> Any:
@@ -33,8 +69,8 @@ def _pointer(b: ir.IRBuilder, address: Any) -> Any:
 
 
 @intrinsic
-def look(typing_context, counter):  # type: ignore[no-untyped-def]
-    """The int64 at address `counter`, as another thread may have just written it."""
+def load_acquire(typing_context, counter):  # type: ignore[no-untyped-def]
+    """Return the int64 at address `counter`, with acquire order."""
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         return b.load_atomic(_pointer(b, arguments[0]), "acquire", 8)
@@ -43,8 +79,8 @@ def look(typing_context, counter):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def tell(typing_context, counter, value):  # type: ignore[no-untyped-def]
-    """Write the int64 at address `counter` for other threads to see."""
+def store_release(typing_context, counter, value):  # type: ignore[no-untyped-def]
+    """Write the int64 at address `counter`, with release order."""
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         b.store_atomic(arguments[1], _pointer(b, arguments[0]), "release", 8)
@@ -54,8 +90,8 @@ def tell(typing_context, counter, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def arrive(typing_context, counter):  # type: ignore[no-untyped-def]
-    """Add 1 to the int64 at address `counter`."""
+def fetch_add(typing_context, counter):  # type: ignore[no-untyped-def]
+    """Add 1 to the int64 at address `counter`, atomically."""
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         b.atomic_rmw("add", _pointer(b, arguments[0]), ir.Constant(i64, 1), "seq_cst")
@@ -65,8 +101,8 @@ def arrive(typing_context, counter):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def rest(typing_context):  # type: ignore[no-untyped-def]
-    """Offer this core to other threads."""
+def pause(typing_context):  # type: ignore[no-untyped-def]
+    """Yield the core to other threads."""
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         if os.name == "posix":
@@ -78,69 +114,73 @@ def rest(typing_context):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def core(typing_context):  # type: ignore[no-untyped-def]
-    """Number of the core on which this thread is; -1 where the system does not say."""
+def _current_core(typing_context):  # type: ignore[no-untyped-def]
+    """Return the number of the core that executes this thread; -1 where the system has no such call."""
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         if sys.platform != "linux":
             return ir.Constant(i64, -1)
         name = "sched_getcpu"
-        ask = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(i32, []), name)
-        return b.sext(b.call(ask, []), i64)
+        function = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(i32, []), name)
+        return b.sext(b.call(function, []), i64)
 
     return types.int64(), generate
 
 
 @kernel(nogil=True)
-def own_core():  # type: ignore[no-untyped-def]
-    """`core`, for Python."""
-    return core()  # type: ignore[call-arg]
+def current_core():  # type: ignore[no-untyped-def]
+    """Return the number of the core that executes this thread; -1 where the system has no such call."""
+    return _current_core()  # type: ignore[call-arg]
 
 
 @kernel()
-def await_counter(counter, target):  # type: ignore[no-untyped-def]
-    """Wait until the int64 at address `counter` has reached `target`."""
+def wait_until(counter, target):  # type: ignore[no-untyped-def]
+    """Wait until the int64 at address `counter` is at least `target`."""
     spins = 0
-    while look(counter) < target:  # type: ignore[call-arg]
+    while load_acquire(counter) < target:  # type: ignore[call-arg]
         spins += 1
-        if spins > SPINS:
+        if spins > SPINS_BEFORE_YIELD:
             spins = 0
-            rest()  # type: ignore[call-arg]
+            pause()  # type: ignore[call-arg]
 
 
 @kernel()
-def meet(counter, target):  # type: ignore[no-untyped-def]
-    """Count this thread as arrived at address `counter`, then wait for all who make it reach `target`."""
-    arrive(counter)  # type: ignore[call-arg]
-    await_counter(counter, target)
+def barrier_wait(counter, target):  # type: ignore[no-untyped-def]
+    """Add this thread's arrival to the int64 at address `counter`, then wait until it is at least `target`."""
+    fetch_add(counter)  # type: ignore[call-arg]
+    wait_until(counter, target)
 
 
 @kernel()
-def begin_call(asked, call, worker, workers):  # type: ignore[no-untyped-def]
-    """The first thread asks the others of this call to begin: they are awake, or are being woken."""
+def begin_call(slots, worker, workers):  # type: ignore[no-untyped-def]
+    """Start a call: the first thread requests the other threads, which spin or are being woken."""
     if worker == 0:
-        asked[0, 1] = core()  # type: ignore[call-arg]
+        slots.requested[0, 1] = _current_core()  # type: ignore[call-arg]
         for other in range(1, workers):
-            tell(asked[other:].ctypes.data, call)  # type: ignore[call-arg]
+            store_release(slots.requested[other:].ctypes.data, slots.number)  # type: ignore[call-arg]
 
 
 @kernel()
-def end_call(asked, served, call, worker, workers):  # type: ignore[no-untyped-def]
-    """The first thread waits for the others; these look out for a next call, for a while. Call 0 has no others."""
+def end_call(slots, worker, workers):  # type: ignore[no-untyped-def]
+    """End a call: the first thread waits for the other threads; these spin for a while until the next call.
+
+    A call with number 0 has no other threads.
+    """
+    call = slots.number
     if call == 0:
         return
     if worker == 0:
         for other in range(1, workers):
-            await_counter(served[other:].ctypes.data, call)
+            wait_until(slots.completed[other:].ctypes.data, call)
         return
-    tell(served[worker:].ctypes.data, call)  # type: ignore[call-arg]
-    for _ in range(AWAKE):
-        if look(asked[worker:].ctypes.data) > call:  # type: ignore[call-arg]
+    store_release(slots.completed[worker:].ctypes.data, call)  # type: ignore[call-arg]
+    for _ in range(SPINS_BEFORE_SLEEP):
+        if load_acquire(slots.requested[worker:].ctypes.data) > call:  # type: ignore[call-arg]
             break
 
 
 @kernel(nogil=True)
-def wait_for_all(asked, served, call, workers):  # type: ignore[no-untyped-def]
-    """What the first thread does for calls that are no kernels: ask, if that was not done, and wait."""
-    begin_call(asked, call, 0, workers)
-    end_call(asked, served, call, 0, workers)
+def complete_call(slots, workers):  # type: ignore[no-untyped-def]
+    """Request and wait for the other threads, for the first thread of a call that ran no kernel."""
+    begin_call(slots, 0, workers)
+    end_call(slots, 0, workers)

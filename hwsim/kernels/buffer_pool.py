@@ -1,4 +1,4 @@
-"""Memory for the maps of a run, kept from one run to the next: fresh pages cost more than a small network."""
+"""Buffers that are reused from run to run: fresh pages cost more time than a small network."""
 
 from __future__ import annotations
 
@@ -9,36 +9,53 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT_BYTES = 1 << 26
-"""Most bytes that are kept while nobody uses them."""
+from hwsim.cache import on_clear
 
-Arena = NDArray[np.uint8]
+MAX_BYTES = 1 << 26
+"""Bytes that the pool stores at most while no buffer is lent."""
 
-_lock = Lock()
-_kept: list[Arena] = []
-
-
-@contextmanager
-def arenas(count: int, size: int) -> Iterator[list[Arena]]:
-    """Lend `count` arrays of `size` bytes, of any content, for the time of a `with` block.
-
-    >>> with arenas(2, 100) as (a, b):
-    ...     len(a), len(b)
-    (100, 100)
-    """
-    lent = [_take(size) for _ in range(count)]
-    try:
-        yield [array[:size] for array in lent]
-    finally:
-        with _lock:
-            for array in lent:
-                if sum(map(len, _kept)) + len(array) <= KEPT_BYTES:
-                    _kept.append(array)
+Buffer = NDArray[np.uint8]
 
 
-def _take(size: int) -> Arena:
-    with _lock:
-        for index, array in enumerate(_kept):
-            if len(array) >= size:
-                return _kept.pop(index)
-    return np.empty(size, dtype=np.uint8)
+class BufferPool:
+    """Unused uint8 buffers of at most `max_bytes` in total."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._lock = Lock()
+        self._unused: list[Buffer] = []
+
+    @contextmanager
+    def lend(self, count: int, size: int) -> Iterator[list[Buffer]]:
+        """Lend `count` arrays of `size` bytes with undefined contents for the duration of a `with` block.
+
+        >>> with BufferPool(1000).lend(2, 100) as (a, b):
+        ...     len(a), len(b)
+        (100, 100)
+        """
+        buffers = [self._take(size) for _ in range(count)]
+        try:
+            yield [buffer[:size] for buffer in buffers]
+        finally:
+            with self._lock:
+                for buffer in buffers:
+                    if sum(map(len, self._unused)) + len(buffer) <= self.max_bytes:
+                        self._unused.append(buffer)
+
+    def _take(self, size: int) -> Buffer:
+        with self._lock:
+            for index, buffer in enumerate(self._unused):
+                if len(buffer) >= size:
+                    return self._unused.pop(index)
+        return np.empty(size, dtype=np.uint8)
+
+    def clear(self) -> None:
+        """Drop all unused buffers."""
+        with self._lock:
+            self._unused.clear()
+
+
+BUFFERS = BufferPool(MAX_BYTES)
+"""The pool of this process."""
+
+on_clear(BUFFERS.clear)

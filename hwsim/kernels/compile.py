@@ -1,4 +1,4 @@
-"""How kernels are compiled: ahead, cached on disk, and recompiled when any file of this folder or its subfolders changes."""
+"""Compilation of kernels: ahead of time, cached on disk, and repeated when any kernel source changes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ JIT = not config.DISABLE_JIT  # type: ignore[attr-defined]
 """False under NUMBA_DISABLE_JIT=1: intrinsics cannot run then, and execution falls back to the definition."""
 
 
-def _sources() -> str:
-    """SHA-256 of all kernels: Numba alone would notice a change in a function's own file only."""
+def source_stamp(folder: Path) -> str:
+    """Return the SHA-256 of all Python files in a folder and its subfolders, of their paths and contents.
+
+    Numba alone compares the file of a function only, and misses changes in the functions that it inlines.
+    """
     state = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        state.update(path.read_bytes())
+    for path in sorted(folder.rglob("*.py")):
+        content = path.read_bytes()
+        state.update(f"{path.relative_to(folder).as_posix()}:{len(content)}\n".encode())
+        state.update(content)
     return state.hexdigest()
 
 
-SOURCES = _sources()
+SOURCES = source_stamp(Path(__file__).parent)
+"""Stamp of the package `hwsim.kernels`."""
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Decorator: `numba.njit` with a cache that belongs to the present state of this folder."""
+    """Decorator: `numba.njit` with a disk cache that is valid for the present SOURCES only."""
 
     def compile_ahead(function: Callable[..., Any]) -> Any:
         dispatcher = njit(cache=True, **options)(function)
@@ -38,5 +44,5 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def compiles_for(feature: str) -> bool:
-    """True when the code generator (not merely this machine) may use a feature of the CPU, as "avx512vnni"."""
+    """Return whether the code generator (not merely this CPU) may use a CPU feature, such as "avx512vnni"."""
     return JIT and f"+{feature}" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")

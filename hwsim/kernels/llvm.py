@@ -10,12 +10,12 @@ i8, i16, i32, i64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
 
 def constant(value: int) -> ir.Constant:
-    """An int64 constant."""
+    """Return an int64 constant."""
     return ir.Constant(i64, value)
 
 
 def splat(b: ir.IRBuilder, scalar: Any, lanes: int) -> Any:
-    """A vector with `scalar` in every lane."""
+    """Return a vector with `scalar` in every lane."""
     kind = ir.VectorType(scalar.type, lanes)
     undefined = ir.Constant(kind, ir.Undefined)
     one = b.insert_element(undefined, scalar, ir.Constant(i32, 0))
@@ -23,13 +23,13 @@ def splat(b: ir.IRBuilder, scalar: Any, lanes: int) -> Any:
 
 
 def clip(b: ir.IRBuilder, value: Any, low: Any, high: Any) -> Any:
-    """The nearest integers within bounds."""
+    """Return `value` clipped to low and high, lane by lane, signed."""
     value = b.select(b.icmp_signed("<", value, low), low, value)
     return b.select(b.icmp_signed(">", value, high), high, value)
 
 
 def load(b: ir.IRBuilder, kind: ir.Type, address: Any, align: int = 1) -> Any:
-    """The value of type `kind` at an address."""
+    """Return the value of type `kind` at an address."""
     value = b.load(b.inttoptr(address, kind.as_pointer()))
     value.align = align
     return value

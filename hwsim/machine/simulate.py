@@ -51,7 +51,7 @@ def simulate(
     codes = network.encode(values) if np.issubdtype(inputs.dtype, np.floating) else values
     captured = captured_values(network, accelerator)
     parts = [codes[first : first + CHUNK_SAMPLES] for first in range(0, len(codes), CHUNK_SAMPLES)] or [codes]
-    return join([count(network, accelerator, execute(network, part, keep=captured), layers) for part in parts])
+    return join([count(network, accelerator, execute(network, part, capture=captured), layers) for part in parts])
 
 
 def captured_values(network: Network, accelerator: Accelerator) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ def layers_of_sample(network: Network, accelerator: Accelerator, codes: NDArray[
     from hwsim.engine.execute import execute
 
     layers = map_layers(network, accelerator)
-    execution = execute(network, codes[None], keep=captured_values(network, accelerator))
+    execution = execute(network, codes[None], capture=captured_values(network, accelerator))
     return [_of_sample(network, accelerator, mapped, execution) for mapped in layers]
 
 
@@ -147,7 +147,7 @@ def _data_dependent(
     if source not in execution.codes:
         raise HwsimError(
             f"layer {layer.name!r}: the cycles of PE {accelerator.pe.name!r} depend on its input; "
-            "execute(..., keep=captured_values(network, accelerator)) captures it"
+            "execute(..., capture=captured_values(network, accelerator)) captures it"
         )
     return value_dynamic(accelerator, mapping, layer, network.formats[source], execution.codes[source])
 

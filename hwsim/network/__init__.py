@@ -1,1 +1,1 @@
-"""The integer network: graph, file, and execution."""
+"""Integer networks: layers, graph, checks, and network files."""

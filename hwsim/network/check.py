@@ -1,4 +1,4 @@
-"""Checks of a network when it is made; each error names the layer that breaks the rule, and the channel."""
+"""Checks of a network on construction; each error contains the layer, and the channel, of the invalid field."""
 
 from __future__ import annotations
 
@@ -10,28 +10,36 @@ import numpy as np
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, MAX_CODE_BITS, Format, Kind
 from hwsim.network.accumulator_bounds import layer_bound
-from hwsim.network.layer import INPUT, INT32, Layer, Op, Overflow, Requantizer, Rounding, Shape, Thresholds, kept_format
+from hwsim.network.layer import (
+    INPUT,
+    INT32,
+    Layer,
+    Op,
+    Overflow,
+    Requantizer,
+    Rounding,
+    Shape,
+    Thresholds,
+    keeps_format,
+)
 from hwsim.network.shapes import value_formats, value_shapes
 from hwsim.network.width_groups import check_filter_bits
 
 MAX_ELEMENTS = 1 << 28
-"""Most codes of one sample's map, padding included: sizes are checked before memory is taken."""
+"""Largest number of codes in one map of a sample, padding included."""
 
 MAX_GEOMETRY = 1 << 15
 """Largest kernel, stride, padding, dilation or group count."""
 
 MAX_NORM = 1 << 23
-"""Largest number of features times largest magnitude that a layer norm squares within 64 bits."""
+"""Largest product of features and input magnitude of a layer norm, whose squares then have at most 64 bits."""
 
 PRODUCT_BITS = 63
-"""Bits that a requantizer's product may have, so that its rounding stays within 64."""
-
-_ACCUMULATES = {Op.CONV, Op.LINEAR, Op.MATMUL, Op.AVG_POOL, Op.GLOBAL_AVG_POOL, Op.LAYER_NORM}
-_REQUANTIZED = _ACCUMULATES | {Op.ADD, Op.CONCAT}
+"""Largest width of a requantizer's product, whose rounding then has at most 64 bits."""
 
 
 def check_network(input: Format, input_shape: Shape, input_scale: float, layers: Sequence[Layer]) -> None:
-    """Raise HwsimError unless names, shapes, formats and policies of all layers fit together."""
+    """Raise HwsimError unless names, shapes, formats and policies of all layers are consistent."""
     if not layers:
         raise HwsimError("network: it has no layers")
     if min(input_shape, default=0) < 1:
@@ -42,14 +50,14 @@ def check_network(input: Format, input_shape: Shape, input_scale: float, layers:
     for layer in layers:
         _check_layer(layer, last=layer is layers[-1])
     formats = value_formats(input, layers)
-    for layer in layers:  # shapes after names: a missing name would hide behind a KeyError
+    for layer in layers:  # after the check of the names, which would be a KeyError here
         _check_region(layer, formats)
         if layer.filter_bits:
             check_filter_bits(layer)
         _check_kept_format(layer, formats)
     shapes = value_shapes(input_shape, layers)
     _check_sizes(layers, shapes)
-    for layer in layers:  # what needs shapes and formats of the inputs
+    for layer in layers:  # checks that need shapes and formats of the inputs
         _check_requantizer(layer, shapes)
         _check_softmax(layer, formats, shapes)
         _check_norm(layer, formats, shapes)
@@ -64,9 +72,7 @@ def _check_names(layers: Sequence[Layer]) -> None:
             raise HwsimError(f"layer {layer.name!r}: two layers have this name")
         for name in layer.inputs:
             if name in names - known:
-                raise BadInput(
-                    f"layer {layer.name!r} input", name, "layers that stand before it (this one makes a cycle)"
-                )
+                raise BadInput(f"layer {layer.name!r} input", name, "layers before it (this input makes a cycle)")
             if name not in known:
                 raise UnknownName(f"layer {layer.name!r} input", name, known)
         known.add(layer.name)
@@ -76,26 +82,30 @@ def _check_layer(layer: Layer, last: bool) -> None:
     place = f"layer {layer.name!r}"
     _check_inputs(layer, place)
     if last and not (layer.op in (Op.CONV, Op.LINEAR) and layer.requantizer is None and layer.output == LOGITS):
-        raise HwsimError(f"{place}: the last layer must be a convolution or linear layer that emits raw int32 logits")
-    if last and layer.accumulator.bits > LOGITS.bits:
-        raise BadInput(
-            f"{place} accumulator", f"{layer.accumulator.bits} bits", "at most 32 bits where logits come out"
+        raise HwsimError(
+            f"{place}: the last layer must be a convolution or linear layer with raw int32 logits as output"
         )
+    if last and layer.accumulator.bits > LOGITS.bits:
+        raise BadInput(f"{place} accumulator", f"{layer.accumulator.bits} bits", "at most 32 bits in the last layer")
     if not last:
         _check_codes(layer.output, f"{place} output")
-    if (layer.requantizer is not None) != (layer.op in _REQUANTIZED and not last):
+    if (layer.requantizer is not None) != (_requantizes(layer) and not last):
         raise HwsimError(f"{place}: {layer.op} {'needs a' if layer.requantizer is None else 'takes no'} requantizer")
     if {layer.weight is not None, layer.bias is not None} != {layer.has_weights}:
-        raise HwsimError(f"{place}: weights and bias belong to convolution, linear and norm layers, and to no other")
+        raise HwsimError(f"{place}: only convolution, linear and norm layers have weights and bias, and need both")
     if (layer.softmax is not None) != (layer.op is Op.SOFTMAX):
-        raise HwsimError(f"{place}: a softmax rule belongs to softmax layers, and to no other")
-    if layer.op not in _ACCUMULATES and layer.accumulator != INT32:
+        raise HwsimError(f"{place}: only softmax layers have a softmax rule, and need one")
+    if not layer.accumulates and layer.accumulator != INT32:
         raise HwsimError(f"{place}: {layer.op} has no accumulator")
     if layer.accumulator.overflow is Overflow.SATURATE_STEP and not (layer.has_macs and layer.region is None):
-        raise HwsimError(f"{place}: saturate_step belongs to convolution, linear and matmul layers without regions")
+        raise HwsimError(f"{place}: only convolution, linear and matmul layers without regions can saturate_step")
     _check_geometry(layer, place)
     _check_scale(layer.scale, place)
     _check_weight(layer, place)
+
+
+def _requantizes(layer: Layer) -> bool:
+    return layer.accumulates or layer.op in (Op.ADD, Op.CONCAT)
 
 
 def _check_inputs(layer: Layer, place: str) -> None:
@@ -110,11 +120,11 @@ def _check_inputs(layer: Layer, place: str) -> None:
 
 
 def _check_codes(format: Format, place: str) -> None:
-    """Activations: at most 16 bits, evenly spaced (a codebook's codes have no order that a clip could use)."""
+    """Check activation codes: at most 16 bits and evenly spaced, because a codebook has no order for a clip."""
     if format.bits > MAX_CODE_BITS:
         raise BadInput(place, str(format), f"at most {MAX_CODE_BITS} bits")
     if format.kind is Kind.CODEBOOK:
-        raise BadInput(place, str(format), "uniform, odd or binary codes; codebooks are for weights")
+        raise BadInput(place, str(format), "uniform, midrise or binary codes; codebooks are for weights")
 
 
 def _check_geometry(layer: Layer, place: str) -> None:
@@ -196,32 +206,32 @@ def _check_requantizer(layer: Layer, shapes: Mapping[str, Shape]) -> None:
 
 
 def _check_float_scale(r: Requantizer, place: str) -> None:
-    """The multipliers are bits of float32 scales that are finite and not negative."""
+    """Check that the multipliers are bits of finite, non-negative float32 scales."""
     bits = r.multiplier.ravel()
-    wrong = (bits < 0) | (bits >= 0x7F800000) | (r.shift.ravel() != 0)
-    if wrong.any():
-        channel = int(wrong.argmax())
+    invalid = (bits < 0) | (bits >= 0x7F800000) | (r.shift.ravel() != 0)
+    if invalid.any():
+        channel = int(invalid.argmax())
         raise BadInput(
             f"{place} multiplier", int(bits[channel]), f"bits of a finite float32, with shift 0 (channel {channel})"
         )
 
 
 def _check_product(layer: Layer, r: Requantizer, place: str) -> None:
-    """Accumulator times multiplier must fit, and no shift may be longer than that product."""
+    """Check the width of accumulator times multiplier, and that no shift is longer than the product."""
     if r.rounding is Rounding.GEMMLOWP_DOUBLE and layer.accumulator.bits > 32:
         raise BadInput(
             f"{place} rounding", f"{r.rounding} of {layer.accumulator.bits} bits", "accumulators of 32 bits at most"
         )
-    # operands of an add or a concatenation are 32-bit integers, as sums are by default
+    # operands of an add or a concatenation are 32-bit integers, as default sums
     bits = layer.accumulator.bits + np.array([int(m).bit_length() for m in r.multiplier.ravel()])
     widths = bits.max(keepdims=True) if layer.op is Op.ADD else bits
     shifts = r.shift.ravel()
-    for wrong, given, allowed in (
+    for invalid, given, allowed in (
         (widths > PRODUCT_BITS, f"a product of {widths.max()} bits", f"at most {PRODUCT_BITS} bits"),
         (shifts > widths, f"a shift of {shifts.max()}", "shifts no longer than the product has bits"),
     ):
-        if wrong.any():
-            channel = int(wrong.argmax())
+        if invalid.any():
+            channel = int(invalid.argmax())
             raise BadInput(place, given, f"{allowed}, here {widths[channel]} (channel {channel})")
 
 
@@ -233,9 +243,10 @@ def _check_thresholds(layer: Layer, r: Thresholds, channels: int, place: str) ->
     count = r.levels.shape[1]
     if not 1 <= count <= 255 or not layer.output.qmin <= r.low <= r.low + count <= layer.output.qmax:
         raise BadInput(f"{place} levels", f"{count} from code {r.low}", f"1 to 255, inside {layer.output}")
-    falls = (np.diff(r.levels, axis=1) < 0).any(axis=1)
-    if falls.any():
-        raise BadInput(f"{place} levels", "levels that fall", f"levels that never fall (channel {int(falls.argmax())})")
+    decreasing = (np.diff(r.levels, axis=1) < 0).any(axis=1)
+    if decreasing.any():
+        channel = int(decreasing.argmax())
+        raise BadInput(f"{place} levels", "decreasing levels", f"levels that do not decrease (channel {channel})")
 
 
 def _check_softmax(layer: Layer, formats: Mapping[str, Format], shapes: Mapping[str, Shape]) -> None:
@@ -253,7 +264,7 @@ def _check_softmax(layer: Layer, formats: Mapping[str, Format], shapes: Mapping[
         raise BadInput(f"{place} one", rule.one, "1 to 65536")
     row = shapes[layer.name][-1]
     if row * int(rule.table.max()) >= 1 << 60:
-        raise BadInput(f"{place} row", row, "rows whose weights sum up to less than 2^60")
+        raise BadInput(f"{place} row", row, "rows with a sum of weights below 2^60")
 
 
 def _check_norm(layer: Layer, formats: Mapping[str, Format], shapes: Mapping[str, Shape]) -> None:
@@ -267,7 +278,7 @@ def _check_norm(layer: Layer, formats: Mapping[str, Format], shapes: Mapping[str
 
 
 def _check_overflow(layer: Layer, formats: Mapping[str, Format], shapes: Mapping[str, Shape]) -> None:
-    """The policy `check` stands only where the weights prove that nothing overflows."""
+    """Check that the weights prove the policy `check`: no sum can overflow."""
     if layer.accumulator.overflow is not Overflow.CHECK:
         return
     bound = layer_bound(layer, formats, shapes)
@@ -290,9 +301,7 @@ def _check_region(layer: Layer, formats: Mapping[str, Format]) -> None:
     if layer.op is not Op.CONV or layer.weight is None or layer.weight.format.kind is not Kind.UNIFORM:
         raise HwsimError(f"{place}: only convolutions with uniform weights have region precision")
     if source.signed or source.zero_point or source.kind is not Kind.UNIFORM:
-        raise BadInput(
-            f"{place} input", str(source), "unsigned codes with zero point 0, else the correction needs the mask"
-        )
+        raise BadInput(f"{place} input", str(source), "unsigned codes with zero point 0")
     if min(region.height, region.width) < 1 or region.threshold < 0:
         raise BadInput(
             place, f"{region.height}x{region.width}, threshold {region.threshold}", "size from 1, threshold from 0"
@@ -312,5 +321,5 @@ def _check_region(layer: Layer, formats: Mapping[str, Format]) -> None:
 
 
 def _check_kept_format(layer: Layer, formats: Mapping[str, Format]) -> None:
-    if kept_format(layer) and layer.output != formats[layer.inputs[0]]:
+    if keeps_format(layer) and layer.output != formats[layer.inputs[0]]:
         raise HwsimError(f"layer {layer.name!r}: {layer.op} keeps the format of its input")

@@ -1,8 +1,11 @@
-"""One file per network: a zip of a JSON header and one plain .npy file per integer array.
+"""Network files: a zip of a JSON header and one plain .npy file per integer array.
 
-The header mirrors the dataclasses of `Network` and `Layer` field by field: enums by value, integer
-arrays by dtype and shape (their codes are in the entry of the same place), real scales as numbers.
-Nothing in a file is executed, and every size is checked before memory is taken.
+The header contains the fields of the dataclasses `Network` and `Layer`: enums by value, integer arrays by dtype and
+shape (the codes are in the entry with the path of the field), real scales as numbers. Loading executes nothing, and all
+sizes are checked before memory is taken.
+
+Version 2 of the format has `narrow_range` and the kind `midrise` where version 1 has `narrow` and `odd`. `load` reads
+both, `save` writes version 2.
 """
 
 from __future__ import annotations
@@ -30,14 +33,24 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.network.graph import Network
-from hwsim.network.layer import VERSION
+from hwsim.network.layer import SEMANTICS
 
 HEADER = "network.json"
-SIZE_LIMIT = 1 << 31
-"""Largest file, in bytes, that `load` reads."""
 
-_LATER = ("per_channel", "filter_bits")
-"""Fields that older files lack: written only where they differ from their default, so that digests stay the same."""
+VERSION = 2
+"""Version of the file format."""
+
+VERSION_1 = SEMANTICS
+"""Value of `version` in files of version 1, which name the semantics there."""
+
+SIZE_LIMIT = 1 << 31
+"""Largest file that `load` reads, in bytes."""
+
+_OPTIONAL = ("per_channel", "filter_bits")
+"""Fields that are written only where they differ from their default, and may be missing in a file."""
+
+_KEYS_OF_VERSION_1 = {"narrow": "narrow_range"}
+_KINDS_OF_VERSION_1 = {"odd": "midrise"}
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # one timestamp for all entries: equal networks make equal files
 _INTEGERS: dict[str, type[np.signedinteger]] = {"|i1": np.int8, "<i2": np.int16, "<i4": np.int32, "<i8": np.int64}
@@ -47,7 +60,7 @@ Arrays = dict[str, NDArray[np.signedinteger]]
 
 
 def save(network: Network, path: str | Path) -> None:
-    """Write `network` to `path`, whole or not at all; equal networks give equal bytes.
+    """Write `network` to `path` atomically; equal networks give equal bytes.
 
     >>> save(network, "net.npz")  # doctest: +SKIP
     """
@@ -57,7 +70,7 @@ def save(network: Network, path: str | Path) -> None:
 
 
 def write_zip(path: Path, entries: Iterable[tuple[str, bytes]]) -> None:
-    """Write a zip of named entries, whole or not at all; equal entries give equal bytes."""
+    """Write a zip of named entries atomically; equal entries give equal bytes."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as stream:
@@ -74,7 +87,7 @@ def write_zip(path: Path, entries: Iterable[tuple[str, bytes]]) -> None:
 
 
 def npy_bytes(array: NDArray[np.integer]) -> bytes:
-    """A .npy file of an array.
+    """Return the content of a .npy file of an array.
 
     >>> npy_bytes(np.zeros(2, np.int8))[:6]
     b'\\x93NUMPY'
@@ -85,15 +98,15 @@ def npy_bytes(array: NDArray[np.integer]) -> bytes:
 
 
 def load(path: str | Path) -> Network:
-    """Read a network that `save` wrote; its codes may have a narrower dtype, their values are equal.
+    """Read a network that `save` wrote; integer arrays may have a narrower dtype with equal values.
 
-    Raises HwsimError, naming the file and the place in it, for anything that is not such a file.
+    Raises HwsimError, with the file and the place in it, for any other file.
     """
     return _Reader(str(path), _read_entries(Path(path))).network()
 
 
 def digest(network: Network) -> str:
-    """SHA-256 of all that a network is, in hexadecimal; equal before saving and after loading."""
+    """Return the SHA-256 (hex) of all fields of a network; equal before saving and after loading."""
     header, arrays = _pack(network)
     state = hashlib.sha256(header)
     for array in arrays.values():
@@ -113,20 +126,23 @@ def _write_entry(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 def _pack(network: Network) -> tuple[bytes, Arrays]:
     arrays: Arrays = {}
-    header = {"version": VERSION, "network": _encode(Network, network, "network", arrays)}
+    fields = _encode(Network, network, "network", arrays)
+    header = {"version": VERSION, "semantics": SEMANTICS, "network": fields}
     return json.dumps(header, indent=1, allow_nan=False).encode(), arrays
 
 
 def _encode(hint: Any, value: Any, place: str, arrays: Arrays) -> Any:
-    """JSON for `value`; integer arrays go to `arrays` under their place, in the narrowest dtype."""
+    """Return JSON data for `value`; integer arrays are put into `arrays` by path, in the narrowest dtype."""
     if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.integer):
-        arrays[place] = narrow = _narrowest(value)
-        return {"dtype": narrow.dtype.str, "shape": list(narrow.shape)}
+        arrays[place] = stored = _narrowest(value)
+        return {"dtype": stored.dtype.str, "shape": list(stored.shape)}
     if isinstance(value, np.ndarray):
         return [float(x) for x in value.ravel()]
     if dataclasses.is_dataclass(value):
         hints = typing.get_type_hints(type(value))
-        fields = [f for f in dataclasses.fields(value) if f.name not in _LATER or getattr(value, f.name) != f.default]
+        fields = [
+            f for f in dataclasses.fields(value) if f.name not in _OPTIONAL or getattr(value, f.name) != f.default
+        ]
         return {f.name: _encode(hints[f.name], getattr(value, f.name), f"{place}/{f.name}", arrays) for f in fields}
     if isinstance(value, tuple):
         inner = _item_hints(hint, len(value))
@@ -145,12 +161,12 @@ def _narrowest(array: NDArray[np.integer]) -> NDArray[np.signedinteger]:
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
-    """The members of a union, or the hint itself."""
+    """Return the members of a union, or the hint itself."""
     return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
 def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:
-    """The types of the items of a tuple type; shorter or longer than `count` when that does not fit."""
+    """Return the types of the items of a tuple type: `count` types, or the types of a fixed length."""
     items = typing.get_args(hint)
     return items[:1] * count if items[-1] is Ellipsis else items
 
@@ -159,7 +175,7 @@ def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:
 
 
 def _read_entries(path: Path) -> dict[str, bytes]:
-    """All entries of the zip, by name, after their sizes were checked against the file's."""
+    """Read all entries of the zip, by name, after a check of their sizes against the size of the file."""
     try:
         size = path.stat().st_size
         if size > SIZE_LIMIT:
@@ -182,20 +198,30 @@ def _read_entries(path: Path) -> dict[str, bytes]:
 
 
 class _Reader:
-    """Makes a network of the entries of one file, refusing whatever the header's types do not foresee."""
+    """Reader of the entries of one file; raises HwsimError for data of another type than the field."""
 
     def __init__(self, file: str, entries: dict[str, bytes]) -> None:
         self.file, self.entries = file, entries
 
     def network(self) -> Network:
         header = self._header()
-        keys = self._keys(header, ("version", "network"), "header")
-        if keys["version"] != VERSION:
-            raise BadInput(f"{self.file} version", keys["version"], VERSION)
-        network: Network = self._decode(Network, keys["network"], "network")
+        if isinstance(header, dict) and header.get("version") == VERSION_1:
+            fields = _from_version_1(self._keys(header, ("version", "network"), "header")["network"])
+        else:
+            fields = self._fields(header)
+        network: Network = self._decode(Network, fields, "network")
         if self.entries:
             raise BadInput(f"{self.file}", f"unused entry {min(self.entries)}", "only entries that the header names")
         return network
+
+    def _fields(self, header: Any) -> Any:
+        """Return the network's data from a header of the present version."""
+        keys = self._keys(header, ("version", "semantics", "network"), "header")
+        if type(keys["version"]) is not int or keys["version"] != VERSION:
+            raise BadInput(f"{self.file} version", keys["version"], f"{VERSION}, or {VERSION_1} in older files")
+        if keys["semantics"] != SEMANTICS:
+            raise BadInput(f"{self.file} semantics", keys["semantics"], SEMANTICS)
+        return keys["network"]
 
     def _take(self, name: str) -> bytes:
         if name not in self.entries:
@@ -218,25 +244,25 @@ class _Reader:
             raise HwsimError(f"{self.file} {HEADER}: not JSON: {error}") from None
 
     def _keys(self, data: Any, names: tuple[str, ...], place: str) -> dict[str, Any]:
-        """`data` as a table with exactly these keys, of which those of later fields may be missing."""
+        """Return `data` as a table with exactly these keys; optional keys may be missing."""
         if not isinstance(data, dict):
             raise BadInput(f"{self.file} {place}", _kind(data), "a table")
         for key in data:
             if key not in names:
-                raise UnknownName(f"{self.file} {place}", key, names)
+                raise UnknownName(f"{self.file} {place}", key, names, "setting")
         for name in names:
-            if name not in data and name not in _LATER:
-                raise BadInput(f"{self.file} {place}/{name}", "nothing", "a value is required here")
+            if name not in data and name not in _OPTIONAL:
+                raise BadInput(f"{self.file} {place}/{name}", None, "a value is required here")
         return data
 
     def _decode(self, hint: Any, data: Any, place: str) -> Any:
-        """The value of type `hint` that `data` stands for."""
+        """Return the value of type `hint` for JSON data."""
         if data is None and types.NoneType in _alternatives(hint):
             return None
         options = [h for h in _alternatives(hint) if h is not types.NoneType]
-        if len(options) > 1 and float in options:  # real or array of reals
+        if len(options) > 1 and float in options:  # a number or an array of numbers
             options = [h for h in options if (h is float) != isinstance(data, list)]
-        elif len(options) > 1:  # one of several dataclasses: the one that has the given keys, else the first
+        elif len(options) > 1:  # several dataclasses: the one with the given keys, else the first
             given = set(data) if isinstance(data, dict) else set()
             options.sort(key=lambda h: given != {f.name for f in dataclasses.fields(h)})
         hint = options[0]
@@ -268,12 +294,12 @@ class _Reader:
         return zip(hints, data, strict=True)
 
     def _decode_plain(self, hint: Any, data: Any, place: str) -> Any:
-        """A word, a number or a truth value."""
+        """Return an enum member, string, number or bool."""
         where = f"{self.file} {place}"
         if issubclass(hint, StrEnum):
             words = {str(member): member for member in hint}
             if not isinstance(data, str) or data not in words:
-                raise UnknownName(where, data if isinstance(data, str) else _kind(data), words)
+                raise UnknownName(where, data if isinstance(data, str) else _kind(data), words, "value")
             return words[data]
         if hint is float and type(data) in (int, float):
             if not abs(data) <= sys.float_info.max:
@@ -290,7 +316,7 @@ class _Reader:
         return np.array(values, dtype=np.float64)
 
     def _integers(self, scalar: Any, data: Any, place: str) -> NDArray[np.signedinteger]:
-        """The array in the entry of this place, as int64 where the field wants that, else as stored."""
+        """Return the array in the entry of this path, as int64 for an int64 field, else in the stored dtype."""
         where = f"{self.file} {place}.npy"
         keys = self._keys(data, ("dtype", "shape"), place)
         if keys["dtype"] not in tuple(_INTEGERS):
@@ -314,4 +340,21 @@ class _Reader:
 
 
 def _kind(data: Any) -> str:
-    return {dict: "a table", list: "a list", str: "a word", type(None): "nothing"}.get(type(data), repr(data)[:40])
+    return {dict: "a table", list: "a list", str: "a word", type(None): "null"}.get(type(data), repr(data)[:40])
+
+
+def _from_version_1(data: Any) -> Any:
+    """Rename keys and kinds of a header of version 1, in place, and return it."""
+    pending = [data]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            for old, new in _KEYS_OF_VERSION_1.items():
+                if old in node and new not in node:
+                    node[new] = node.pop(old)
+            if isinstance(node.get("kind"), str):
+                node["kind"] = _KINDS_OF_VERSION_1.get(node["kind"], node["kind"])
+            pending += node.values()
+    return data

@@ -1,4 +1,4 @@
-"""Give every filter of a network the narrowest width that holds its weights."""
+"""Width of each filter: the narrowest width that represents its weights."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import replace
 from hwsim.errors import BadInput
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer
-from hwsim.network.width_groups import can_have_groups, holds
+from hwsim.network.width_groups import fits_width, has_width_groups
 
 
 def fit_widths(network: Network, widths: Sequence[int] = (2, 4, 8)) -> Network:
-    """The network with every filter at the narrowest of `widths` that holds its weights as they are.
+    """Return the network with each filter at the narrowest of `widths` that represents its weights unchanged.
 
-    No output changes. Layers with region precision, of several groups, and with other than plain
-    signed weights keep their one width; so does a filter that no smaller width holds. Raises
-    BadInput for a width below 1.
+    No output changes. Layers with region precision, with several groups, or with weights that are not signed uniform
+    keep one width. A filter that no smaller width represents keeps its width. Raises BadInput for a width below 1.
 
     >>> import numpy as np
     >>> from hwsim.formats import Format, QTensor
@@ -32,9 +31,9 @@ def fit_widths(network: Network, widths: Sequence[int] = (2, 4, 8)) -> Network:
 
 
 def _fit(layer: Layer, widths: list[int]) -> Layer:
-    if not can_have_groups(layer):
+    if not has_width_groups(layer):
         return layer
     assert layer.weight is not None
     own, codes = layer.weight.format.bits, layer.weight.codes.reshape(len(layer.weight.codes), -1)
-    fitting = [next((w for w in widths if w < own and holds(w, filter)), own) for filter in codes]
+    fitting = [next((w for w in widths if w < own and fits_width(filter, w)), own) for filter in codes]
     return layer if set(fitting) == {own} else replace(layer, filter_bits=tuple(fitting))

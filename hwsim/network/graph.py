@@ -1,4 +1,4 @@
-"""The integer network: a frozen graph of layers that fit together."""
+"""Integer network: a frozen, checked graph of layers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ from hwsim.network.accumulator_bounds import Ints, layer_bound
 from hwsim.network.check import check_network
 from hwsim.network.layer import Layer, Shape
 from hwsim.network.shapes import value_formats, value_shapes
+from hwsim.network.summary import summary
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network:
-    """A frozen graph of integer layers in topological order; the last one is the output.
+    """Frozen graph of integer layers in topological order; the last layer is the output.
 
-    Raises HwsimError, naming the layer, when the graph does not fit together.
+    Raises HwsimError, with the name of the layer, for an invalid graph. `print(network)` shows a summary.
+
+    Attributes
+    ----------
+    input : format of the input codes
+    input_shape : shape of one input sample
+    input_scale : real value of one unit of the input codes
+    layers : layers, each after the layers that it reads
     """
 
     input: Format
@@ -33,7 +41,7 @@ class Network:
         check_network(self.input, self.input_shape, self.input_scale, self.layers)
 
     def encode(self, values: NDArray[np.floating]) -> NDArray[np.int32]:
-        """Real inputs [sample, ...] to input codes, once, on the host: half-up in float64, then clip."""
+        """Convert real inputs [sample, ...] to int32 input codes of the same shape: half up in float64, then clip."""
         if values.shape[1:] != self.input_shape:
             raise BadInput("inputs", f"shape {values.shape}", f"[samples, {', '.join(map(str, self.input_shape))}]")
         codes = np.floor(values.astype(np.float64) / self.input_scale + 0.5) + self.input.zero_point
@@ -42,43 +50,49 @@ class Network:
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
-        """Shape of one sample after each layer, by layer name, the input included."""
+        """Shape of one sample of the input and of each layer's output, by name."""
         return value_shapes(self.input_shape, self.layers)
 
     @cached_property
     def formats(self) -> Mapping[str, Format]:
-        """Format of the codes after each layer, by layer name, the input included."""
+        """Format of the input and of each layer's output, by name."""
         return value_formats(self.input, self.layers)
 
     @property
     def logit_scale(self) -> float:
-        """Real value of one unit of the output."""
+        """Real value of one unit of the output (metadata)."""
         return self.layers[-1].scale
 
     def __getitem__(self, name: str) -> Layer:
-        """The layer called `name`."""
+        """Return the layer with a name."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
         raise UnknownName("layer", name, [layer.name for layer in self.layers])
 
+    def __str__(self) -> str:
+        return summary(self.input, self.input_shape, self.input_scale, self.layers)
 
-def bounds(network: Network) -> dict[str, Ints]:
-    """Largest magnitude that each accumulator can reach: int64 [channel] by layer, for every layer that accumulates.
+    def __repr__(self) -> str:
+        return f"<Network: input {self.input} {list(self.input_shape)}, {len(self.layers)} layers>"
 
-    A convolution or linear layer has `sum |w| * max |x - zero point| + |bias|`; with region precision
-    each tap counts with the larger of its fine and its coarse product. A matmul has one entry, an
-    average pool too.
+
+def accumulator_bounds(network: Network) -> dict[str, Ints]:
+    """Return the largest magnitude of each accumulator, int64 [channel] by name, for every layer that accumulates.
+
+    The bound of a convolution or linear layer is `sum |w| * max |x - zero point| + |bias|`. With region precision each
+    product counts with the larger of its full-width and its low-width magnitude. A matmul and an average pool have one
+    entry.
     """
-    found = {layer.name: layer_bound(layer, network.formats, network.shapes) for layer in network.layers}
-    return {name: bound for name, bound in found.items() if len(bound)}
+    bounds = {layer.name: layer_bound(layer, network.formats, network.shapes) for layer in network.layers}
+    return {name: bound for name, bound in bounds.items() if len(bound)}
 
 
 def overflow_free(network: Network) -> dict[str, bool]:
-    """For every layer that accumulates: is it proved that no sum can leave its accumulator?
+    """Return, for every layer that accumulates, True if no input can overflow its accumulator.
 
     >>> overflow_free(network)  # doctest: +SKIP
     {'conv1': True, 'logits': True}
     """
-    proved = bounds(network)
-    return {n: bool((b <= network[n].accumulator.high).all()) for n, b in proved.items()}
+    bounds = accumulator_bounds(network)
+    return {name: bool((bound <= network[name].accumulator.high).all()) for name, bound in bounds.items()}

@@ -1,8 +1,8 @@
-"""One integer layer: what it computes, with every rounding and overflow policy written in it.
+"""Integer layer: operation, weights, and all rounding and overflow policies.
 
-Arrays are laid out as in torch: activations [sample, channel, row, column] or [sample, ..., feature],
-convolution weights [filter, channel of its group, row, column], linear weights [output, input].
-The semantics are called HQ1; `hwsim.reference` computes them in plain numpy.
+Arrays have torch's layout: activations [sample, channel, row, column] or [sample, ..., feature], convolution weights
+[filter, channel of its group, row, column], linear weights [output, input]. The semantics of the integers are HQ1
+(docs/hq1.md); `hwsim.reference` computes them in plain numpy.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 from hwsim.formats import Format, QTensor
 
-VERSION = "HQ1"
+SEMANTICS = "HQ1"
+"""Name of the integer semantics: hwsim quantization, version 1."""
+
 INPUT = "input"
-"""The name by which layers refer to the network's input."""
+"""Name of the network's input in the `inputs` of a layer."""
 
 Shape = tuple[int, ...]
 
 
 class Op(StrEnum):
-    """What a layer computes. ReLU is no op: it is the lower clip bound of a requantizer."""
+    """Operation of a layer. A ReLU is the lower clip bound of a requantizer, not an operation."""
 
     CONV = "conv"
     LINEAR = "linear"
@@ -42,14 +44,19 @@ class Op(StrEnum):
 
 
 class Rounding(StrEnum):
-    """How the bits below the binary point leave.
+    """Rounding rule of a division by a power of two.
 
-    half_up: to the nearest, ties toward plus infinity (add one half and shift; AP_RND). half_even:
-    ties to the even neighbour (AP_RND_CONV). half_away: ties away from zero (AP_RND_INF). floor:
-    toward minus infinity (AP_TRN). trunc: toward zero (AP_TRN_ZERO). gemmlowp_double: half_up at bit
-    31, then half_away for the rest, as TFLite's reference kernels round twice. f32_half_even: not an
-    integer rule: the accumulator becomes a float32, meets a float32 scale whose bits stand in
-    `multiplier`, and the float32 product is rounded to the even neighbour (onnxruntime).
+    Attributes
+    ----------
+    HALF_UP : nearest, ties toward plus infinity (add one half and shift; AP_RND)
+    HALF_EVEN : nearest, ties to even (AP_RND_CONV)
+    HALF_AWAY : nearest, ties away from zero (AP_RND_INF)
+    FLOOR : toward minus infinity (AP_TRN)
+    TRUNC : toward zero (AP_TRN_ZERO)
+    GEMMLOWP_DOUBLE : HALF_UP at bit 31, then HALF_AWAY for the remaining bits, the two roundings of TFLite's reference
+        kernels
+    F32_HALF_EVEN : the accumulator, as a float32, times a float32 scale whose bits are the multiplier; the float32
+        product is rounded half to even (onnxruntime)
     """
 
     HALF_UP = "half_up"
@@ -62,18 +69,20 @@ class Rounding(StrEnum):
 
     @property
     def one_step(self) -> bool:
-        """True for the rules that are one integer division by a power of two."""
+        """True for rules that are one integer division by a power of two."""
         return self not in (Rounding.GEMMLOWP_DOUBLE, Rounding.F32_HALF_EVEN)
 
 
 class Overflow(StrEnum):
-    """What an accumulator does when a sum does not fit.
+    """Policy of an accumulator for sums beyond its width.
 
-    wrap: keeps the low bits (two's complement); sums then do not depend on their order. saturate_end:
-    the exact sum, bias included, is saturated once, when it leaves the array. saturate_step: starts at
-    the bias and saturates after every product, in the order (kernel row, kernel column, channel) of
-    the reduction, in which both dataflows add. check: the network is refused unless its weights prove
-    that no sum can overflow.
+    Attributes
+    ----------
+    WRAP : keep the low bits (two's complement); the result does not depend on the order of the sum
+    SATURATE_END : saturate the exact sum, bias included, once, when it leaves the array
+    SATURATE_STEP : start at the saturated bias and saturate after every product, in the order (kernel row, kernel
+        column, channel) of the reduction, which is the order of both dataflows
+    CHECK : accept the network only if its weights prove that no sum can overflow
     """
 
     WRAP = "wrap"
@@ -84,7 +93,7 @@ class Overflow(StrEnum):
 
 @dataclass(frozen=True)
 class Accumulator:
-    """Width (8 to 48 bits, two's complement) and overflow policy of the sum of products, bias included."""
+    """Accumulator of the sum of products, bias included: width (8 to 48 bits, two's complement) and overflow policy."""
 
     bits: int = 32
     overflow: Overflow = Overflow.WRAP
@@ -95,21 +104,27 @@ class Accumulator:
 
     @property
     def low(self) -> int:
-        """Smallest sum that fits."""
+        """Smallest value of the accumulator."""
         return -(1 << (self.bits - 1))
 
     @property
     def high(self) -> int:
-        """Largest sum that fits."""
+        """Largest value of the accumulator."""
         return (1 << (self.bits - 1)) - 1
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Window, stride, zero padding, groups and dilation of a convolution or pool.
+    """Window of a convolution or pool.
 
-    `padding` is (rows above, columns left); `padding_end` is (rows below, columns right), the same
-    as `padding` when not given.
+    Attributes
+    ----------
+    kernel : rows and columns of the kernel
+    stride : rows and columns
+    padding : zero padding, rows above and columns left
+    groups : groups of channels
+    dilation : rows and columns
+    padding_end : zero padding, rows below and columns right; equal to `padding` if None
     """
 
     kernel: tuple[int, int] = (1, 1)
@@ -126,7 +141,7 @@ class Geometry:
         return top, bottom, left, right
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns that come out of an input of `height` x `width`.
+        """Return the rows and columns of the output for an input of `height` x `width`.
 
         >>> Geometry((3, 3), (2, 2), (1, 1)).output_size(8, 8)
         (4, 4)
@@ -140,21 +155,26 @@ class Geometry:
 
 
 INT32 = Accumulator()
-"""The 32-bit accumulator that wraps: sums do not depend on their order, hence not on the dataflow."""
+"""Wrapping 32-bit accumulator: sums depend neither on their order nor on the dataflow."""
 
 POINTWISE = Geometry()
-"""The geometry of layers that have no window."""
+"""Geometry of layers without a window."""
 
 
 @dataclass(frozen=True, eq=False)
 class Requantizer:
-    """y = clip(round(acc * multiplier / 2^shift) + zero point, low, high).
+    """Requantizer by multiplier and shift: y = clip(round(acc * multiplier / 2^shift) + zero point, low, high).
 
-    `multiplier` (below 2^31) and `shift` (0 to 62) are int64: one entry per output channel, or one
-    for all; a concatenation has one of each per operand, a residual add one multiplier per operand
-    and one common shift. The product of accumulator and multiplier must fit 63 bits. With rounding
-    f32_half_even `multiplier` holds the bits of a float32 scale and `shift` is 0. The zero point is
-    that of the layer's output format; `low` above the format's smallest code is a ReLU.
+    The product of accumulator and multiplier has at most 63 bits. The zero point is the zero point of the layer's
+    output format.
+
+    Attributes
+    ----------
+    multiplier : int64 [channel] or [1], below 2^31; [operand] in a concatenation and a residual add; the bits of a
+        float32 scale under F32_HALF_EVEN
+    shift : int64, 0 to 62, of the shape of the multiplier; [1] in a residual add; 0 under F32_HALF_EVEN
+    low, high : clip bounds; a `low` above the smallest code of the format is a ReLU
+    rounding : rounding rule
     """
 
     multiplier: NDArray[np.int64]
@@ -166,11 +186,14 @@ class Requantizer:
 
 @dataclass(frozen=True, eq=False)
 class Thresholds:
-    """y = low + the number of levels that the accumulator reaches: the requantizer of FINN's MultiThreshold.
+    """Requantizer by thresholds: y = low + number of levels that the accumulator reaches (FINN's MultiThreshold).
 
-    `levels` int64 [channel, count] or [1, count], not decreasing along a row, at most 255 of them.
-    Every monotone requantizer of few bits, folded batch norms included, is one of these. The zero
-    point of the output format takes no part: `low` is a code.
+    Every monotone requantizer of few bits, folded batch norms included, has this form.
+
+    Attributes
+    ----------
+    levels : int64 [channel, count] or [1, count], not decreasing along a row, count at most 255
+    low : output code of a sum below all levels; the zero point of the output format is not added
     """
 
     levels: NDArray[np.int64]
@@ -179,11 +202,13 @@ class Thresholds:
 
 @dataclass(frozen=True, eq=False)
 class Softmax:
-    """Integer softmax over the last axis.
+    """Integer softmax over the last axis: y = clip(round_half_up(one * weight / sum of weights) + zero point).
 
-    An operand d codes below the largest of its row weighs `table[d]`, and nothing beyond the table's
-    end. y = clip(round_half_up(one * weight / sum of weights) + zero point): `one` is the code that
-    stands for a probability of 1 (256 and zero point -128 give the int8 format of TFLite).
+    Attributes
+    ----------
+    table : int64 [distance]; weight of an operand that is `distance` codes below the largest of its row; the weight is
+        0 beyond the table
+    one : code of the probability 1, without the zero point (256 with zero point -128 is the int8 format of TFLite)
     """
 
     table: NDArray[np.int64]
@@ -194,25 +219,31 @@ NORM_BITS = 12
 """Fraction bits of a normalized value inside a layer norm."""
 
 ROOT_BITS = 16
-"""Even number of bits that are appended to a variance before its integer square root."""
+"""Bits appended to a variance before its integer square root; an even number."""
 
 FRACTION_BITS = 4
-"""A region's threshold is an integer in units of 2^-FRACTION_BITS codes."""
+"""Fraction bits of the threshold of a region."""
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """DRQ-style dynamic precision of a convolution's input, decided on integer codes.
+    """Dynamic precision by region of a convolution's input (DRQ), decided on integer codes.
 
-    A `height` x `width` region of the input map is sensitive when, summed over it and over all
-    channels, `2^FRACTION_BITS * sum(codes) >= threshold * number of codes`. Sensitive codes meet the
-    layer's weights at full width. Others are rounded to `low_bits`
-    (`min(round(code / 2^drop), 2^low_bits - 1)` with `drop = input bits - low_bits`), meet
-    `low_weight`, and the product is shifted left by `drop + weight bits - low_bits` into the same
-    accumulator. The region that counts is that of the *input* pixel of each kernel tap; padding is
-    zero and belongs to no region. Regions at the right and lower edge may be smaller.
+    A region of the input map is sensitive if `2^FRACTION_BITS * sum(codes) >= threshold * number of codes`, summed over
+    the region and all channels. Sensitive codes are multiplied by the layer's weights at full width. Other codes are
+    rounded to `min(round(code / 2^drop), 2^low_bits - 1)` with `drop = input bits - low_bits` and multiplied by
+    `low_weight`; the product is shifted left by `drop + weight bits - low_bits` into the same accumulator. The region
+    of a product is the region of its *input* pixel. Padding is zero and belongs to no region. Regions at the right and
+    lower edge may be smaller.
 
-    With `per_channel` every channel decides for itself, by the sum and the number of its own codes.
+    Attributes
+    ----------
+    height, width : size of a region in input pixels
+    threshold : mean code of a sensitive region, with FRACTION_BITS fraction bits
+    low_weight : integers of `low_bits`, of the shape of the layer's weights
+    low_bits : width of the low precision
+    rounding : rounding rule of the low-precision codes
+    per_channel : decide each channel alone, by the sum and the number of its own codes
     """
 
     height: int
@@ -226,12 +257,25 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One integer layer. `output` is the format of the codes it emits, `scale` its real unit (metadata).
+    """One integer layer.
 
-    `weight` and `bias` (int64, in units of the accumulator) belong to convolutions, linear layers and
-    layer norms. `filter_bits` are the widths of the single filters, where some are narrower than the
-    weight's format: a matter of time and energy, which no code depends on. `shape` is what a reshape
-    makes of a sample, `axes` the order in which a transpose takes the axes of a sample.
+    Attributes
+    ----------
+    name : unique name
+    op : operation
+    inputs : names of the layers whose output it reads; INPUT is the network's input
+    output : format of its output codes
+    scale : real value of one unit of the output; metadata
+    weight : weights of a convolution, linear layer or layer norm
+    bias : int64 [channel] in units of the accumulator, for layers with weights
+    requantizer : conversion of sums to output codes; None in the last layer and in layers without sums
+    geometry : window of a convolution or pool
+    region : dynamic precision of a convolution
+    accumulator : accumulator of the sums
+    softmax : rule of a softmax
+    shape : shape of one sample after a reshape
+    axes : order of the axes of a sample in a transpose
+    filter_bits : width of each filter where some are narrower than the weight format; affects time and energy, no code
     """
 
     name: str
@@ -252,26 +296,31 @@ class Layer:
 
     @property
     def has_macs(self) -> bool:
-        """True for the layers that the PE array runs."""
+        """True for layers that run on the PE array."""
         return self.op in (Op.CONV, Op.LINEAR, Op.MATMUL)
 
     @property
+    def accumulates(self) -> bool:
+        """True for layers that sum in an accumulator."""
+        return self.has_macs or self.op in (Op.AVG_POOL, Op.GLOBAL_AVG_POOL, Op.LAYER_NORM)
+
+    @property
     def has_weights(self) -> bool:
-        """True for the layers that have weights and a bias."""
+        """True for layers with weights and a bias."""
         return self.op in (Op.CONV, Op.LINEAR, Op.LAYER_NORM)
 
     @property
     def channel_axis(self) -> int:
-        """Axis of [sample, ...] along which multipliers, levels and biases differ."""
+        """Channel axis of [sample, ...]: the axis of multipliers, levels and biases."""
         return 1 if self.op in (Op.CONV, Op.AVG_POOL, Op.GLOBAL_AVG_POOL) else -1
 
 
 def along_channels(values: NDArray[np.int64], layer: Layer, ndim: int) -> NDArray[np.int64]:
-    """One value per channel (or one for all), shaped to stand beside an array [sample, ...] of `ndim` axes."""
+    """Reshape `values` [channel] or [1] to broadcast against an array [sample, ...] of `ndim` axes."""
     after = ndim - 2 if layer.channel_axis == 1 else 0
     return values.reshape(-1, *(1,) * after)
 
 
-def kept_format(layer: Layer) -> bool:
-    """True for the layers that hand on the codes of their input as they are."""
+def keeps_format(layer: Layer) -> bool:
+    """Return True for layers whose output codes are codes of their input."""
     return layer.op in (Op.MAX_POOL, Op.FLATTEN, Op.RESHAPE, Op.TRANSPOSE)

@@ -1,4 +1,4 @@
-"""A layer with multiplications as the PE array sees it: a matrix product, without its values."""
+"""Matrix product of a layer: sizes and widths of the operands, without their values."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass, fields
 from functools import cached_property
 
+from hwsim.arithmetic import ceil_div
 from hwsim.network.graph import Network
 from hwsim.network.layer import POINTWISE, Geometry, Layer
 
 
 @dataclass(frozen=True)
 class Window:
-    """The convolution behind a product: size of its input map, and how a kernel moves over it."""
+    """Convolution of a product: rows and columns of the input map, and the window."""
 
     height: int
     width: int
@@ -25,11 +26,11 @@ class Window:
 
     @property
     def taps(self) -> int:
-        """Positions of the kernel."""
+        """Number of kernel positions."""
         return math.prod(self.geometry.kernel)
 
     def input_rows(self, output_rows: int) -> int:
-        """Rows of the input map that so many neighbouring output rows read, at most all of them."""
+        """Return the number of input rows that `output_rows` adjacent output rows read, at most all rows."""
         span = (output_rows - 1) * self.geometry.stride[0] + self.geometry.dilation[0] * (self.geometry.kernel[0] - 1)
         return min(self.height, span + 1)
 
@@ -38,11 +39,20 @@ class Window:
 class Product:
     """A convolution, linear or matmul layer as one matrix product per group, for one sample.
 
-    Each of `groups` groups multiplies [pixels, reduction] by [reduction, filters]; a linear layer of
-    a plain feature vector has one pixel. The reduction runs over (kernel row, kernel column, channel).
-    `ifmap_elements` are the input codes of all groups, padding not included; `window` is the
-    convolution, None for a plain product. With region precision `low_bits` is the narrow width and
-    `regions` the number of mask bits.
+    Each group multiplies [pixels, reduction] by [reduction, filters]. The reduction runs over (kernel row, kernel
+    column, channel).
+
+    Attributes
+    ----------
+    pixels : output positions; 1 for a linear layer of a feature vector
+    reduction : products per sum
+    filters : output channels of one group
+    groups : groups of a convolution, or leading indices of a matmul
+    ifmap_elements : input codes of all groups, without padding
+    a_bits, w_bits, out_bits : widths of activations, weights and output codes
+    low_bits : low width of region precision, None without it
+    regions : mask bits of region precision
+    window : window of a convolution, None for a plain product
 
     >>> Product(pixels=64, reduction=9, filters=8).macs
     4608
@@ -70,17 +80,17 @@ class Product:
 
     @property
     def macs(self) -> int:
-        """Products of one sample, those with padding included."""
+        """Products of one sample, padding included."""
         return self.groups * self.pixels * self.reduction * self.filters
 
     @property
     def stored_w_bits(self) -> int:
-        """Bits per weight in memory: region layers store a low twin of every weight."""
+        """Bits per weight in memory; layers with region precision also store a low-width copy of each weight."""
         return self.w_bits + (self.low_bits or 0)
 
 
 def conv_product(channels: int, filters: int, height: int, width: int, geometry: Geometry = POINTWISE) -> Product:
-    """The product of a convolution with 8-bit operands: `channels` and `filters` are those of all groups.
+    """Return the product of a convolution with 8-bit operands; `channels` and `filters` count all groups.
 
     >>> layer = conv_product(64, 64, 56, 56, Geometry((3, 3), padding=(1, 1)))
     >>> layer.pixels, layer.reduction, layer.filters
@@ -98,14 +108,16 @@ def conv_product(channels: int, filters: int, height: int, width: int, geometry:
 
 
 def as_product(network: Network, layer: Layer) -> Product:
-    """The matrix product that a convolution, linear or matmul layer of `network` is, or one of its `width_groups`."""
+    """Return the matrix product of a convolution, linear or matmul layer of `network`, or of a width group."""
     if layer.weight is None:
         return _activations_product(network, layer)
     source, region = layer.inputs[0], layer.region
     shape, output = network.shapes[source], network.shapes[layer.name]
     filters, groups = layer.weight.codes.shape[0], layer.geometry.groups
-    regions = -(-shape[1] // region.height) * -(-shape[2] // region.width) if region else 0
-    regions *= shape[0] if region and region.per_channel else 1
+    regions = 0
+    if region:
+        regions = ceil_div(shape[1], region.height) * ceil_div(shape[2], region.width)
+        regions *= shape[0] if region.per_channel else 1
     return Product(
         pixels=math.prod(output) // output[layer.channel_axis - 1 if layer.channel_axis == 1 else -1],
         reduction=math.prod(layer.weight.codes.shape[1:]),
@@ -122,7 +134,7 @@ def as_product(network: Network, layer: Layer) -> Product:
 
 
 def _activations_product(network: Network, layer: Layer) -> Product:
-    """A product of two activations: the second one takes the place of the weights, once per leading index."""
+    """Return the product of two activations; the second operand is the weights, one matrix per leading index."""
     (*leading, pixels, reduction), right = (network.shapes[name] for name in layer.inputs)
     a, b = (network.formats[name] for name in layer.inputs)
     return Product(

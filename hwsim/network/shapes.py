@@ -1,4 +1,4 @@
-"""Shapes and formats of the values of a network, one per layer and the input."""
+"""Shape and format of the input and of each layer's output in a network."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hwsim.network.layer import INPUT, Layer, Op, Shape
 
 
 def value_shapes(input_shape: Shape, layers: Sequence[Layer]) -> Mapping[str, Shape]:
-    """Shape of one sample after each layer, by layer name, the input included.
+    """Return the shape of one sample of the input and of each layer's output, by name.
 
-    Raises HwsimError, naming the layer, when the inputs of a layer do not fit it.
+    Raises HwsimError, with the layer, for inputs of the wrong shape.
     """
     shapes: dict[str, Shape] = {INPUT: input_shape}
     for layer in layers:
@@ -22,23 +22,23 @@ def value_shapes(input_shape: Shape, layers: Sequence[Layer]) -> Mapping[str, Sh
 
 
 def value_formats(input: Format, layers: Sequence[Layer]) -> Mapping[str, Format]:
-    """Format of the codes after each layer, by layer name, the input included."""
+    """Return the format of the input and of each layer's output, by name."""
     return {INPUT: input} | {layer.name: layer.output for layer in layers}
 
 
 def output_shape(layer: Layer, inputs: list[Shape]) -> Shape:
-    """Shape of one sample after `layer`; raises HwsimError when the inputs do not fit it."""
+    """Return the shape of one sample of the output of `layer`; raises HwsimError for inputs of the wrong shape."""
     first = inputs[0]
     match layer.op:
         case Op.FLATTEN:
             return (math.prod(first),)
         case Op.RESHAPE:
             _require(layer, math.prod(layer.shape) == math.prod(first) and min(layer.shape, default=0) > 0,
-                     f"shape {layer.shape} does not hold the codes of {first}")  # fmt: skip
+                     f"shape {layer.shape} has another number of codes than {first}")  # fmt: skip
             return layer.shape
         case Op.TRANSPOSE:
             _require(layer, sorted(layer.axes) == list(range(len(first))),
-                     f"axes {layer.axes} are not an order of the {len(first)} axes of {first}")  # fmt: skip
+                     f"axes {layer.axes} are no permutation of the {len(first)} axes of {first}")  # fmt: skip
             return tuple(first[axis] for axis in layer.axes)
         case Op.ADD:
             if len(inputs) != 2 or inputs[0] != inputs[1]:
@@ -67,7 +67,7 @@ def _features_shape(layer: Layer, first: Shape) -> Shape:
     assert layer.weight is not None
     features = layer.weight.codes.shape[-1]
     if not first or first[-1] != features:
-        raise HwsimError(f"layer {layer.name!r}: weights want {features} features, the input has shape {first}")
+        raise HwsimError(f"layer {layer.name!r}: the weights need {features} features, the input has shape {first}")
     return (*first[:-1], layer.weight.codes.shape[0])
 
 
@@ -92,6 +92,6 @@ def _map_shape(layer: Layer, first: Shape) -> Shape:
     return (channels, height, width)
 
 
-def _require(layer: Layer, fits: bool, otherwise: str) -> None:
-    if not fits:
-        raise HwsimError(f"layer {layer.name!r}: {otherwise}")
+def _require(layer: Layer, condition: bool, problem: str) -> None:
+    if not condition:
+        raise HwsimError(f"layer {layer.name!r}: {problem}")

@@ -1,14 +1,8 @@
-"""What an adversary sees of a deployed network, and how well it tells members from non-members."""
+"""Membership inference: the channels that an adversary observes, attacks on them, and audits of their success."""
 
-from hwsim.privacy.audit.audit import (
-    AttackResult,
-    Leakage,
-    audit,
-    audit_arrays,
-    audit_null,
-    paired_difference,
-)
+from hwsim.privacy.audit.audit import audit, audit_arrays, audit_null
 from hwsim.privacy.audit.from_logits import score
+from hwsim.privacy.audit.leakage import AttackResult, Leakage, paired_difference
 from hwsim.privacy.game import Game, balanced_keep
 from hwsim.privacy.observation.observe import Observation, observe, observe_floats
 from hwsim.privacy.statistics.intervals import clopper_pearson, epsilon_lower_bound, rates_at

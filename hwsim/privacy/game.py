@@ -1,4 +1,4 @@
-"""Who is a member of which model: the membership game that every audit plays."""
+"""The membership game: which sample is a member of which model."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 from hwsim.rng import derive_seed, stream
 
-_LEAST_MODELS = 3
+_MIN_MODELS = 3
 
 
 def balanced_keep(models: int, samples: int, seed: int, first: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-    """Draw which samples train which model, every sample in exactly half of the models.
+    """Draw the membership matrix, bool [model, sample], with every sample in exactly half of the models.
 
-    Each sample draws one random key per model and belongs to the models with the smaller half of
-    its keys, so a model's set is a random half of the samples (its size varies a little around
-    `samples / 2`). `first` bool [sample] are the members of model 0 where they are given, those of a
-    published split for instance.
+    Each sample draws one random key per model and is a member of the models with the smaller half of its keys, so the
+    training set of a model is a random half of the samples (its size varies a little around `samples / 2`). `first`
+    bool [sample] are the members of model 0 where they are given, such as the members of a published split.
 
-    Returns bool [model, sample]. Raises BadInput unless `models` is even and at least 4.
+    Raises BadInput unless `models` is even and at least 4.
     Source: N. Carlini et al., Membership Inference Attacks From First Principles, 2022, section V.
 
     >>> balanced_keep(4, 6, seed=0).sum(axis=0).tolist()
@@ -31,18 +30,21 @@ def balanced_keep(models: int, samples: int, seed: int, first: NDArray[np.bool_]
         raise BadInput("game.models", models, "an even number, 4 or more")
     if samples < 1:
         raise BadInput("game.samples", samples, "1 or more")
-    return _half_of_the_models(models, samples, seed, first)
+    return _draw_halves(models, samples, seed, first)
 
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    """Which model was trained on which sample, and the labels that the training saw.
+    """Membership of samples in models, and the labels of the training.
 
-    `keep` is bool [model, sample]: True where the sample is a member of the model. There are 3 models
-    or more, a target and two shadows, and every sample is out of one of them or more; one that is in
-    none is a non-member whom attacks with in-shadows can only score in the middle. `labels` is int64
-    [sample], noisy labels as the training saw them. Raises BadInput when they do not fit.
-    `balanced_keep` makes the matrix of the literature.
+    Attributes
+    ----------
+    keep : bool [model, sample], True where the sample is a member of the model. There are 3 models or more, a target
+        and two shadow models. Every sample is a non-member of one model or more. A sample that is in no model has no
+        IN models, and attacks that need them score it in the middle.
+    labels : int64 [sample], with the label noise of the training
+
+    Raises BadInput when they do not fit. `balanced_keep` makes the matrix of the literature.
 
     >>> game = Game(balanced_keep(4, 6, seed=0), np.zeros(6, dtype=np.int64))
     >>> game.models, game.samples
@@ -55,8 +57,8 @@ class Game:
     def __post_init__(self) -> None:
         if self.keep.dtype != np.bool_ or self.keep.ndim != 2:
             raise BadInput("game.keep", f"{self.keep.dtype} {self.keep.shape}", "bool [model, sample]")
-        if self.models < _LEAST_MODELS:
-            raise BadInput("game.models", self.models, f"{_LEAST_MODELS} or more, a target and two shadows")
+        if self.models < _MIN_MODELS:
+            raise BadInput("game.models", self.models, f"{_MIN_MODELS} or more, a target and two shadows")
         if self.samples < 1:
             raise BadInput("game.samples", self.samples, "1 or more")
         if self.labels.dtype != np.int64 or self.labels.shape != (self.samples,):
@@ -69,7 +71,7 @@ class Game:
 
     @property
     def models(self) -> int:
-        """Number of models; each is the target in turn, with the others as its shadow models."""
+        """Number of models; each is the target in turn, with the other models as its shadow models."""
         return int(self.keep.shape[0])
 
     @property
@@ -78,19 +80,17 @@ class Game:
         return int(self.keep.shape[1])
 
     def shuffled(self, seed: int) -> Game:
-        """The null game: the same models and labels, membership drawn anew and so unrelated to the training.
+        """Return the null game: the same models and labels, with membership drawn independently of the training.
 
-        Every sample is in half of the models, or in one of the two numbers next to that by a coin.
-        The true numbers are not kept: a sample of many models fits all of them, and attacks that find
-        such samples would look better than guessing. Every honest attack scores an AUC of one half.
+        Every sample is in half of the models; for an odd number of models a coin rounds the half up or down. The true
+        numbers are not kept: a sample in many models has a small loss in all of them, and attacks that find such
+        samples would look better than guessing. A sound attack has an AUC of one half.
         """
-        return Game(_half_of_the_models(self.models, self.samples, derive_seed(seed, "null game")), self.labels)
+        return Game(_draw_halves(self.models, self.samples, derive_seed(seed, "null game")), self.labels)
 
 
-def _half_of_the_models(
-    models: int, samples: int, seed: int, first: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
-    """Each sample belongs to the models with the smaller half of its keys; bool [model, sample]."""
+def _draw_halves(models: int, samples: int, seed: int, first: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """Return bool [model, sample], True for the smaller half of each sample's keys; `first` is bool [sample]."""
     keys = stream(seed, "keep").random((samples, models))
     if first is not None:
         keys[:, 0] = np.where(first, -1.0, 2.0)

@@ -1,4 +1,4 @@
-"""Names for samples that come from what they hold, so that nothing depends on the order they stand in."""
+"""Content hashes of samples, used to order and split them independently of their position."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hwsim.errors import BadInput
 
 
 def content_keys(*columns: NDArray[Any]) -> NDArray[np.uint64]:
-    """A 64-bit key per sample, uint64 [sample], from its values in all `columns`, numbers [sample, ...].
+    """Return a 64-bit key per sample, uint64 [sample], from its values in all `columns`, numbers [sample, ...].
 
-    Equal contents have equal keys (0.0 and -0.0 are equal), others differ but for a chance of about
-    2^-64 per pair. Sorting by the key is an order that a permutation of the samples cannot change.
-    Raises BadInput when the columns differ in their number of samples.
+    Equal contents have equal keys (0.0 and -0.0 are equal); different contents have equal keys with a probability of
+    about 2^-64 per pair. Sorting by the key gives an order that a permutation of the samples does not change. Raises
+    BadInput when the columns differ in their number of samples.
 
     >>> keys = content_keys(np.array([[0.5, 1.0], [0.5, 2.0], [0.5, 1.0]]))
     >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
@@ -32,14 +32,14 @@ def content_keys(*columns: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def first_half(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which samples form the first of two halves, bool [sample]; samples with equal keys stay together.
+    """Return the membership in the first of two halves, bool [sample]; samples with equal keys are in one half.
 
-    Raises BadInput when all keys are equal, so that there is one half only.
+    Raises BadInput when all keys are equal.
 
     >>> first_half(np.array([5, 3, 5, 9], dtype=np.uint64)).tolist()
     [False, True, False, False]
     """
     distinct, place = np.unique(keys, return_inverse=True)
     if len(distinct) < 2:
-        raise BadInput("samples", f"{len(keys)} samples that are all alike", "two different ones or more")
+        raise BadInput("samples", f"{len(keys)} samples that are all equal", "two different samples or more")
     return np.asarray(place < len(distinct) // 2)

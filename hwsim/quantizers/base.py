@@ -1,23 +1,30 @@
-"""What every quantizer is: parameters, and a Scheme for a graph with given weights and calibration data."""
+"""Base of all quantizers: parameters, and the quantization scheme of a graph with given weights."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from hwsim.float_graph.graph import FloatGraph, Weights
-from hwsim.quantizers.scheme import Scheme
+from hwsim.quantizers.scheme import BitWidths, Scheme
 from hwsim.registry import Configurable
+
+PowerOfTwo = Annotated[
+    bool, Field(description="round every scale to a power of two: torch and the integers are then identical")
+]
 
 
 class Quantizer(Configurable):
-    """Base of all quantizers that end in an integer network, which `integer` tells.
+    """Base of all quantizers whose result is an integer network.
 
-    `trains` says whether the scheme is only a start, to be fine-tuned on the training data
-    (`epochs` and `learning_rate` are then parameters of the quantizer).
+    Attributes
+    ----------
+    integer : True, the result is an integer network
+    trains : True where the scheme is the start of a fine-tuning on the training data. The quantizer then has the
+        parameters `epochs` and `learning_rate`.
     """
 
     integer: ClassVar[bool] = True
@@ -25,7 +32,7 @@ class Quantizer(Configurable):
 
     @abstractmethod
     def scheme(self, graph: FloatGraph, weights: Weights, calibration: Tensor) -> Scheme:
-        """Grids for stacked weights, from what the float network does on `calibration` [sample, ...]."""
+        """Return the scheme for weights stacked [model, ...], from calibration inputs [sample, ...]."""
 
 
 class UniformBits(Quantizer):
@@ -39,6 +46,9 @@ class UniformBits(Quantizer):
         le=8,
         description="bits of the input and of the first and last layer's weights, where these should differ",
     )
-    power_of_two: bool = Field(
-        False, description="round every step to a power of two: torch and the integers are then identical"
-    )
+    power_of_two: PowerOfTwo = False
+
+    @property
+    def bit_widths(self) -> BitWidths:
+        """Bit widths of weights and activations."""
+        return BitWidths(self.w_bits, self.a_bits, self.first_last_bits)

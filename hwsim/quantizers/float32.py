@@ -1,4 +1,4 @@
-"""No quantization: the reference that the others are compared with."""
+"""No quantization: the reference for all quantizers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwsim.registry import Configurable, register
 class Float32(Configurable):
     """The trained network itself, in 32-bit floating point: a reference for accuracy and leakage.
 
-    It is no integer network, so it runs on no accelerator and has no cycles or energy.
+    It is not an integer network, so it runs on no accelerator and has no cycles or energy.
     """
 
     integer: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""The verb quantize: a trained torch module, or a whole ensemble, becomes integer networks."""
+"""Quantization of a trained torch module, or of an ensemble, to integer networks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hwsim.errors import BadInput, HwsimError
 from hwsim.interop.torch.reader import import_module
 from hwsim.network.graph import Network
 from hwsim.quantizers.base import Quantizer
+from hwsim.quantizers.fine_tune import fine_tune
 from hwsim.quantizers.lowering.to_network import build_network
 from hwsim.quantizers.scheme import Scheme
-from hwsim.training.ensemble import Ensemble, Members, fine_tune
+from hwsim.training.ensemble import Ensemble, Members
 
 
 def quantize(
@@ -23,11 +24,19 @@ def quantize(
     labels: ArrayLike | None = None,
     seed: int = 0,
 ) -> Network:
-    """The integer network of a trained torch module.
+    """Quantize a trained torch module to an integer network.
 
-    `calibration` float32 [sample, *shape] sets the ranges; use data that is not audited for
-    membership. A quantizer that trains (lsq) needs `labels` int64 [sample] too and fine-tunes on
-    this data. Raises HwsimError when the module has a layer without an integer counterpart.
+    Parameters
+    ----------
+    model : trained module
+    quantizer : quantizer with its parameters
+    calibration : float32 [sample, *shape], sets the ranges. Use data that is not audited for membership.
+    labels : int64 [sample]; needed by a quantizer that trains (lsq), which fine-tunes on the calibration data
+    seed : seed of the sample order of the fine-tuning
+
+    Raises
+    ------
+    HwsimError : for a layer without an integer counterpart, and for missing labels.
 
     >>> from hwsim.registry import build
     >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -46,14 +55,14 @@ def quantize(
             f"quantizer {type(quantizer).__name__} fine-tunes the network: give labels for the calibration data"
         )
     targets = np.asarray(labels, dtype=np.int64)
-    everything = np.ones((1, len(x)), dtype=np.bool_)
-    return quantize_ensemble(ensemble, quantizer, x, Members(x, targets, everything, seed=seed))[0]
+    all_samples = np.ones((1, len(x)), dtype=np.bool_)
+    return quantize_ensemble(ensemble, quantizer, x, Members(x, targets, all_samples, seed=seed))[0]
 
 
 def quantize_ensemble(
     ensemble: Ensemble, quantizer: Quantizer, calibration: NDArray[np.float32], members: Members | None = None
 ) -> list[Network]:
-    """The integer network of every model; a quantizer that trains fine-tunes each on its own `members`."""
+    """Quantize every model of an ensemble; a quantizer that trains fine-tunes each model on its own `members`."""
     if not quantizer.trains:
         scheme = quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(calibration))
     elif members is None:
@@ -64,5 +73,5 @@ def quantize_ensemble(
 
 
 def build_networks(ensemble: Ensemble, scheme: Scheme) -> list[Network]:
-    """The integer network of every model of an ensemble under a scheme."""
+    """Return the integer network of every model of an ensemble under a scheme."""
     return [build_network(ensemble.graph, ensemble.weights, scheme, model) for model in range(ensemble.models)]

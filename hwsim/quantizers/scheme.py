@@ -1,4 +1,4 @@
-"""Where quantized values may fall: a Grid for one tensor of many models, a Scheme for a whole graph."""
+"""Quantization schemes: QuantParams of one tensor of many models, and the Scheme of a whole graph."""
 
 from __future__ import annotations
 
@@ -13,15 +13,40 @@ from hwsim.formats import Format, Kind
 from hwsim.network.layer import INPUT, Op
 
 KEEPS_FORMAT = (Op.MAX_POOL, Op.FLATTEN)
-"""Layers that hand on the codes of their input, and so share its grid."""
+"""Operations whose output codes are codes of their input; they share the QuantParams of the input."""
+
+MIN_SCALE = 1e-6
+"""Smallest scale. A scale must be positive, and training may push it below zero."""
+
+
+@dataclass(frozen=True)
+class BitWidths:
+    """Bit widths of a network.
+
+    Attributes
+    ----------
+    weights : bits of the weights
+    activations : bits of the activations and of the input
+    first_last : bits of the input and of the weights of the first and the last layer, None where they do not differ
+    """
+
+    weights: int
+    activations: int
+    first_last: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class QuantParams:
-    """Evenly spaced values `step * (code - zero)` for one tensor of every stacked model.
+    """Quantization parameters of one tensor of every stacked model: values `scale * (code - zero_point)`.
 
-    `step` float32 [model] or, for weights, [model, output channel]; `zero` float32 [model], whole
-    numbers. `kind` binary has the two values -step and +step.
+    Attributes
+    ----------
+    bits : width of a code
+    signed : True for two's complement codes
+    scale : float32 [model] or, for weights, [model, output channel]
+    zero_point : float32 [model], whole numbers
+    narrow_range : True without the most negative code
+    kind : meaning of the codes; binary has the two values -scale and +scale
     """
 
     bits: int
@@ -32,21 +57,26 @@ class QuantParams:
     kind: Kind = Kind.UNIFORM
 
     def format(self, model: int) -> Format:
-        """The integer format of one model."""
+        """Return the integer format of one model."""
         return Format(self.bits, self.signed, self.narrow_range, int(self.zero_point[model]), self.kind)
 
     @property
     def code_range(self) -> tuple[int, int]:
         """Smallest and largest code."""
-        plain = Format(self.bits, self.signed, self.narrow_range, 0, self.kind)
-        return plain.qmin, plain.qmax
+        without_zero_point = Format(self.bits, self.signed, self.narrow_range, 0, self.kind)
+        return without_zero_point.qmin, without_zero_point.qmax
 
 
 @dataclass(frozen=True, eq=False)
 class RegionRule:
-    """DRQ precision of one convolution's input: region size, threshold int64 [model], width of the low codes.
+    """Region precision (DRQ) of the input of one convolution.
 
-    With `per_channel` every channel of a region decides for itself.
+    Attributes
+    ----------
+    height, width : size of a region
+    threshold : int64 [model], mean code from which a region is sensitive, times 2^FRACTION_BITS
+    low_bits : width of codes and weights in insensitive regions
+    per_channel : True where each channel of a region has its own decision
     """
 
     height: int
@@ -58,30 +88,43 @@ class RegionRule:
 
 @dataclass(frozen=True, eq=False)
 class Scheme:
-    """How a graph is quantized: grids by value name ("input", "conv1", "conv1.weight") and region rules by layer."""
+    """Quantization of a graph.
 
-    grids: Mapping[str, QuantParams]
+    Attributes
+    ----------
+    quant_params : by name of value or weight ("input", "conv1", "conv1.weight")
+    regions : region rules by layer
+    power_of_two : True where scales are rounded to powers of two
+    """
+
+    quant_params: Mapping[str, QuantParams]
     regions: Mapping[str, RegionRule]
     power_of_two: bool = False
 
-    def steps(self) -> dict[str, Tensor]:
-        """Every step size by name, each once."""
-        return {name: grid.scale for name, grid in self.grids.items()}
+    def scales(self) -> dict[str, Tensor]:
+        """Return all scales as they are stored and trained, by name."""
+        return {name: params.scale for name, params in self.quant_params.items()}
 
-    def with_steps(self, steps: Mapping[str, Tensor]) -> Scheme:
-        """The same scheme with other step sizes."""
-        return replace(self, grids={name: replace(grid, scale=steps[name]) for name, grid in self.grids.items()})
+    def with_scales(self, scales: Mapping[str, Tensor]) -> Scheme:
+        """Return the same scheme with other scales."""
+        changed = {name: replace(params, scale=scales[name]) for name, params in self.quant_params.items()}
+        return replace(self, quant_params=changed)
+
+    def effective_scale(self, name: str) -> Tensor:
+        """Return the scale that the arithmetic uses: MIN_SCALE or more, and a power of two where `power_of_two`."""
+        scale = self.quant_params[name].scale.clamp_min(MIN_SCALE)
+        return snap_to_power_of_two(scale) if self.power_of_two else scale
 
 
 def weight_name(node_name: str) -> str:
-    """The name under which a layer's weights and their grid go."""
+    """Return the name of the weights of a layer, in weights and schemes."""
     return f"{node_name}.weight"
 
 
 def value_source(graph: FloatGraph, name: str) -> str:
-    """The value whose grid `name` uses: itself, or what a pool or flatten before it passes through.
+    """Return the value whose QuantParams `name` uses: itself, or the input of the pools and flattens before it.
 
-    A scheme holds grids for sources only, so a step size that is trained exists once.
+    A scheme contains QuantParams of sources only, so a trained scale exists once.
     """
     nodes = {node.name: node for node in graph.nodes}
     while name != INPUT and nodes[name].op in KEEPS_FORMAT:
@@ -90,12 +133,12 @@ def value_source(graph: FloatGraph, name: str) -> str:
 
 
 def quantized_values(graph: FloatGraph) -> list[str]:
-    """Names of the values that get a grid of their own: the input and every requantized output."""
+    """Return the names of the values with QuantParams of their own: the input and every requantized output."""
     return [INPUT, *(n.name for n in graph.nodes[:-1] if n.op not in KEEPS_FORMAT)]
 
 
 def is_unsigned(graph: FloatGraph, name: str, input_unsigned: bool) -> bool:
-    """True when a value cannot be negative: after a ReLU, or an average of such values."""
+    """Return True for a value that cannot be negative: the output of a ReLU, or an average of such values."""
     name = value_source(graph, name)
     if name == INPUT:
         return input_unsigned
@@ -104,11 +147,11 @@ def is_unsigned(graph: FloatGraph, name: str, input_unsigned: bool) -> bool:
     return node.relu or (averages and is_unsigned(graph, node.inputs[0], input_unsigned))
 
 
-def snap_to_power_of_two(step: Tensor) -> Tensor:
-    """The power of two nearest to each step on a log scale, exact in float32; the gradient passes.
+def snap_to_power_of_two(scale: Tensor) -> Tensor:
+    """Return the nearest power of two on a log scale, exact in float32, with the gradient of the identity.
 
     >>> snap_to_power_of_two(torch.tensor([0.3, 0.25])).tolist()
     [0.25, 0.25]
     """
-    snapped = torch.exp2(torch.round(torch.log2(step.detach().double()))).to(step.dtype)
-    return step + (snapped - step).detach() if step.requires_grad else snapped
+    snapped = torch.exp2(torch.round(torch.log2(scale.detach().double()))).to(scale.dtype)
+    return scale + (snapped - scale).detach() if scale.requires_grad else snapped

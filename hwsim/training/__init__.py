@@ -1,1 +1,1 @@
-"""Training: models by name, and many of them at once."""
+"""Training of float models: the models of the registry, ensembles, the training loop, and adversarial inputs."""

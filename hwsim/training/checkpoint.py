@@ -1,4 +1,4 @@
-"""A checkpoint of a training: everything that the next epoch needs, in one file without pickle."""
+"""Checkpoints: the state of a training between two epochs, in one .npz file without pickle."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
+"""Arrays by name."""
 
-_SPARE_BYTES = 1 << 20
-"""Room for the headers of an archive, beyond the bytes of its arrays."""
+_HEADER_BYTES = 1 << 20
+"""Bytes that an archive may take beyond its arrays, for headers."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training keeps its state between epochs, and the `key` of the setting that it belongs to.
+    """File of a training's state, and the `key` of the setting that it is valid for.
 
-    A file that belongs to another setting, or cannot be read, counts as none and is overwritten.
+    A file of another setting, or one that cannot be read, is treated as missing and is overwritten.
     """
 
     path: Path
     key: str
 
     def load(self, like: Mapping[str, NDArray[Any]]) -> tuple[int, Arrays] | None:
-        """Finished epochs and arrays, named and shaped like `like`; None where there is nothing to go on from."""
+        """Return the number of finished epochs and the arrays, None without a valid file.
+
+        The arrays must have the names, shapes and dtypes of `like`.
+        """
         try:
             with self.path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
                 stored = sum(entry.file_size for entry in archive.infolist())
-            if stored > sum(array.nbytes for array in like.values()) + _SPARE_BYTES:
+            if stored > sum(array.nbytes for array in like.values()) + _HEADER_BYTES:
                 return None
             with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 if str(file["key"]) != self.key:
@@ -44,21 +48,21 @@ class Checkpoint:
                 arrays = {name: file[f"state {name}"] for name in like}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        fits = all(arrays[name].shape == a.shape and arrays[name].dtype == a.dtype for name, a in like.items())
-        return (epochs, arrays) if fits else None
+        valid = all(arrays[name].shape == a.shape and arrays[name].dtype == a.dtype for name, a in like.items())
+        return (epochs, arrays) if valid else None
 
     def save(self, epochs: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Replace the file in one step: a kill leaves the old state or the new one."""
+        """Replace the file atomically: after a kill it contains the old state or the new one."""
         named: Arrays = {f"state {name}": array for name, array in arrays.items()}
         write_arrays(self.path, named | {"key": np.array(self.key), "epochs": np.array(epochs)})
 
     def remove(self) -> None:
-        """Delete the file, if there is one: the training has ended."""
+        """Delete the file if it exists."""
         self.path.unlink(missing_ok=True)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an .npz in one step: a kill leaves what was there before or a whole new file.
+    """Write an .npz file atomically: after a kill `path` is the former file or the complete new one.
 
     >>> write_arrays(Path("weights.npz"), {"fc1.weight": np.zeros((2, 3))})  # doctest: +SKIP
     """
@@ -72,7 +76,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def setting_key(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 (hex) of plain settings and of arrays with their names, shapes, dtypes and bytes.
+    """Compute the SHA-256 (hex) of plain settings and of arrays with their names, shapes, dtypes and bytes.
 
     >>> x = np.zeros(3)
     >>> setting_key({"epochs": 2}, {"x": x}) == setting_key({"epochs": 2}, {"x": x.copy()})

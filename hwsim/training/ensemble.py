@@ -1,4 +1,4 @@
-"""Train many models of one architecture together, each on its own members."""
+"""Ensembles: many models of one architecture, each trained on its own members, in one computation."""
 
 from __future__ import annotations
 
@@ -14,29 +14,48 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput
-from hwsim.float_graph.graph import Arithmetic, FloatArithmetic, FloatGraph, Weights, logits, models_in, repeat_input
+from hwsim.float_graph.graph import Arithmetic, FloatArithmetic, FloatGraph, Weights, logits, model_count, repeat_input
 from hwsim.interop.torch.reader import import_module
-from hwsim.quantizers.base import Quantizer
-from hwsim.quantizers.lowering.fake_quant import FakeQuantArithmetic
-from hwsim.quantizers.scheme import Scheme
 from hwsim.rng import derive_seed, stream
 from hwsim.training.checkpoint import Checkpoint, setting_key
-from hwsim.training.fit import Loss, Parameters, Tick, TrainingPlan, fit, models_at_once, one_thread, silent
+from hwsim.training.fit import (
+    LossFunction,
+    Parameters,
+    Progress,
+    TrainingPlan,
+    fit,
+    models_per_group,
+    one_thread,
+)
 from hwsim.training.grouped import GroupArithmetic
 from hwsim.training.models.base import Model
 from hwsim.training.pgd import PGDConfig, perturb
 from hwsim.version import MODEL_VERSION
 
 EVALUATION_BATCH = 256
+"""Samples that `Ensemble.logits` evaluates at once."""
+
+DEVICES = ("cpu", "cuda")
+"""Devices of `train`."""
+
+MAX_WEIGHTS = 1 << 28
+"""Largest number of weights that are trained at once; gradients and moments of Adam take three times as much."""
 
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """Who trains on what: inputs float32 [sample, *shape], labels int64 [sample], keep bool [model, sample].
+    """Samples, and the members of each model, that is, the samples which it is trained on.
 
-    Row i of `keep` is model number `first + i`. The number names the model's random streams, so that a
-    model comes out the same whichever others it is trained with.
+    Attributes
+    ----------
+    x : inputs float32 [sample, *shape]
+    labels : int64 [sample]
+    keep : bool [model, sample], True where the sample is a member of the model
+    first : number of the model of row 0. The number selects the random streams of a model, so that a model does not
+        depend on which other models are trained with it.
+    seed : seed of initial weights and sample order
     """
 
     x: NDArray[np.float32]
@@ -56,62 +75,71 @@ class Members:
 
     @property
     def numbers(self) -> range:
-        """The models' numbers."""
+        """Numbers of the models."""
         return range(self.first, self.first + len(self.keep))
 
     def steps(self, batch: int) -> int:
-        """Steps per epoch: enough for the model with most members."""
-        return -(-int(self.keep.sum(axis=1).max()) // batch)
+        """Return the steps per epoch, enough for the model with the most members."""
+        return ceil_div(int(self.keep.sum(axis=1).max()), batch)
 
     def order(self, purpose: str, epoch: int, batch: int) -> NDArray[np.int64]:
-        """Samples in the order of one epoch: int64 [model, steps * batch].
+        """Return the samples of one epoch in their order: int64 [model, steps * batch].
 
-        One pass over each model's own members; a model with fewer of them begins its pass anew in the last step.
+        An epoch is one pass over the members of each model. A model with fewer members begins a second pass in the
+        last step. `purpose` names the random streams.
         """
         rows = []
-        for number, kept in zip(self.numbers, self.keep, strict=True):
-            shuffled = stream(self.seed, purpose, number, epoch).permutation(np.flatnonzero(kept))
+        for number, members in zip(self.numbers, self.keep, strict=True):
+            shuffled = stream(self.seed, purpose, number, epoch).permutation(np.flatnonzero(members))
             rows.append(np.resize(shuffled, self.steps(batch) * batch))
         return np.stack(rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Trained float models of one architecture: the graph and its weights, stacked [model, ...]."""
+    """Trained float models of one architecture: the graph, and its weights stacked [model, ...]."""
 
     graph: FloatGraph
     weights: Weights
 
     @property
     def models(self) -> int:
-        """How many models there are."""
-        return models_in(self.weights)
+        """Number of models."""
+        return model_count(self.weights)
 
     def logits(self, x: NDArray[np.float32], arithmetic: Arithmetic | None = None) -> NDArray[np.float64]:
-        """Logits float64 [model, sample, class] for inputs [sample, *shape], in real or any other arithmetic."""
-        arithmetic, out = arithmetic or FloatArithmetic(), []
+        """Compute logits float64 [model, sample, class] for inputs [sample, *shape], by default in real arithmetic."""
+        arithmetic, batches = arithmetic or FloatArithmetic(), []
         with torch.no_grad(), one_thread():
             for begin in range(0, len(x), EVALUATION_BATCH):
                 batch = repeat_input(torch.from_numpy(x[begin : begin + EVALUATION_BATCH]), self.models)
-                out.append(logits(self.graph, self.weights, batch, arithmetic))
-        together: NDArray[np.float64] = torch.cat(out, 1).double().numpy()
-        return together
+                batches.append(logits(self.graph, self.weights, batch, arithmetic))
+        all_logits: NDArray[np.float64] = torch.cat(batches, 1).double().numpy()
+        return all_logits
 
 
 def train(
     model: Model,
     members: Members,
-    tick: Tick = silent,
+    progress: Progress | None = None,
     checkpoint: Path | None = None,
     device: str = "cpu",
 ) -> Ensemble:
-    """Train one model per row of `members.keep` by the model's recipe, all together.
+    """Train one model per row of `members.keep` by the recipe of `model`, all in one computation.
 
-    With `checkpoint`, a file, the state is kept after every epoch: the same call after a kill goes on
-    from the last finished epoch and ends with the same bits. The file is removed at the end; one that
-    another setting left there is overwritten. `device` "cuda" trains on a GPU, with other bits than
-    those of the CPU, to which the ensemble comes back. Raises BadInput for a device that is not there
-    and for more weights than fit.
+    Parameters
+    ----------
+    model : architecture and training recipe
+    members : samples and members of each model
+    progress : callback with the completed share of the work
+    checkpoint : file of the training state between epochs. An interrupted call that is repeated continues after the
+        last finished epoch, with the same bits. The file is removed at the end. A file of another setting is
+        overwritten.
+    device : "cpu" or "cuda". A GPU gives other bits than the CPU. The returned ensemble is on the CPU.
+
+    Raises
+    ------
+    BadInput : for a device that does not exist, and for more than MAX_WEIGHTS weights.
 
     >>> from hwsim.registry import build
     >>> x, labels = np.eye(8, dtype=np.float32), np.arange(8) % 2
@@ -120,84 +148,38 @@ def train(
     (3, 8, 2)
     """
     if device not in DEVICES or (device == "cuda" and not torch.cuda.is_available()):
-        there = "cpu or cuda" if torch.cuda.is_available() else "cpu; torch finds no CUDA device here"
-        raise BadInput("device", device, there)
+        allowed = "cpu or cuda" if torch.cuda.is_available() else "cpu; torch finds no CUDA device here"
+        raise BadInput("device", device, allowed)
     graph, weights = initial_weights(model, members, int(members.labels.max()) + 1)
     x, labels = torch.from_numpy(members.x).to(device), torch.from_numpy(members.labels).to(device)
-    ball = None if model.adversarial_eps == 0 else PGDConfig(model.adversarial_eps, model.adversarial_steps)
+    pgd = None if model.adversarial_eps == 0 else PGDConfig(model.adversarial_eps, model.adversarial_steps)
 
     def loss(parameters: Parameters, models: slice, chosen: Tensor) -> Tensor:
-        inputs, wanted = gather(x, chosen), labels[chosen]
-        if ball is not None:
-            inputs = perturb(graph, parameters, inputs, wanted, ball)
+        inputs, targets = gather(x, chosen), labels[chosen]
+        if pgd is not None:
+            inputs = perturb(graph, parameters, inputs, targets, pgd)
         arithmetic = GroupArithmetic(models, len(members.keep))
-        return mean_cross_entropy(logits(graph, parameters, inputs, arithmetic), wanted)
+        return mean_cross_entropy(logits(graph, parameters, inputs, arithmetic), targets)
 
-    course = course_of(model, members, "train", model.epochs, loss)
-    group = models_at_once(graph, weights, model.batch) if device == "cpu" else len(members.keep)
-    kept = None
-    if checkpoint is not None:
-        settings = {"model": model.model_dump(mode="json"), "class": type(model).__qualname__, "device": device}
-        kept = Checkpoint(checkpoint, _key("train", members, settings))
-    trained = fit({name: tensor.to(device) for name, tensor in weights.items()}, course, group, tick, kept)
-    if kept is not None:
-        kept.remove()
+    plan = training_plan(model, members, "train", model.epochs, loss)
+    group_size = models_per_group(graph, weights, model.batch) if device == "cpu" else len(members.keep)
+    settings = {"model": model.model_dump(mode="json"), "class": type(model).__qualname__, "device": device}
+    state = checkpoint_at(checkpoint, "train", members, settings)
+    trained = fit({name: tensor.to(device) for name, tensor in weights.items()}, plan, group_size, progress, state)
     return Ensemble(graph, {name: tensor.cpu() for name, tensor in trained.items()})
 
 
-def fine_tune(
-    ensemble: Ensemble,
-    quantizer: Quantizer,
-    calibration: NDArray[np.float32],
-    members: Members,
-    batch: int = 64,
-    tick: Tick = silent,
-    checkpoint: Path | None = None,
-) -> tuple[Ensemble, Scheme]:
-    """Fine-tune weights and step sizes together, for a quantizer that trains; the scheme holds the learned steps.
-
-    `checkpoint` is what it is for `train`.
-    """
-    graph, settings = ensemble.graph, quantizer.model_dump(mode="json")
-    start = quantizer.scheme(graph, ensemble.weights, torch.from_numpy(calibration))
-    parameters = ensemble.weights | {_STEP + name: step for name, step in start.steps().items()}
-    x, labels = torch.from_numpy(members.x), torch.from_numpy(members.labels)
-
-    def loss(parameters: Parameters, models: slice, chosen: Tensor) -> Tensor:
-        weights, steps = _split(parameters)
-        arithmetic = FakeQuantArithmetic(graph, start.with_steps(steps))
-        return mean_cross_entropy(logits(graph, weights, gather(x, chosen), arithmetic), labels[chosen])
-
-    order = partial(members.order, "fine_tune", batch=batch)
-    course = TrainingPlan(settings["epochs"], batch, settings["learning_rate"], order, loss)
-    kept = None
-    if checkpoint is not None:
-        own = {"quantizer": settings, "class": type(quantizer).__qualname__, "batch": batch}
-        kept = Checkpoint(checkpoint, _key("fine_tune", members, own, _arrays(parameters)))
-    weights, steps = _split(fit(parameters, course, ensemble.models, tick, kept))
-    if kept is not None:
-        kept.remove()
-    return Ensemble(graph, weights), start.with_steps(steps)
-
-
-DEVICES = ("cpu", "cuda")
-"""Where `train` can train."""
-
-MOST_WEIGHTS = 1 << 28
-"""Most weights that are trained at once; with gradients and Adam's moments four times as many numbers."""
-
-_STEP = "step "
-"""What stands before the name of a step size among the parameters of a fine-tuning."""
-
-
 def initial_weights(model: Model, members: Members, classes: int) -> tuple[FloatGraph, Weights]:
-    """The graph and the initial weights [model, ...] of every member model; each has a random stream of its own."""
+    """Return the graph and the initial weights [model, ...], each model from its own random stream.
+
+    Raises BadInput for more than MAX_WEIGHTS weights, before memory is allocated.
+    """
     shape = members.x.shape[1:]
     with torch.device("meta"):  # sizes without memory
         count = len(members.numbers) * sum(weight.numel() for weight in model.module(shape, classes).parameters())
-    if count > MOST_WEIGHTS:
-        each = f"{count // len(members.numbers):,} weights in each of {len(members.numbers)} models"
-        raise BadInput("model", each, f"{MOST_WEIGHTS:,} weights at once; use fewer or smaller layers")
+    if count > MAX_WEIGHTS:
+        given = f"{count // len(members.numbers):,} weights in each of {len(members.numbers)} models"
+        raise BadInput("model", given, f"{MAX_WEIGHTS:,} weights at once; use fewer or smaller layers")
     stacks = []
     for number in members.numbers:
         with torch.random.fork_rng(devices=[]):
@@ -207,45 +189,46 @@ def initial_weights(model: Model, members: Members, classes: int) -> tuple[Float
     return graph, {name: torch.cat([w[name] for w in stacks]) for name in stacks[0]}
 
 
-def course_of(model: Model, members: Members, purpose: str, epochs: int, loss: Loss) -> TrainingPlan:
-    """A course by a model's recipe over its members; `purpose` names the random streams of the sample order."""
+def training_plan(model: Model, members: Members, purpose: str, epochs: int, loss: LossFunction) -> TrainingPlan:
+    """Return the plan of a training by the recipe of `model`; `purpose` names the random streams of the order."""
     order = partial(members.order, purpose, batch=model.batch)
     return TrainingPlan(epochs, model.batch, model.learning_rate, order, loss, model.weight_decay)
 
 
 def gather(x: Tensor, chosen: Tensor) -> Tensor:
-    """Inputs [batch, model * channel, ...] of the samples `chosen` int64 [model, batch] out of x [sample, ...].
+    """Select the samples `chosen` int64 [model, batch] of `x` [sample, ...] as [batch, model * channel, ...].
 
-    Images come channels last: grouped convolutions run up to three times faster in this layout, with
-    the same numbers.
+    Images are returned channels last: grouped convolutions run up to three times faster in this layout, with the same
+    numbers.
     """
     inputs = x[chosen.T].flatten(1, 2)
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 
 def mean_cross_entropy(out: Tensor, labels: Tensor) -> Tensor:
-    """Each model's mean cross-entropy, summed over models, which keeps their gradients apart.
+    """Compute the mean cross-entropy of each model, summed over models, so that their gradients stay separate.
 
     `out` is [model, sample, class], `labels` int64 [model, sample].
     """
     return F.cross_entropy(out.flatten(0, 1), labels.flatten(), reduction="sum") / labels.shape[1]
 
 
-def _key(
-    purpose: str, members: Members, settings: Mapping[str, Any], more: Mapping[str, NDArray[Any]] | None = None
-) -> str:
-    """The key of a checkpoint: whatever affects the bits of a training, the versions of hwsim and torch included."""
+def checkpoint_at(
+    path: Path | None,
+    purpose: str,
+    members: Members,
+    settings: Mapping[str, Any],
+    start: Mapping[str, Tensor] | None = None,
+) -> Checkpoint | None:
+    """Return the checkpoint of a training at `path`, None without a path.
+
+    The key of the checkpoint covers everything that affects the bits of the training: `purpose`, `members`, plain
+    `settings`, the tensors `start` that the training starts from, and the versions of hwsim and torch.
+    """
+    if path is None:
+        return None
     versions = {"purpose": purpose, "model_version": MODEL_VERSION, "torch": torch.__version__}
     numbers = {"first": members.first, "seed": members.seed}
     arrays: dict[str, NDArray[Any]] = {"x": members.x, "labels": members.labels, "keep": members.keep}
-    return setting_key({**versions, **numbers, **settings}, arrays | dict(more or {}))
-
-
-def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
-    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
-
-
-def _split(parameters: Parameters) -> tuple[Weights, dict[str, Tensor]]:
-    """Weights and step sizes out of the parameters of a fine-tuning."""
-    weights = {name: tensor for name, tensor in parameters.items() if not name.startswith(_STEP)}
-    return weights, {name.removeprefix(_STEP): parameters[name] for name in parameters if name.startswith(_STEP)}
+    arrays |= {name: tensor.detach().numpy() for name, tensor in (start or {}).items()}
+    return Checkpoint(path, setting_key({**versions, **numbers, **settings}, arrays))

@@ -1,9 +1,9 @@
-"""The training loop: Adam with cosine decay over many models, a few at a time, on all threads, with checkpoints.
+"""Training loop: Adam with cosine decay over many models, in groups on all threads, with checkpoints.
 
-Models are independent of each other, so they are cut into groups. A group is one computation (a
-grouped convolution, a batched matrix product) whose values stay in the cache; groups run side by
-side on threads. How the models are cut depends on the network and on the batch alone, so the bits of the result
-depend neither on the number of threads nor on where a training was interrupted.
+Models are independent of each other, so they are split into groups. A group is one computation (a grouped
+convolution, a batched matrix product) whose values stay in the cache. Groups run in parallel on threads. The split
+depends on the network and the batch alone, so the bits of the result depend neither on the number of threads nor on
+an interruption.
 """
 
 from __future__ import annotations
@@ -22,105 +22,115 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hwsim.arithmetic import ceil_div
 from hwsim.float_graph.graph import FloatArithmetic, FloatGraph, Weights, forward
 from hwsim.training.checkpoint import Arrays, Checkpoint
 
-Tick = Callable[[float], None]
-"""Called with the share of the work that is done, 0 to 1."""
+Progress = Callable[[float], None]
+"""Callback with the completed share of the work, 0 to 1."""
 
 Parameters = dict[str, Tensor]
-"""What is trained, stacked [model, ...], by name."""
+"""Trained tensors by name, stacked [model, ...]."""
 
-Watch = Callable[[int, Parameters], None]
-"""Called after each epoch with its number, from 0, and the parameters of all models."""
+EpochCallback = Callable[[int, Parameters], None]
+"""Callback after each epoch with its number, from 0, and the parameters of all models."""
 
 GROUP_BYTES = 8 << 20
-"""About so much memory does a group touch in one step: more does not stay in a core's share of the cache."""
+"""Approximate memory of one training step of a group; more does not stay in one core's share of the cache."""
 
 
-class Loss(Protocol):
-    """What is minimised."""
+class LossFunction(Protocol):
+    """Function that the training minimizes."""
 
     def __call__(self, parameters: Parameters, models: slice, chosen: Tensor) -> Tensor:
-        """Sum over `models` of each one's mean loss on its samples `chosen` int64 [model, batch]."""
+        """Return the sum over `models` of the mean loss of each on its samples `chosen` int64 [model, batch].
+
+        `parameters` contains the tensors of `models` only.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingPlan:
-    """One training: its recipe, its loss, and the samples of each epoch int64 [model, steps * batch]."""
+    """Settings of one training.
+
+    Attributes
+    ----------
+    epochs : number of epochs
+    batch : samples per step and model
+    learning_rate : initial rate of Adam, which decays to zero along a cosine
+    order : function of the epoch that returns its samples int64 [model, steps * batch]
+    loss : function to minimize
+    weight_decay : weight decay of Adam
+    """
 
     epochs: int
     batch: int
     learning_rate: float
     order: Callable[[int], NDArray[np.int64]]
-    loss: Loss
+    loss: LossFunction
     weight_decay: float = 0.0
-
-
-def silent(done: float) -> None:
-    """A tick that tells nobody."""
-
-
-def unwatched(epoch: int, parameters: Parameters) -> None:
-    """A watch that looks at nothing."""
 
 
 def fit(
     parameters: Mapping[str, Tensor],
-    course: TrainingPlan,
-    group: int,
-    tick: Tick = silent,
+    plan: TrainingPlan,
+    group_size: int,
+    progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
-    watch: Watch = unwatched,
+    epoch_callback: EpochCallback | None = None,
 ) -> Parameters:
-    """Train stacked parameters [model, ...], about `group` models at a time; returns new tensors.
+    """Train stacked parameters [model, ...], about `group_size` models at a time; returns new tensors.
 
-    With a `checkpoint` the state is kept after every epoch, and a training that was stopped goes on
-    from there with the same bits.
+    With a `checkpoint` the state is stored after every epoch, and an interrupted training continues from it with the
+    same bits. The checkpoint is removed at the end.
     """
     models = len(next(iter(parameters.values())))
-    groups = [_Group(rows, parameters, course) for rows in cut(models, group)]
-    begun = _restore(groups, checkpoint)
-    steps = course.order(0).shape[1] // course.batch
-    rates = cosine_rates(course.learning_rate, course.epochs * steps)
-    with _threads(len(groups)) as each:
-        for epoch in range(begun, course.epochs):
-            order = torch.from_numpy(course.order(epoch)).to(groups[0].device)
-            now = rates[epoch * steps : (epoch + 1) * steps]
-            work = [_Epoch(member, order[member.models].split(course.batch, dim=1), now) for member in groups]
-            for _ in each(_Epoch.run, work):
+    groups = [_Group(rows, parameters, plan) for rows in model_groups(models, group_size)]
+    first_epoch = _restore(groups, checkpoint)
+    steps = plan.order(0).shape[1] // plan.batch
+    rates = cosine_rates(plan.learning_rate, plan.epochs * steps)
+    with _parallel_map(len(groups)) as run_all:
+        for epoch in range(first_epoch, plan.epochs):
+            order = torch.from_numpy(plan.order(epoch)).to(groups[0].device)
+            epoch_rates = rates[epoch * steps : (epoch + 1) * steps]
+            work = [_Epoch(g, order[g.models].split(plan.batch, dim=1), epoch_rates) for g in groups]
+            for _ in run_all(_Epoch.run, work):
                 pass
             if checkpoint is not None:
                 checkpoint.save(epoch + 1, _state(groups))
-            watch(epoch, _together(groups))
-            tick((epoch + 1) / course.epochs)
-    return _together(groups)
+            if epoch_callback is not None:
+                epoch_callback(epoch, _all_parameters(groups))
+            if progress is not None:
+                progress((epoch + 1) / plan.epochs)
+    if checkpoint is not None:
+        checkpoint.remove()
+    return _all_parameters(groups)
 
 
-def cut(models: int, group: int) -> list[slice]:
-    """Cut models into groups of `group` or a few more; one model is never left alone.
+def model_groups(models: int, group_size: int) -> list[slice]:
+    """Split models into groups of `group_size` or a few more; a group has one model only where there is just one.
 
-    A convolution of one group runs in another kernel than a grouped one, which adds in another order.
+    torch convolves a single group with another kernel than several groups, which sums in another order.
 
-    >>> cut(7, 3), cut(3, 2), cut(1, 2)
+    >>> model_groups(7, 3), model_groups(3, 2), model_groups(1, 2)
     ([slice(0, 4, None), slice(4, 7, None)], [slice(0, 3, None)], [slice(0, 1, None)])
     """
-    count = max(1, models // max(group, 2))
-    edges = [-(-models * number // count) for number in range(count + 1)]
+    count = max(1, models // max(group_size, 2))
+    edges = [ceil_div(models * number, count) for number in range(count + 1)]
     return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
-def models_at_once(graph: FloatGraph, weights: Weights, batch: int) -> int:
-    """How many models of this kind make a group: the values and weights of a step fill about GROUP_BYTES."""
-    one = {name: torch.empty((1, *tensor.shape[1:]), device="meta") for name, tensor in weights.items()}
+def models_per_group(graph: FloatGraph, weights: Weights, batch: int) -> int:
+    """Compute how many models form a group: the values and weights of a step take about GROUP_BYTES."""
+    one_model = {name: torch.empty((1, *tensor.shape[1:]), device="meta") for name, tensor in weights.items()}
     sample = torch.empty((1, *graph.input_shape), device="meta")
-    values = sum(value.numel() for value in forward(graph, one, sample, FloatArithmetic()).values())
-    trained = sum(tensor.numel() for tensor in one.values())
+    values = sum(value.numel() for value in forward(graph, one_model, sample, FloatArithmetic()).values())
+    trained = sum(tensor.numel() for tensor in one_model.values())
     return max(2, GROUP_BYTES // (4 * (batch * values + 4 * trained)))
 
 
 def cosine_rates(start: float, steps: int) -> list[float]:
-    """Learning rates that fall from `start` to zero along half a cosine, as torch's CosineAnnealingLR has them.
+    """Compute learning rates that decay from `start` to zero along half a cosine, with CosineAnnealingLR's rounding.
 
     >>> [round(rate, 3) for rate in cosine_rates(1.0, 4)]
     [1.0, 0.854, 0.5, 0.146]
@@ -133,17 +143,16 @@ def cosine_rates(start: float, steps: int) -> list[float]:
 
 
 class _Group:
-    """A few of the models, their parameters and their optimizer."""
+    """Models that are trained in one computation: their parameters [model of the group, ...] and their optimizer."""
 
-    def __init__(self, models: slice, parameters: Mapping[str, Tensor], course: TrainingPlan) -> None:
-        self.models, self.loss = models, course.loss
+    def __init__(self, models: slice, parameters: Mapping[str, Tensor], plan: TrainingPlan) -> None:
+        self.models, self.loss = models, plan.loss
         self.parameters = {name: t.detach()[models].clone().requires_grad_() for name, t in parameters.items()}
         self.device = next(iter(self.parameters.values())).device
-        self.optimizer = torch.optim.Adam(
-            self.parameters.values(), course.learning_rate, weight_decay=course.weight_decay
-        )
+        self.optimizer = torch.optim.Adam(self.parameters.values(), plan.learning_rate, weight_decay=plan.weight_decay)
 
     def step(self, chosen: Tensor, rate: float) -> None:
+        """Take one step of Adam on the samples `chosen` int64 [model, batch]."""
         self.optimizer.param_groups[0]["lr"] = rate
         loss = self.loss(self.parameters, self.models, chosen)
         self.optimizer.zero_grad()
@@ -151,30 +160,32 @@ class _Group:
         self.optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Parameters, Adam's moments and its step count [model]."""
+        """Return parameters and moments of Adam [model, ...], and its step counts [model]."""
         out: dict[str, Tensor] = {}
         for name, parameter in self.parameters.items():
-            kept = self.optimizer.state.get(parameter, {})
+            moments = self.optimizer.state.get(parameter, {})
             zero = torch.zeros_like(parameter)
-            count = torch.as_tensor(kept.get("step", 0.0), dtype=torch.float32)
+            count = torch.as_tensor(moments.get("step", 0.0), dtype=torch.float32)
             out[f"value {name}"] = parameter.detach()
-            out[f"mean {name}"] = kept.get("exp_avg", zero)
-            out[f"square {name}"] = kept.get("exp_avg_sq", zero)
+            out[f"mean {name}"] = moments.get("exp_avg", zero)
+            out[f"square {name}"] = moments.get("exp_avg_sq", zero)
             out[f"steps {name}"] = count.expand(len(parameter))
         return out
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state [model, ...] of all models."""
+        """Set parameters and moments from the `state` [model, ...] of all models."""
         for name, parameter in self.parameters.items():
-            mine = {what: state[f"{what} {name}"][self.models].clone() for what in ("value", "mean", "square")}
+            own = {part: state[f"{part} {name}"][self.models].clone() for part in ("value", "mean", "square")}
             with torch.no_grad():
-                parameter.copy_(mine["value"])
-            moments = {"exp_avg": mine["mean"].to(self.device), "exp_avg_sq": mine["square"].to(self.device)}
+                parameter.copy_(own["value"])
+            moments = {"exp_avg": own["mean"].to(self.device), "exp_avg_sq": own["square"].to(self.device)}
             self.optimizer.state[parameter] = {"step": state[f"steps {name}"][0].clone()} | moments
 
 
 @dataclass(frozen=True, eq=False)
 class _Epoch:
+    """One epoch of one group: samples int64 [model, batch] and learning rate of each step."""
+
     group: _Group
     batches: Sequence[Tensor]
     rates: Sequence[float]
@@ -185,21 +196,23 @@ class _Epoch:
 
 
 def _state(groups: Sequence[_Group]) -> Arrays:
+    """Return the state of all models, stacked [model, ...]."""
     states = [group.state() for group in groups]
     return {name: torch.cat([state[name] for state in states]).cpu().numpy() for name in states[0]}
 
 
-def _together(groups: Sequence[_Group]) -> Parameters:
+def _all_parameters(groups: Sequence[_Group]) -> Parameters:
+    """Return the parameters of all models, stacked [model, ...]."""
     names = groups[0].parameters
     return {name: torch.cat([group.parameters[name].detach() for group in groups]) for name in names}
 
 
 def _restore(groups: Sequence[_Group], checkpoint: Checkpoint | None) -> int:
-    """Take up the state of a training that was stopped; returns how many epochs it had finished."""
-    found = None if checkpoint is None else checkpoint.load(_state(groups))
-    if found is None:
+    """Restore the state of an interrupted training; returns the number of finished epochs."""
+    stored = None if checkpoint is None else checkpoint.load(_state(groups))
+    if stored is None:
         return 0
-    epochs, arrays = found
+    epochs, arrays = stored
     for group in groups:
         group.restore({name: torch.from_numpy(array) for name, array in arrays.items()})
     return epochs
@@ -207,7 +220,7 @@ def _restore(groups: Sequence[_Group], checkpoint: Checkpoint | None) -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Pin torch to one thread: sums then run in one order, so results do not depend on the machine's cores."""
+    """Restrict torch to one thread: sums then have one order, so results do not depend on the number of cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -217,8 +230,8 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _threads(groups: int) -> Iterator[Callable[[Callable[[_Epoch], None], Sequence[_Epoch]], Iterable[None]]]:
-    """A `map` that runs groups side by side on the threads that torch may use, each operation on one of them."""
+def _parallel_map(groups: int) -> Iterator[Callable[[Callable[[_Epoch], None], Sequence[_Epoch]], Iterable[None]]]:
+    """Provide a `map` that runs groups in parallel on torch's threads, each torch operation on one thread."""
     workers = min(torch.get_num_threads(), groups)
     with one_thread():
         if workers == 1:

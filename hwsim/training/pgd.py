@@ -1,4 +1,4 @@
-"""Adversarial inputs by projected gradient ascent (PGD), on many models at once: the ball, and the climb in it.
+"""Projected gradient descent (PGD) on the inputs of many models at once: adversarial inputs in an L-infinity ball.
 
 Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018.
 """
@@ -17,14 +17,21 @@ from hwsim.errors import BadInput
 from hwsim.float_graph.graph import FloatArithmetic, FloatGraph, Weights, logits
 
 STEPS = 10
-"""Steps of an ascent when not given: our own choice."""
+"""Default number of PGD steps. Design choice."""
 
 
 @dataclass(frozen=True)
 class PGDConfig:
-    """The inputs within `eps` of a sample in every component and within `low` to `high`, and how to climb in it.
+    """Settings of PGD: the L-infinity ball around a sample, clipped to the input range, and the steps.
 
-    `step_size` is 2.5 eps / steps when not given: enough to cross the ball, a usual choice (as remembered, unverified).
+    Attributes
+    ----------
+    eps : radius of the ball
+    steps : number of steps
+    step_size : length of a step; None gives 2.5 eps / steps
+    low, high : range of the inputs
+
+    Design choice: with the default step length, all steps in one direction are longer than the diameter of the ball.
     """
 
     eps: float
@@ -42,35 +49,37 @@ class PGDConfig:
             raise BadInput("step_size", self.step_size, "a finite number above 0")
 
     @property
-    def stride(self) -> float:
+    def step(self) -> float:
         """Length of a step."""
         return 2.5 * self.eps / self.steps if self.step_size is None else self.step_size
 
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Smallest and largest allowed value of every component of inputs `x`."""
+        """Return the smallest and the largest allowed value of every component of inputs `x`."""
         return (x - self.eps).clamp_min(self.low), (x + self.eps).clamp_max(self.high)
 
 
-def perturb(graph: FloatGraph, weights: Weights, x: Tensor, labels: Tensor, ball: PGDConfig) -> Tensor:
-    """Climb the cross-entropy from `x` [sample, model * channel, ...] by the sign of the gradient, inside the ball.
+def perturb(graph: FloatGraph, weights: Weights, x: Tensor, labels: Tensor, config: PGDConfig) -> Tensor:
+    """Maximize the cross-entropy over the ball around `x` [sample, model * channel, ...] by signed gradient steps.
 
-    `labels` is int64 [model, sample]. Starts at the sample itself, so it is deterministic, and weights get no gradient.
+    `labels` is int64 [model, sample]. The start is the sample itself, so the result is deterministic. Weights receive
+    no gradient.
     """
     frozen = {name: tensor.detach() for name, tensor in weights.items()}
-    low, high = ball.bounds(x)
-    at = x.detach()
-    for _ in range(ball.steps):
-        at = at.detach().requires_grad_()
-        out = logits(graph, frozen, at, FloatArithmetic())
+    low, high = config.bounds(x)
+    adversarial = x.detach()
+    for _ in range(config.steps):
+        adversarial = adversarial.detach().requires_grad_()
+        out = logits(graph, frozen, adversarial, FloatArithmetic())
         loss = F.cross_entropy(out.flatten(0, 1), labels.flatten(), reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, at)
-        at = torch.minimum(torch.maximum(at.detach() + ball.stride * gradient.sign(), low), high)
-    return at.detach()
+        (gradient,) = torch.autograd.grad(loss, adversarial)
+        stepped = adversarial.detach() + config.step * gradient.sign()
+        adversarial = torch.minimum(torch.maximum(stepped, low), high)
+    return adversarial.detach()
 
 
-def check_samples(x: NDArray[np.float32], labels: NDArray[np.int64], ball: PGDConfig) -> None:
-    """Raise BadInput where inputs lie outside the box of `ball` or do not go with the labels."""
+def check_samples(x: NDArray[np.float32], labels: NDArray[np.int64], config: PGDConfig) -> None:
+    """Raise BadInput for `labels` that do not match `x` [sample, ...], and for inputs outside the range of `config`."""
     if labels.shape != (len(x),):
         raise BadInput("labels", f"shape {labels.shape}", f"one label for each of the {len(x)} samples")
-    if len(x) and not (x.min() >= ball.low and x.max() <= ball.high):
-        raise BadInput("x", f"values from {x.min():g} to {x.max():g}", f"{ball.low:g} to {ball.high:g}")
+    if len(x) and not (x.min() >= config.low and x.max() <= config.high):
+        raise BadInput("x", f"values from {x.min():g} to {x.max():g}", f"{config.low:g} to {config.high:g}")

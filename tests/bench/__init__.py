@@ -1,1 +1,1 @@
-"""The speed table: hwsim against its peers and its goals. `make bench`, or `python -m tests.bench [GROUP ...]`."""
+"""Speed table of hwsim against peers and goals: `make bench`, or `python -m tests.bench [GROUP ...]`."""

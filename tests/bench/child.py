@@ -1,4 +1,4 @@
-"""Measure in a new process: what must not profit from, or suffer under, what ran before."""
+"""Measurements in a new process, independent of earlier measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def run_child(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Any:
-    """Run `python -m module arguments` and return what it printed as JSON on its last line."""
+    """Run `python -m module arguments` and return the JSON value of its last output line."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env=os.environ | dict(environment or {}),
@@ -22,6 +22,6 @@ def run_child(module: str, *arguments: str, environment: Mapping[str, str] | Non
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def answer(value: object) -> None:
-    """The last word of such a child."""
+def print_result(value: object) -> None:
+    """Print the result of a child process for `run_child`."""
     print(json.dumps(value))

@@ -1,4 +1,4 @@
-"""Our side of every row: run the network and prove, outside the timing, that the bits are right."""
+"""Execution of a network by hwsim, compared with the reference outside the timed calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwsim.network.graph import Network
 
 
 def exact_outputs(network: Network, codes: NDArray[np.integer], samples: int = 1) -> NDArray[np.int32]:
-    """What `execute` makes of all codes, after its first `samples` equalled the (slow) reference."""
+    """Return the outputs of `execute` after comparing the first `samples` with the (slow) reference."""
     outputs = execute(network, codes).outputs
     expected = reference.run(network, codes[:samples])[network.layers[-1].name]
     np.testing.assert_array_equal(outputs[:samples], expected.reshape(samples, -1))
@@ -19,5 +19,5 @@ def exact_outputs(network: Network, codes: NDArray[np.integer], samples: int = 1
 
 
 def run_ours(network: Network, codes: NDArray[np.integer], kernels: str | None = None) -> NDArray[np.int32]:
-    """The call that is timed."""
+    """Return the outputs of `execute`: the timed call."""
     return execute(network, codes, kernels).outputs

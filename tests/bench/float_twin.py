@@ -1,4 +1,4 @@
-"""A hwsim network as a torch module in float32: what its integers stand for."""
+"""A hwsim network as a torch module in float32."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwsim.network.layer import INPUT, Layer, Op
 
 
 class FloatTwin(nn.Module):
-    """The same graph with the real weights (batch norms folded away), plain convolutions and ReLU in place."""
+    """The same graph with real weights (batch norms folded), plain convolutions and in-place ReLU."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class FloatTwin(nn.Module):
         self.parts = nn.ModuleDict({layer.name: self._part(layer) for layer in network.layers if layer.has_macs})
 
     def forward(self, x: Tensor) -> Tensor:
-        """Real inputs to real logits."""
+        """Return real logits for real inputs."""
         done = {INPUT: x}
         for layer in self.layers:
             done[layer.name] = self._apply(layer, [done[name] for name in layer.inputs])
@@ -39,7 +39,7 @@ class FloatTwin(nn.Module):
                 return operands[0].mean((2, 3), keepdim=True)
             case Op.FLATTEN:
                 return operands[0].flatten(1)
-        raise NotImplementedError(f"{layer.op} has no place in the benchmark")
+        raise NotImplementedError(f"{layer.op} is not part of the benchmark")
 
     def _part(self, layer: Layer) -> nn.Module:
         codes, unit = layer.weight.codes, np.broadcast_to(layer.weight.scale, len(layer.weight.codes))

@@ -1,4 +1,4 @@
-"""Other widths of weights and activations, against our own 8 bits on the same graph."""
+"""Other widths of weights and activations, against hwsim's 8 bits on the same graph."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GOALS: Mapping[str, tuple[Callable[[], Network], float]] = {
 
 
 def rows() -> Iterator[Row]:
-    """ResNet-20 at every width, all measured in turns; a width that hwsim refuses has no rate."""
+    """Yield the rows of ResNet-20 at every width, measured in turns; an unsupported width has no rate."""
     use_threads()
     networks = {PLAIN: resnet20()}
     for name, (build, _) in GOALS.items():
@@ -46,7 +46,7 @@ def rows() -> Iterator[Row]:
 
 
 def binary_rows() -> Iterator[Row]:
-    """Products of -1 and +1 counted as bits (XNOR and popcount), against 8 bits on the same graph."""
+    """Yield the rows of binary networks (XNOR and popcount), against 8 bits on the same graph."""
     networks = {name: unpadded_cnn(name == "binary") for name in ("binary", PLAIN)}
     codes = {name: random_images(network, BATCH) for name, network in networks.items()}
     expected = {name: exact_outputs(network, codes[name]) for name, network in networks.items()}

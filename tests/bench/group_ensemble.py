@@ -1,4 +1,4 @@
-"""Many small networks, as an audit trains and runs them, against one after another."""
+"""Training and execution of many small networks, as in an audit, against one network after another."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from tests.bench.timing import interleave
 NETWORKS, IMAGES = 64, 256
 
 TRAINED = 17
-"""Networks that are trained together: a target and sixteen shadow models."""
+"""Networks trained together: a target and sixteen shadow models."""
 
 TRAINING = {
     "28x28, filters 8-16-16": ((1, 28, 28), (8, 16, 16), 512),
     "8x8, filters 16-32": ((1, 8, 8), (16, 32), 1024),
 }
-"""Image shape, filters and samples, by the name of the work: the nets of the Fashion-MNIST study and of the demo."""
+"""Name of the work -> image shape, filters and samples: networks of the Fashion-MNIST study and of the demo."""
 
 
 def rows() -> Iterator[Row]:
-    """All networks at once against a plain loop: training, then inference."""
+    """Yield the rows of training and inference of all networks, against a loop over networks."""
     use_threads()
     for name, (shape, channels, samples) in TRAINING.items():
         yield training_row(
@@ -45,7 +45,7 @@ def rows() -> Iterator[Row]:
 
 
 def training_row(name: str, model: Model, members: Members) -> Row:
-    """One epoch of all models as an ensemble, against ordinary torch modules one after another on the same threads."""
+    """Return the row of one training epoch of an ensemble, against torch modules one after another."""
     calls = {
         "ours": lambda: train(model, members).logits(members.x[:64]),
         "single": lambda: trained_singly(model, members),
@@ -57,14 +57,14 @@ def training_row(name: str, model: Model, members: Members) -> Row:
 
 
 def random_members(shape: tuple[int, ...], samples: int) -> Members:
-    """Random images of ten classes; each model has a random half of them."""
+    """Return random images of ten classes; each model trains on a random half."""
     rng = np.random.default_rng(0)
     keep = rng.permuted(np.tile(np.arange(samples) % 2 == 0, (TRAINED, 1)), axis=1)
     return Members(rng.random((samples, *shape), dtype=np.float32), rng.integers(0, 10, samples), keep)
 
 
 def trained_singly(model: Model, members: Members) -> NDArray[np.float64]:
-    """Logits [model, sample, class] on 64 images: the same recipe, start and order of samples, in plain torch."""
+    """Return logits [model, sample, class] on 64 images, from torch with equal recipe, weights and order."""
     x, labels = torch.from_numpy(members.x), torch.from_numpy(members.labels)
     order = torch.from_numpy(members.order("train", 0, model.batch))
     return np.stack([one_module(model, x, labels, number, order[number]) for number in members.numbers])
@@ -73,7 +73,7 @@ def trained_singly(model: Model, members: Members) -> NDArray[np.float64]:
 def one_module(
     model: Model, x: torch.Tensor, labels: torch.Tensor, number: int, order: torch.Tensor
 ) -> NDArray[np.float64]:
-    """Train the model called `number` for one epoch; logits [sample, class] on 64 images."""
+    """Train model `number` for one epoch and return its logits [sample, class] on 64 images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(0, "initial weights", number))
         net = model.module(tuple(x.shape[1:]), int(labels.max()) + 1)
@@ -90,7 +90,7 @@ def one_module(
 
 
 def inference_row() -> Row:
-    """Integer outputs of all networks on the same images."""
+    """Return the row of the integer outputs of all networks on the same images."""
     networks = [small_cnn(seed) for seed in range(NETWORKS)]
     codes = random_images(networks[0], IMAGES)
     expected = np.stack([exact_outputs(network, codes) for network in networks])
@@ -102,10 +102,10 @@ def inference_row() -> Row:
 
 
 def our_ensemble(networks: Sequence[Network], codes: NDArray[np.integer]) -> NDArray[np.int32]:
-    """Outputs [network, sample, class] of all networks, as an audit calls them: there is no dearer or cheaper way."""
+    """Return outputs [network, sample, class] of all networks, as an audit calls them."""
     return np.stack([execute(network, codes).outputs for network in networks])
 
 
 def single_runs(networks: Sequence[Network], codes: NDArray[np.integer]) -> NDArray[np.int32]:
-    """The same outputs, one `execute` per network."""
+    """Return the same outputs by one `run_ours` per network."""
     return np.stack([run_ours(network, codes) for network in networks])

@@ -1,4 +1,4 @@
-"""The 8-bit matrix product alone, against torch's."""
+"""The 8-bit matrix product, against torch's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from hwsim.engine.execute import available, compiled
-from hwsim.kernels.barrier import begin_call, end_call
-from hwsim.kernels.inference.gemm import multiply
-from hwsim.kernels.threads import Call, on_threads
+from hwsim.kernels.barrier import CallSlots, begin_call, end_call
+from hwsim.kernels.inference.gemm import gemm
+from hwsim.kernels.inference.instructions import Share
+from hwsim.kernels.threads import run_on_threads
 from tests.bench.networks import linear_layer
 from tests.bench.row import Row
 from tests.bench.threads import use_threads
@@ -22,7 +23,7 @@ M, K, N = 4098, 576, 128
 
 
 def rows() -> Iterator[Row]:
-    """One product, uint8 [M, K] by int8 [N, K] transposed, summed in int32."""
+    """Yield the row of one product, uint8 [M, K] by int8 [N, K] transposed, summed in int32."""
     use_threads()
     rng = np.random.default_rng(0)
     a_u8 = rng.integers(0, 256, (M, K), dtype=np.uint8)
@@ -35,36 +36,36 @@ def rows() -> Iterator[Row]:
 
 
 def our_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[], NDArray[np.int32]]:
-    """The product by the kernel of a linear layer, ready to call: packed weights and the map of `a_u8` are given."""
+    """Return the product by the kernel of a linear layer, ready to call: weights are packed, `a_u8` is in its map."""
     program = compiled(linear_layer(w_s8), available()[0])
     assert program is not None
     samples = len(a_u8)
-    maps, _, size = program.arena(samples)
+    maps, _, size = program.layout(samples)
     (step,), (x, y) = program.steps, (maps[program.steps[0][name]] for name in ("x", "y"))
     arena = np.zeros(size, dtype=np.uint8)
     arena[x["origin"] :][: a_u8.size] = a_u8.reshape(-1)
     sums = np.empty((samples, len(w_s8)), dtype=np.int32)
-    p, flat, threads = program, sums.reshape(-1), numba.get_num_threads()
+    constants, flat, threads = program.constants, sums.reshape(-1), numba.get_num_threads()
 
-    def part(index: int, call: Call) -> None:
-        _product(step, x, y, arena, p.words, p.ints, p.floats, p.weights, flat, samples, index, threads, *call)
+    def part(index: int, slots: CallSlots) -> None:
+        _product(step, x, y, arena, constants, flat, Share(samples, index, threads), slots)
 
     def product() -> NDArray[np.int32]:
-        on_threads(part, threads)
+        run_on_threads(part, threads)
         return sums
 
     return product
 
 
 @numba.njit(nogil=True)
-def _product(step, x, y, arena, words, ints, floats, weights, sums, samples, part, parts, asked, served, call):
-    begin_call(asked, call, part, parts)
-    multiply(step, x, y, x, arena, words, ints, floats, weights, sums, samples, part, parts)
-    end_call(asked, served, call, part, parts)
+def _product(step, x, y, arena, constants, sums, share, slots):
+    begin_call(slots, share.part, share.parts)
+    gemm(step, x, y, x, arena, constants, sums, share)
+    end_call(slots, share.part, share.parts)
 
 
 def torch_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[], Array]:
-    """torch._int_mm with the weights in the layout that it likes best."""
+    """Return torch._int_mm with the weights in its fastest layout, ready to call."""
     a, w = torch.from_numpy(a_u8), torch.from_numpy(w_s8).T.contiguous()
 
     def product() -> Array:

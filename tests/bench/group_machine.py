@@ -1,4 +1,4 @@
-"""The machine: timing without values against limits in time, and values with toggles and masks against values alone."""
+"""Machine models: timing without values against time limits, and simulation with toggles against execution alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IMAGES = 256
 
 
 def rows() -> Iterator[Row]:
-    """One design, a sweep, and what counting adds to a run."""
+    """Yield the rows of one design, of a sweep, and of simulations with activity."""
     yield one_design()
     yield sweep()
     use_threads()
@@ -40,7 +40,7 @@ def rows() -> Iterator[Row]:
 
 
 def one_design() -> Row:
-    """Every design is new, so that nothing is remembered from the one before."""
+    """Return the row of one design; all designs differ, so that no cache helps."""
     times = []
     layers = _layers()
     for accelerator in islice(designs(), 200):
@@ -51,7 +51,7 @@ def one_design() -> Row:
 
 
 def sweep() -> Row:
-    """Cycles of every layer of ResNet-18 on 10,000 accelerators, the building of these included."""
+    """Return the row of the cycles of every layer of ResNet-18 on 10,000 accelerators, including their construction."""
     share = DESIGNS // PROCESSES
     start = time.perf_counter()
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
@@ -62,14 +62,14 @@ def sweep() -> Row:
 
 
 def total_cycles(numbers: range) -> Sequence[int]:
-    """Cycles of ResNet-18 on the designs of these numbers."""
+    """Return the cycles of ResNet-18 on the designs with these numbers."""
     layers = _layers()
     chosen = islice(designs(), numbers.start, numbers.stop)
     return [sum(report.total_cycles for report in layer_reports(accelerator, layers)) for accelerator in chosen]
 
 
 def designs() -> Iterator[Accelerator]:
-    """More than 10,000 different accelerators."""
+    """Yield more than 10,000 different accelerators."""
     sizes = range(4, 68, 2)
     for dataflow, rows, cols, kib in product(("ws", "os"), sizes, sizes, (32, 64, 128, 256, 512)):
         array = {"rows": rows, "cols": cols}
@@ -78,7 +78,7 @@ def designs() -> Iterator[Accelerator]:
 
 
 def counted(name: str, regions: bool, accelerator_name: str) -> Row:
-    """Outputs with cycles, counts, toggles and masks, against the outputs alone."""
+    """Return the row of outputs with cycles, counts, toggles and masks, against outputs alone."""
     network, accelerator = resnet20(regions=regions), build("accelerator", accelerator_name)
     codes = random_images(network, IMAGES)
     expected = exact_outputs(network, codes)

@@ -1,4 +1,4 @@
-"""Whole networks of 8 bits, images per second: against onnxruntime's integers and torch's float32."""
+"""Images per second of 8-bit networks, against onnxruntime in integers and torch in float32."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.bench.timing import interleave
 
 
 def rows() -> Iterator[Row]:
-    """ResNet-20 and ResNet-18, many images at once and one alone."""
+    """Yield the rows of ResNet-20 and ResNet-18 at batch 64 and batch 1."""
     use_threads()
     small, large = resnet20(), resnet18()
     yield from compare(small, "ResNet-20", 64, {ONNXRUNTIME: 2.0, TORCH: 4.0})
@@ -27,7 +27,7 @@ def rows() -> Iterator[Row]:
 def compare(
     network: Network, name: str, batch: int, goals: Mapping[str, float], seconds: float = 6.0, group: str = "networks"
 ) -> Iterator[Row]:
-    """One row per peer in `goals`, all measured in turns; every peer must compute the same network."""
+    """Yield one row per peer in `goals`, measured in turns; every peer must compute the same network."""
     codes, check = random_images(network, batch), random_images(network, 64)
     ours, peers = exact_outputs(network, check), {}
     if ONNXRUNTIME in goals:

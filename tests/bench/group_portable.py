@@ -1,4 +1,4 @@
-"""The kernels for chips without the 8-bit dot product, against torch in float32."""
+"""Kernels for CPUs without the 8-bit dot product, against torch in float32."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_PORTABLE = ("vnni", DEFINITION)
 
 
 def rows() -> Iterator[Row]:
-    """ResNet-20 by every kernel that needs no special instruction, all measured in turns."""
+    """Yield the rows of ResNet-20 by every portable kernel, measured in turns."""
     use_threads()
     network = resnet20()
     codes = random_images(network, BATCH)

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.kernels.membership.bootstrap import places_of, resampled_statistics
-from hwsim.privacy.attack_tools.attack import log_odds
+from hwsim.privacy.attack_tools.game_view import view_game
 from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.privacy.attacks.reference.lira import Lira
 from hwsim.privacy.attacks.reference.rmia import Rmia, share_beaten
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.statistics.roc import roc
-from tests.bench.child import answer, run_child
+from tests.bench.child import print_result, run_child
 from tests.bench.group_memory import growth
 from tests.bench.row import Row
 from tests.bench.threads import use_threads
@@ -67,7 +68,8 @@ def whole_way(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Row:
 def aucs_with_intervals(logits: Floats, keep: Bools, labels: NDArray[np.int64]) -> Floats:
     """AUCs of LiRA and RMIA against the first model, once the resamples of both are made."""
     attacks = (Lira(variance="per_point"), Rmia())
-    scores = np.concatenate([attack.scores({"logits": logits}, keep, labels, targets=[0]) for attack in attacks])
+    view = view_game({"logits": logits}, keep, labels, targets=[0])
+    scores = np.concatenate([attack.scores(view) for attack in attacks])
     aucs = np.array([roc(row, keep[0]).auc for row in scores])
     member = np.broadcast_to(keep[0], scores.shape)
     seeds = np.arange(RESAMPLES, dtype=np.uint64)
@@ -78,8 +80,9 @@ def aucs_with_intervals(logits: Floats, keep: Bools, labels: NDArray[np.int64]) 
 
 def lira(odds: Floats, keep: Bools) -> Row:
     """Online, with the variance of each point, from log-odds."""
+    view = view_game({}, keep, np.zeros(SAMPLES, dtype=np.int64), targets=[0])
     calls = {
-        "ours": lambda: online_lira_score(odds, keep, "per_point", targets=[0])[0],
+        "ours": lambda: online_lira_score(odds, view, "per_point")[0],
         "numpy": partial(plain_lira, odds, keep),
     }
     expected = {"ours": plain_lira(odds, keep, of_paper=False), "numpy": slow_lira(odds, keep)}
@@ -170,9 +173,9 @@ def main() -> None:
     """Measure what RMIA takes in a process of its own, compiled already."""
     use_threads()
     logits, keep, labels = game(8, SAMPLES)
-    call = partial(Rmia().scores, {"logits": logits}, keep, labels, [0])
+    call = partial(Rmia().scores, view_game({"logits": logits}, keep, labels, [0]))
     call()
-    answer(growth(call))
+    print_result(growth(call))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The groups of the speed table: a new one is a module `group_NAME.py` with `rows()`, and a line here."""
+"""Groups of the speed table: a group is a module `group_NAME.py` with `rows()`, and an entry here."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ GROUPS: Mapping[str, Callable[[], Iterator[Row]]] = {
     "machine": group_machine.rows,
     "privacy": group_privacy.rows,
 }
-"""By the name that the command line takes, in the order of the table."""
+"""Name on the command line -> function that yields the group's rows, in the order of the table."""

@@ -1,4 +1,4 @@
-"""The networks of the speed table: ResNet-20 and ResNet-18 for CIFAR images, small CNNs, one linear layer."""
+"""Networks of the speed table: ResNet-20 and ResNet-18 for CIFAR images, small CNNs, one linear layer."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ CIFAR = (3, 32, 32)
 
 
 def resnet20(w_bits: int = 8, a_bits: int = 8, regions: bool = False) -> Network:
-    """ResNet-20: three stages of three blocks, 41 million products per image."""
+    """Return ResNet-20: three stages of three blocks, 41 million products per image."""
     return _resnet(Builder(CIFAR, w_bits, a_bits, regions), stages=(16, 32, 64), blocks=3)
 
 
 def resnet18(w_bits: int = 8, a_bits: int = 8, regions: bool = False) -> Network:
-    """ResNet-18 with a 3x3 stem: four stages of two blocks, 556 million products per image."""
+    """Return ResNet-18 with a 3x3 stem: four stages of two blocks, 556 million products per image."""
     return _resnet(Builder(CIFAR, w_bits, a_bits, regions), stages=(64, 128, 256, 512), blocks=2)
 
 
 def small_cnn(seed: int = 0) -> Network:
-    """The shape of hwsim's model `small_cnn` on 1x8x8 images, another one for every seed."""
+    """Return a network like hwsim's model `small_cnn` on 1x8x8 images; `seed` determines its weights."""
     builder = Builder((1, 8, 8), w_bits=8, a_bits=8, seed=seed)
     x = builder.conv("conv1", INPUT, 16, 3)
     x = builder.conv("conv2", x, 32, 3)
@@ -39,7 +39,7 @@ def small_cnn(seed: int = 0) -> Network:
 
 
 def unpadded_cnn(binary: bool, channels: int = 128, layers: int = 4) -> Network:
-    """3x3 convolutions without padding on 16x16 maps: with -1 and +1 throughout and thresholds, or of 8 bits."""
+    """Return 3x3 convolutions without padding on 16x16 maps: of -1 and +1 with thresholds, or of 8 bits."""
     rng = np.random.default_rng(0)
     codes, weights = (BINARY, BINARY) if binary else (Format(8), Format(8, signed=True))
     chain, size = [], 16
@@ -59,7 +59,7 @@ def unpadded_cnn(binary: bool, channels: int = 128, layers: int = 4) -> Network:
 
 
 def linear_layer(weights: NDArray[np.int8]) -> Network:
-    """One linear layer [output, input] on unsigned 8-bit features that emits its raw sums."""
+    """Return one linear layer, weights [output, input], on unsigned 8-bit features, with raw sums as outputs."""
     weight = QTensor(weights, Format(8, signed=True))
     bias = np.zeros(len(weights), dtype=np.int64)
     layer = Layer("logits", Op.LINEAR, (INPUT,), LOGITS, weight=weight, bias=bias)
@@ -67,7 +67,7 @@ def linear_layer(weights: NDArray[np.int8]) -> Network:
 
 
 def random_images(network: Network, samples: int, seed: int = 1) -> NDArray[np.integer]:
-    """Uniform codes of the network's input format, in the smallest unsigned dtype that holds them."""
+    """Return uniform codes of the network's input format, in the smallest unsigned dtype that contains them."""
     dtype = np.min_scalar_type(network.input.qmax)
     rng = np.random.default_rng(seed)
     return rng.integers(0, network.input.qmax, (samples, *network.input_shape), dtype=dtype, endpoint=True)

@@ -1,4 +1,4 @@
-"""An 8-bit hwsim network as an ONNX model of integer operators (the QOperator format of onnxruntime)."""
+"""Conversion of an 8-bit hwsim network to an ONNX model in onnxruntime's QOperator format."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MICROSOFT = "com.microsoft"
 
 
 def onnx_model(network: Network) -> onnx.ModelProto:
-    """The same layers with the same weight codes: uint8 activations, int8 weights, one scale per filter.
+    """Return a model with the same layers and weight codes: uint8 activations, int8 weights, one scale per filter.
 
-    A real scale in the model is only ever a ratio: activations have scale 1, and the multipliers of
-    hwsim's requantizers become the scales of weights and operands. onnxruntime rounds in float32 and
-    to even, so codes may differ from ours by one. The output is float32 and holds the integer logits.
+    Activations have scale 1, and the multipliers of hwsim's requantizers become the scales of weights and
+    operands. onnxruntime rounds half to even in float32, so codes may differ from hwsim's by one. The
+    output is float32 and contains the integer logits.
     """
     graph = _Graph(network)
     for layer in network.layers:
@@ -54,7 +54,7 @@ class _Graph:
             case Op.LINEAR:
                 self._linear(layer)
             case _:
-                raise NotImplementedError(f"{layer.op} has no place in the benchmark")
+                raise NotImplementedError(f"{layer.op} is not part of the benchmark")
 
     def _conv(self, layer: Layer) -> None:
         g = layer.geometry
@@ -91,7 +91,7 @@ class _Graph:
         self._node("QGemm", layer, inputs, domain=MICROSOFT, transB=1)
 
     def _operand(self, name: str, scale: float) -> list[str]:
-        """An activation with its scale and zero point, as every quantized operator wants them."""
+        """Return the names of an activation, its scale and its zero point, the inputs of a quantized operator."""
         zero = self.network.formats[name].zero_point
         reader = f"{name}_read{len(self.nodes)}"
         return [name, self._put(f"{reader}_scale", np.float32(scale)), self._put(f"{reader}_zero", np.uint8(zero))]
@@ -112,6 +112,6 @@ class _Graph:
 
 
 def _ratios(layer: Layer) -> NDArray[np.float32]:
-    """Multipliers over powers of two, one per channel, operand or layer."""
+    """Return multiplier / 2^shift, float32, one per channel, operand or layer."""
     r = layer.requantizer
     return (r.multiplier / 2.0**r.shift).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The peers that compute the same network: onnxruntime in 8-bit integers and torch in float32."""
+"""Peers that compute the same network: onnxruntime in 8-bit integers and torch in float32."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.bench.timing import Array
 
 ONNXRUNTIME, TORCH = "onnxruntime int8", "torch float32"
 
-LEAST_CORRELATION = {ONNXRUNTIME: 0.99, TORCH: 0.9}
-"""Between a peer's logits and ours: it rounds ties otherwise, or not at all, but computes the same network."""
+MIN_CORRELATION = {ONNXRUNTIME: 0.99, TORCH: 0.9}
+"""Required correlation of a peer's logits with hwsim's; they differ by rounding only."""
 
 
 def onnxruntime_int8(network: Network, threads: int = THREADS) -> Callable[[NDArray[np.integer]], Array]:
-    """The network as integer operators in a session with every graph optimization: codes to logits."""
-    import onnxruntime  # here, so that the other rows and the tests do without it
+    """Return the network in an onnxruntime session with all graph optimizations, as a function from codes to logits."""
+    import onnxruntime  # optional: the tests and all other rows do not need it
 
     from tests.bench.onnx_model import onnx_model
 
@@ -34,7 +34,7 @@ def onnxruntime_int8(network: Network, threads: int = THREADS) -> Callable[[NDAr
 
 
 def torch_float32(network: Network) -> Callable[[torch.Tensor], Array]:
-    """The float twin of the network: real inputs (see `real_inputs`) to real logits."""
+    """Return the float twin of the network, as a function from real inputs (see `real_inputs`) to real logits."""
     twin = FloatTwin(network).eval()
 
     def run(x: torch.Tensor) -> Array:
@@ -45,12 +45,12 @@ def torch_float32(network: Network) -> Callable[[torch.Tensor], Array]:
 
 
 def real_inputs(network: Network, codes: NDArray[np.integer]) -> torch.Tensor:
-    """What the codes stand for, float32."""
+    """Return the real inputs that the codes represent, float32."""
     return torch.from_numpy(codes.astype(np.float32) * np.float32(network.input_scale))
 
 
 def require_alike(peer: str, output: Array, ours: Array) -> None:
-    """Raise AssertionError unless the peer's logits follow ours: else it did other work."""
-    centred = [(logits - logits.mean(0)).ravel() for logits in (output, ours)]
-    correlation = np.corrcoef(*centred)[0, 1]
-    assert correlation > LEAST_CORRELATION[peer], f"{peer}: logits correlate with ours by {correlation:.3f} only"
+    """Raise AssertionError if the peer's logits do not correlate with hwsim's: it computes another network then."""
+    centered = [(logits - logits.mean(0)).ravel() for logits in (output, ours)]
+    correlation = np.corrcoef(*centered)[0, 1]
+    assert correlation > MIN_CORRELATION[peer], f"{peer}: logits correlate with hwsim's by {correlation:.3f} only"

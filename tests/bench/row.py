@@ -1,4 +1,4 @@
-"""One line of the speed table."""
+"""Row of the speed table."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ import math
 from dataclasses import dataclass
 
 COLUMNS = ("group", "work", "ours", "peer_name", "peer", "unit", "ratio", "goal")
-"""What a row tells, in the order of the table."""
+"""Columns of the table, in order."""
 
 UNKNOWN = math.nan
-"""A rate that could not be measured, or a goal that nobody has set."""
+"""Value of a rate that could not be measured, and of a goal that is not set."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Our figure beside a peer's, in one unit. `ratio` above 1 means that we are ahead."""
+    """A measurement of hwsim and of a peer.
+
+    Attributes
+    ----------
+    group : name of the group
+    work : the measured work
+    ours : hwsim's value
+    peer_name : name of the peer, or "limit"
+    peer : the peer's value
+    unit : unit of both values
+    goal : required ratio
+    less_is_better : True for seconds and bytes, False for rates
+    """
 
     group: str
     work: str
@@ -27,10 +39,10 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """Ours by peer for rates, peer by ours where less is better (seconds, bytes)."""
+        """Ours / peer for rates, peer / ours where less is better; above 1 hwsim is faster or smaller."""
         return self.peer / self.ours if self.less_is_better else self.ours / self.peer
 
     @property
     def met(self) -> bool:
-        """True when the ratio was measured and reaches the goal."""
+        """Whether the ratio was measured and reaches the goal."""
         return self.ratio >= self.goal

@@ -1,4 +1,4 @@
-"""The speed table as text and as csv."""
+"""Speed table as text and as CSV."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.bench.row import COLUMNS, Row
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """An aligned table: one line per row, numbers to the right, `<` after a ratio that misses its goal."""
+    """Return an aligned table: one line per row, numbers right-aligned, `<` after a ratio below its goal."""
     lines = [COLUMNS, *(_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(_align(line, widths) for line in lines)
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """The same rows with all digits, for programs; a figure that is not known is an empty cell."""
+    """Write the rows with all digits; an unknown value is an empty cell."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

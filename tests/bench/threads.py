@@ -1,4 +1,4 @@
-"""How many threads a measurement may use."""
+"""Number of threads of all measurements."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numba
 import torch
 
 THREADS = 2
-"""Of all rows, ours and peers."""
+"""Threads of hwsim and of every peer."""
 
 
 def use_threads(count: int = THREADS) -> None:
-    """Limit Numba and torch in this process; onnxruntime takes the number when a session starts."""
+    """Limit Numba and torch in this process; onnxruntime takes the number at the start of a session."""
     numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(count)

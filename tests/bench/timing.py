@@ -1,4 +1,4 @@
-"""Measure several callables fairly: in one process, in turns, and only after each returned what it must."""
+"""Timing of several callables in one process, in turns, after comparing their outputs with expected outputs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ Array = NDArray[np.generic]
 Call = Callable[[], Array]
 
 SLICE_SECONDS = 0.05
-"""One turn calls again and again for about this long, so that short calls are measured warm."""
+"""Duration of one turn of repeated calls, so that short calls are measured warm."""
 
 PAUSE_SECONDS = 0.1
-"""Between turns: idle threads of onnxruntime and of libgomp spin for tens of milliseconds, on the next one's time."""
+"""Pause between turns: idle threads of onnxruntime and of libgomp spin for tens of milliseconds."""
 
 MIN_ROUNDS = 3
 
 
 def interleave(calls: Mapping[str, Call], expected: Mapping[str, Array], seconds: float = 5.0) -> dict[str, float]:
-    """Median seconds of one call of each, over rounds that take turns for about `seconds` altogether.
+    """Return the median seconds of one call of each callable, in alternating turns for about `seconds` in total.
 
-    `expected` holds what each callable must return, computed in another way: a closure that binds
-    too late would else time its neighbour. Raises AssertionError before anything is timed, and again
-    when the last output is another one.
+    `expected` has the required output of each callable, computed in another way, which detects closures
+    that bind a wrong variable. Raises AssertionError for another output, before and after the timing.
     """
     assert calls.keys() == expected.keys(), f"{sorted(calls)} are timed, outputs are known for {sorted(expected)}"
     for name, call in calls.items():
@@ -44,7 +43,7 @@ def interleave(calls: Mapping[str, Call], expected: Mapping[str, Array], seconds
 
 
 def time_turn(call: Call) -> float:
-    """Mean seconds of a call within one turn; the turn starts with a call that does not count."""
+    """Return the mean seconds of a call in one turn, after one call that is not timed."""
     time.sleep(PAUSE_SECONDS)
     call()
     count = 0
@@ -56,7 +55,7 @@ def time_turn(call: Call) -> float:
 
 
 def require_equal(name: str, output: Array, expected: Array) -> None:
-    """Integers must be equal, floats within a thousandth of the largest (threads may add in another order)."""
+    """Raise AssertionError unless integers are equal and floats agree within a thousandth of the largest value."""
     if np.issubdtype(expected.dtype, np.integer):
         np.testing.assert_array_equal(output, expected, err_msg=name)
     else:

@@ -172,7 +172,7 @@ def test_list_and_show_tell_what_can_be_chosen(capfd):
     [
         (["run", "nothere.toml"], "hwsim: nothere.toml: cannot be read: No such file or directory\n"),
         (["run", "broken.toml"], "hwsim: broken.toml: not valid TOML: Invalid value (at line 2, column 5)\n"),
-        (["run", "design.toml", "--set", "quantizer.w_bit=4"], "hwsim: design.toml: quantizer.w_bit: got w_bit; "
+        (["run", "design.toml", "--set", "quantizer.w_bit=4"], "hwsim: design.toml: quantizer.w_bit: unknown setting; "
          "allowed: a_bits, w_bits. Did you mean 'w_bits'?\n"),
         (["run", "design.toml", "--set", "quantizer.w_bits"], "hwsim: --set: got quantizer.w_bits; allowed: "
          "path=value, such as quantizer.w_bits=4\n"),
@@ -252,7 +252,7 @@ def test_explain_works_on_any_network_with_its_name_alone(capfd, network):
     assert out.startswith("layer head (linear), sample 0, output 0 of shape 10: code ")
     assert err == (
         "layers: conv 8,8,8; pool 8,4,4; flat 128; head 10\n"
-        "input: random codes, seed 0, sample 0, as no --input is given\n"
+        "input: random codes, seed 0, sample 0; choose others with --input\n"
     )
     assert call(capfd, "explain", "net.npz") == (code, out, err)
     _, other, _ = call(capfd, "explain", "net.npz", "--sample", "1000000000")
@@ -278,7 +278,7 @@ def test_trace_then_diff(capfd, network):
     assert np.load("run.npz").files == ["input", "conv", "pool", "flat", "head"]
     code, out, err = call(capfd, "diff", "run.npz", "net.npz")
     assert (code, err) == (0, "input: run.npz\n")
-    assert out.endswith("\nequal in all that was compared\n")
+    assert out.endswith("\nequal: no code differs\n")
     assert call(capfd, "trace", "net.npz", "-o", "random.npz")[0] == 0
     assert len(np.load("random.npz")["input"]) == 8
     code, out, _ = call(capfd, "diff", "random.npz", "random.npz")
@@ -289,14 +289,14 @@ def test_diff_says_how_to_look_into_the_first_difference(capfd, network):
     call(capfd, "trace", "net.npz", "--input", "codes.npy", "-o", "run.npz")
     code, out, err = call(capfd, "diff", "run.npz", "other.npz", "--input", "codes.npy")
     assert (code, err) == (1, "input: codes.npy\n")
-    (values,) = re.findall(r"they part in layer conv, sample 0 at (5,.,.): A has (\d+), B has (\d+)\n", out)
+    (values,) = re.findall(r"first difference: layer conv, sample 0 at (5,.,.): A (\d+), B (\d+)\n", out)
     command = f"hwsim explain other.npz --layer conv --at {values[0]} --sample 0 --input codes.npy"
-    assert out.endswith(f"  why: {command}\n")
+    assert out.endswith(f"  explain it: {command}\n")
     code, out, _ = call(capfd, *command.split()[1:])
     assert code == 0
     assert f"code {values[2]} (uint8)" in out
     code, out, err = call(capfd, "diff", "net.npz", "other.npz", "--json")
-    assert (code, err) == (1, "input: 8 samples of random codes, seed 0, as no --input is given\n")
+    assert (code, err) == (1, "input: 8 samples of random codes, seed 0; choose others with --input\n")
     assert next(layer["layer"] for layer in json.loads(out)["layers"] if layer["mismatches"]) == "conv"
 
 
@@ -309,7 +309,7 @@ def test_diff_skips_what_only_one_side_has(capfd, network):
     assert "skipped, only in B: input, conv, pool, flat" in out
     code, _, err = call(capfd, "diff", "dump.npz", "net.npz")
     assert code == 2
-    assert err.startswith("hwsim: --input: got nothing; allowed: a .npy of the codes that gave dump.npz")
+    assert err.startswith("hwsim: --input is missing; allowed: a .npy of the input codes of dump.npz")
     np.savez("dump.npz", head=run["head"], scale=np.ones(3))  # whatever else a tool dumps is not even read
     code, out, _ = call(capfd, "diff", "net.npz", "dump.npz", "--input", "codes.npy", "--common")
     assert code == 0
@@ -322,27 +322,27 @@ def test_diff_skips_what_only_one_side_has(capfd, network):
         (["explain", "nothere.npz"], "hwsim: nothere.npz: cannot be read: No such file or directory\n"),
         (["explain", "net.npz", "--layer", "cnov"], "hwsim: layer: got cnov; allowed: conv, flat, head, pool. "
          "Did you mean 'conv'?\n"),
-        (["explain", "net.npz", "--layer", "conv", "--at", "0;1"], "hwsim: --at: got 0;1; allowed: whole numbers with "
-         "commas between, such as 0,3,4\n"),
+        (["explain", "net.npz", "--layer", "conv", "--at", "0;1"], "hwsim: --at: got 0;1; allowed: whole numbers "
+         "separated by commas, such as 0,3,4\n"),
         (["explain", "net.npz", "--layer", "pool", "--at", "0,4,0", "--input", "codes.npy"], "hwsim: at: got 0,4,0; "
          "allowed: 3 numbers for layer 'pool': 0 to 7, 0 to 3, 0 to 3\n"),
         (["explain", "net.npz", "--layer", "head", "--input", "codes.npy", "--sample", "3"],
          "hwsim: sample: got 3; allowed: 0 to 2\n"),
         (["explain", "net.npz", "--layer", "head", "--input", "real.npy"], "hwsim: real.npy: got float64 numbers; "
-         "allowed: integer codes. Network.encode makes codes of real ones.\n"),
+         "allowed: integer codes. Network.encode converts real inputs to codes.\n"),
         (["trace", "net.npz", "--input", "small.npy", "-o", "run.npz"], "hwsim: small.npy: got shape 3,8,8; allowed: "
          "samples,1,8,8, or 1,8,8 for one\n"),
         (["trace", "net.npz", "--input", "large.npy", "-o", "run.npz"], "hwsim: large.npy: got 300; allowed: codes 0 "
          "to 255 (uint8)\n"),
         (["trace", "net.npz", "-o", "nowhere/run.npz"], "hwsim: nowhere/run.npz: cannot be written: No such file or "
          "directory\n"),
-        (["diff", "codes.npy", "net.npz"], "hwsim: codes.npy: got no zip file; allowed: a network file, or an .npz "
-         "with one integer array per layer\n"),
+        (["diff", "codes.npy", "net.npz"], "hwsim: codes.npy: got a file that is no zip; allowed: a network file, "
+         "or an .npz with one integer array per layer\n"),
         (["diff", "net.npz", "dump.npz", "--input", "codes.npy"], "hwsim: dump.npz layer 'conv': got no such layer; "
-         "allowed: every layer of net.npz. Did you mean 'conv1'? With --common only the layers that both have are "
+         "allowed: every layer of net.npz. Did you mean 'conv1'? With --common only the layers of both are "
          "compared.\n"),
         (["diff", "dump.npz", "dump.npz", "--input", "codes.npy"], "hwsim: --input: got codes.npy; allowed: only "
-         "beside a network file: both sides are runs already\n"),
+         "with a network file: both files are runs\n"),
     ],
 )  # fmt: skip
 def test_bad_codes_runs_and_places_are_one_line_and_exit_with_2(capfd, network, arguments, line):

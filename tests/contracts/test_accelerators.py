@@ -132,7 +132,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"array": {"rows": 0}}, "accelerator.array.rows: got 0; allowed: 1 to 4096"),
     (
         {"array": {"row": 4}},
-        "accelerator.array.row: got row; allowed: cols, row_fifo_depth, rows, weight_buffers. Did you mean 'rows'?",
+        "accelerator.array.row: unknown setting; allowed: cols, row_fifo_depth, rows, weight_buffers. "
+        "Did you mean 'rows'?",
     ),
     ({"array": {"weight_buffers": 3}}, "accelerator.array.weight_buffers: got 3; allowed: 1 or 2"),
     (
@@ -159,7 +160,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"dataflow": "rs"},
-        "accelerator.register_file: got nothing; allowed: memories inside the PEs, with dataflow rs and only there",
+        "accelerator.register_file is missing; allowed: memories inside the PEs, with dataflow rs and only there",
     ),
     (
         {"register_file": REGISTER_FILE},
@@ -167,7 +168,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"register_file": {"ifmap_words": 1}},
-        "accelerator.register_file.weight_words: got nothing; allowed: a value is required here",
+        "accelerator.register_file.weight_words is missing; allowed: a value is required here",
     ),
     (
         {"scratchpads": {"weight": {"kib": 1}}},
@@ -188,7 +189,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"scratchpads": {"ifmap": {"banks": 0}}}, "accelerator.scratchpads.ifmap.banks: got 0; allowed: 1 to 4096"),
     (
         {"scratchpads": {"ifmap_kib": 64}},
-        "accelerator.scratchpads.ifmap_kib: got ifmap_kib; allowed: ifmap, ofmap, weight. Did you mean 'ifmap'?",
+        "accelerator.scratchpads.ifmap_kib: unknown setting; allowed: ifmap, ofmap, weight. Did you mean 'ifmap'?",
     ),
     (
         {"pe": {"name": "fusd"}},
@@ -221,13 +222,13 @@ def test_a_file_loads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"array.rows" = "assumed: small enough for a drawing"', "", 'mine.toml: sources."array.rows": got nothing'),
+        ('"array.rows" = "assumed: small enough for a drawing"', "", 'mine.toml: sources."array.rows" is missing'),
         ('"array.rows" =', '"array.rws" = "x"\n"array.rows" =', "mine.toml: sources: got array.rws"),
         ("rows = 4", "rows = ", "mine.toml: not valid TOML"),
-        ("citation =", "citatio =", "mine.toml: citation: got nothing"),
+        ("citation =", "citatio =", "mine.toml: citation is missing"),
         ("[vector]\nlanes = 4", "", "mine.toml: sources: got vector.lanes"),
         ('clock = "100 MHz"', 'clock = "100"', "accelerator.clock: got 100; allowed: a positive number with a unit"),
-        ('"clock" = "assumed: a round number, 10 ns per cycle"', "", 'mine.toml: sources."clock": got nothing'),
+        ('"clock" = "assumed: a round number, 10 ns per cycle"', "", 'mine.toml: sources."clock" is missing'),
         ("latency_cycles = 4", "latency_cycles = -4", "accelerator.dram.latency_cycles: got -4"),
     ],
 )

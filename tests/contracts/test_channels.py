@@ -1,4 +1,4 @@
-"""What every channel in the registry promises."""
+"""Contract of every channel in the registry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hwsim.privacy.observation.channels.outputs import DeployedModel, HardwareRun, MultiQueryChannel
+from hwsim.privacy.observation.channels.base import DeployedModel, HardwareRun
+from hwsim.privacy.observation.channels.multi_query import MultiQueryChannel
 from hwsim.privacy.observation.observe import observe_model
 from hwsim.registry import build, family
 
@@ -16,7 +17,7 @@ SAMPLES, CLASSES = 7, 3
 
 @dataclass
 class FakeRun:
-    """What channels read of a run, and of its cost."""
+    """The attributes of a run and of its cost that channels read."""
 
     outputs: np.ndarray = field(
         default_factory=lambda: np.arange(SAMPLES * CLASSES, dtype=np.int32).reshape(SAMPLES, CLASSES)
@@ -28,12 +29,12 @@ class FakeRun:
 
 
 def deployed() -> DeployedModel:
-    """A model on a chip for which every channel that takes more than one query was supplied."""
-    supplied = {
+    """A model on an accelerator with an array for every channel of several queries."""
+    collected = {
         n: np.zeros((SAMPLES, 2)) for n, r in family("channel").items() if issubclass(r.factory, MultiQueryChannel)
     }
     run = FakeRun()
-    return DeployedModel(run.outputs, run.logit_scale, full_scale=16.0, chip=HardwareRun(run, run), supplied=supplied)
+    return DeployedModel(run.outputs, run.logit_scale, full_scale=16.0, chip=HardwareRun(run, run), collected=collected)
 
 
 @pytest.mark.parametrize("name", sorted(family("channel")))

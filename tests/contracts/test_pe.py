@@ -34,7 +34,7 @@ BINARY = Format(1, kind=Kind.BINARY)
 BOOK = Format(2, kind=Kind.CODEBOOK, table=(-90, -7, 7, 90))
 WIDE_BOOK = Format(3, kind=Kind.CODEBOOK, table=(-30000, -7, -1, 0, 1, 7, 90, 30000))
 LONG_BOOK = Format(6, kind=Kind.CODEBOOK, table=tuple(range(-32, 32)))
-FORMATS = (Format(8), Format(4, signed=True), Format(16, signed=True), TERNARY, BINARY, Format(3, kind=Kind.ODD))
+FORMATS = (Format(8), Format(4, signed=True), Format(16, signed=True), TERNARY, BINARY, Format(3, kind=Kind.MIDRISE))
 
 
 def members() -> list[PE]:
@@ -233,7 +233,7 @@ def test_operand_kinds() -> None:
     byte = Format(8)
     assert (
         fixed.supports(BINARY, BINARY)
-        and fixed.supports(byte, Format(3, kind=Kind.ODD))
+        and fixed.supports(byte, Format(3, kind=Kind.MIDRISE))
         and fixed.supports(byte, TERNARY)
     )
     assert xnor.supports(BINARY, BINARY)

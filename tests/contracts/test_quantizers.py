@@ -1,4 +1,4 @@
-"""What every quantizer of the registry must do."""
+"""Contract of every quantizer in the registry."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def test_eight_bits_stay_close_to_the_float_network(name: str, module: torch.nn.
     assert np.abs(got - want).max() < 0.25 * np.abs(want).max()
 
 
-def test_lsq_asks_for_labels(module: torch.nn.Module, images: np.ndarray) -> None:
+def test_lsq_needs_labels(module: torch.nn.Module, images: np.ndarray) -> None:
     with pytest.raises(Exception, match="give labels"):
         quantize(module, build("quantizer", "lsq"), images)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_drq_keeps_about_the_share_of_regions_asked_for(share: float, images: np.ndarray) -> None:
+def test_drq_keeps_about_the_given_share_of_regions(share: float, images: np.ndarray) -> None:
     torch.manual_seed(1)
     net = build("model", "small_cnn", channels=(6, 8)).module((1, 8, 8), 4)
     network = quantize(net, build("quantizer", "drq", sensitive=share), images)

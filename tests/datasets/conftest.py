@@ -1,4 +1,4 @@
-"""A data folder of the test's own."""
+"""An empty data folder for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CIFAR in its official binary files, on small made ones; pickles are refused."""
+"""Official binary files of CIFAR, on small synthetic files; pickles are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hwsim.datasets import cifar_binary
-from hwsim.datasets.base import Card
+from hwsim.datasets.base import DatasetCard
 from hwsim.datasets.cifar_binary import Cifar10, Cifar100
 from hwsim.datasets.files import UNVERIFIED, md5
 from hwsim.errors import HwsimError
@@ -50,7 +50,7 @@ def pack(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def verified(path: Path) -> Small:
-    """A reader that takes this archive for the official one."""
+    """A reader that expects the checksum of this archive."""
 
     class Same(Small):
         md5 = md5(path)
@@ -59,18 +59,18 @@ def verified(path: Path) -> Small:
 
 
 @pytest.mark.parametrize("place", ["cifar10/cifar-10-batches-bin", "cifar10"])
-def test_unpacked_files_are_read_and_called_unverified(place: str, folder: Path) -> None:
+def test_unpacked_files_are_read_as_unverified(place: str, folder: Path) -> None:
     files = unpack(folder, place)
     pool = Small().arrays()
     assert pool.x.shape == (5, 3, 32, 32)
     assert pool.remark == UNVERIFIED
     raw = files["test_batch.bin"]
     assert pool.labels[3] == raw[0]
-    # a record holds the red plane, then green, then blue, row by row
+    # a record contains the red plane, then green, then blue, row by row
     assert pool.x[3, 1, 2, 5] == np.float32(raw[1 + 1024 + 2 * 32 + 5]) / np.float32(255)
 
 
-def test_the_archive_holds_the_same(folder: Path) -> None:
+def test_the_archive_contains_the_same_records(folder: Path) -> None:
     files = unpack(folder)
     loose = Small().arrays()
     pool = verified(pack(folder, files)).arrays()
@@ -94,16 +94,16 @@ def test_short_and_missing_parts_are_refused(folder: Path) -> None:
     part.unlink()
     with pytest.raises(HwsimError, match=r"test_batch\.bin"):
         Small().arrays()
-    for wrong, said in (
+    for wrong, message in (
         ({"data_batch_1.bin": files["data_batch_1.bin"]}, "no file test_batch.bin"),
         (files | {"test_batch.bin": b"1"}, "has 1 bytes, not 6,146"),
         (files | {"test_batch.bin": bytes(9000)}, "at most 6,146"),
     ):
-        with pytest.raises(HwsimError, match=said):
+        with pytest.raises(HwsimError, match=message):
             verified(pack(folder, wrong)).arrays()
 
 
-def test_a_label_that_is_none_is_refused(folder: Path) -> None:
+def test_an_invalid_label_is_refused(folder: Path) -> None:
     files = unpack(folder)
     part = folder / "cifar10" / "cifar-10-batches-bin" / "test_batch.bin"
     part.write_bytes(b"\x0a" + files["test_batch.bin"][1:])
@@ -111,7 +111,7 @@ def test_a_label_that_is_none_is_refused(folder: Path) -> None:
         Small().arrays()
 
 
-def test_cifar100_takes_the_fine_label(folder: Path) -> None:
+def test_cifar100_reads_the_fine_label(folder: Path) -> None:
     class Few(Cifar100):
         parts = {"train.bin": 2, "test.bin": 1}  # noqa: RUF012
 
@@ -131,7 +131,7 @@ def test_pickles_are_never_opened(name: str, folder: Path) -> None:
         Cifar10().load(0)
 
 
-def test_a_pickle_beside_the_binary_files_does_not_matter(folder: Path) -> None:
+def test_a_pickle_next_to_the_binary_files_is_ignored(folder: Path) -> None:
     unpack(folder)
     (folder / "cifar10" / "cifar-10-python.tar.gz").touch()
     assert len(Small().arrays().x) == 5
@@ -142,5 +142,5 @@ def test_the_official_sizes() -> None:
     for make, files in ((Cifar10, 6), (Cifar100, 2)):
         assert sum(make.parts.values()) == make.card.samples == 60_000
         assert len(make.parts) == files
-        assert isinstance(make.card, Card)
+        assert isinstance(make.card, DatasetCard)
     assert cifar_binary.PIXELS == 3072

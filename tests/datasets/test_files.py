@@ -1,4 +1,4 @@
-"""Files of users are found, verified and refused with words that help."""
+"""Data files are located and verified, and errors contain instructions."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 
 from hwsim.datasets import DATA_VARIABLE
-from hwsim.datasets.files import MOST_MEMBERS, Stored, archive_members, git_blob, locate, md5, read_npz, verify
+from hwsim.datasets.files import MAX_MEMBERS, ArraySpec, archive_members, git_blob, locate, md5, read_npz, verify
 from hwsim.errors import HwsimError
 from hwsim.registry import build, family
 
 
-def test_no_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_data_folder_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DATA_VARIABLE, raising=False)
     with pytest.raises(HwsimError, match="--data DIR"):
         build("dataset", "location30").load(0)
 
 
 @pytest.mark.parametrize("name", [name for name, record in family("dataset").items() if record.factory.card.files])  # type: ignore[attr-defined]
-def test_a_missing_file_is_told(name: str, folder: Path) -> None:
+def test_a_missing_file_is_an_error(name: str, folder: Path) -> None:
     with pytest.raises(HwsimError, match=rf"dataset '{name}': looked for .*{name}.* get it from .*docs/datasets\.md"):
         build("dataset", name).load(0)
 
 
-def test_the_first_file_that_is_there_is_taken(folder: Path) -> None:
+def test_the_first_existing_file_is_read(folder: Path) -> None:
     (folder / "b").touch()
     assert locate("some", ["a", "b"], "from us") == folder / "b"
     (folder / "a").touch()
@@ -38,15 +38,15 @@ def test_the_first_file_that_is_there_is_taken(folder: Path) -> None:
 
 
 def small(folder: Path, **arrays: np.ndarray) -> dict[str, np.ndarray]:
-    """What read_npz says to a file with these arrays, where x must be 2 x 3 zeros."""
+    """Result of read_npz for a file with these arrays, where x must be 2 x 3 zeros."""
     (folder / "some").mkdir()
     np.savez(folder / "some" / "some.npz", **arrays)  # type: ignore[arg-type]
     return read_small()
 
 
 def read_small() -> dict[str, np.ndarray]:
-    wanted = {"x": Stored((2, 3), "uint8", hashlib.sha256(bytes(6)).hexdigest())}
-    return read_npz("some", wanted, "from somewhere")  # type: ignore[return-value]
+    expected = {"x": ArraySpec((2, 3), "uint8", hashlib.sha256(bytes(6)).hexdigest())}
+    return read_npz("some", expected, "from somewhere")  # type: ignore[return-value]
 
 
 def test_the_right_arrays_are_read(folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_the_right_arrays_are_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said"),
+    ("arrays", "message"),
     [
         ({"x": np.ones((2, 3), np.uint8)}, "x is .*not b0f66adc83641586"),
         ({"x": np.zeros((3, 2), np.uint8)}, r"x is \(3, 2\)"),
@@ -63,13 +63,13 @@ def test_the_right_arrays_are_read(folder: Path) -> None:
         ({"x": np.array([{}], dtype=object)}, "pickle"),
     ],
 )
-def test_other_arrays_are_refused(arrays: dict[str, np.ndarray], said: str, folder: Path) -> None:
-    with pytest.raises(HwsimError, match=said):
+def test_other_arrays_are_refused(arrays: dict[str, np.ndarray], message: str, folder: Path) -> None:
+    with pytest.raises(HwsimError, match=message):
         small(folder, **arrays)
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (b"\x93NUMPY\x01\x00\xff\xff" + b" " * 65_535, "x is larger than"),  # a header of 64 KiB
         (b"\x93NUMPY\x01\x00v\x00{'descr': '|u1', 'fortran_order': False, 'shape': (9, 9, 9, 9), }\n", "damaged"),
@@ -77,11 +77,11 @@ def test_other_arrays_are_refused(arrays: dict[str, np.ndarray], said: str, fold
         (b"", "damaged"),
     ],
 )
-def test_headers_that_lie_are_refused(raw: bytes, said: str, folder: Path) -> None:
+def test_headers_that_lie_are_refused(raw: bytes, message: str, folder: Path) -> None:
     (folder / "some").mkdir()
     with zipfile.ZipFile(folder / "some" / "some.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", raw)
-    with pytest.raises(HwsimError, match=said):
+    with pytest.raises(HwsimError, match=message):
         read_small()
 
 
@@ -118,10 +118,12 @@ def test_the_blob_id_is_that_of_git(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(3_000_000))
     try:
-        said = subprocess.run(["git", "hash-object", "--no-filters", path], capture_output=True, text=True, check=True)
+        hashed = subprocess.run(
+            ["git", "hash-object", "--no-filters", path], capture_output=True, text=True, check=True
+        )
     except OSError:
         pytest.skip("no git here")
-    assert git_blob(path) == said.stdout.strip()
+    assert git_blob(path) == hashed.stdout.strip()
 
 
 def packed(path: Path, members: list[tuple[tarfile.TarInfo, bytes]]) -> Path:
@@ -152,15 +154,15 @@ def test_members_are_read_by_name_and_nothing_is_unpacked(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ([(plain("data"), b"123")], "has 3 bytes; at most 2"),
         ([(link("data"), b"")], "not one plain file"),
         ([(plain("data"), b"1"), (plain("b/data"), b"2")], "not one plain file"),
-        ([(plain(f"{i}"), b"") for i in range(MOST_MEMBERS + 1)], "more than"),
+        ([(plain(f"{i}"), b"") for i in range(MAX_MEMBERS + 1)], "more than"),
     ],
 )
-def test_strange_archives_are_refused(members: list, said: str, tmp_path: Path) -> None:
+def test_strange_archives_are_refused(members: list, message: str, tmp_path: Path) -> None:
     path = packed(tmp_path / "a.tgz", members)
-    with pytest.raises(ValueError, match=said), archive_members(path, {"data": 2}):
+    with pytest.raises(ValueError, match=message), archive_members(path, {"data": 2}):
         pass

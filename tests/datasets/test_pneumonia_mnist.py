@@ -1,4 +1,4 @@
-"""MedMNIST's own file is read as it is."""
+"""The official file of MedMNIST is read directly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = {"train": 4708, "val": 524, "test": 624}
 
 
 def official(folder: Path, **changes: np.ndarray) -> Path:
-    """A file in MedMNIST's form, with random pixels."""
+    """A file in the format of MedMNIST, with random pixels."""
     draw = np.random.default_rng(0)
     arrays = {}
     for part, rows in PARTS.items():

@@ -1,4 +1,4 @@
-"""Purchase-100 and Texas-100 as text and as npz, on small made files."""
+"""Purchase-100 and Texas-100 as text and as npz, on small synthetic files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from hwsim.datasets.files import git_blob
-from hwsim.datasets.purchase_texas import BitTable, Purchase100, Texas100, bit_rows, read_lines
+from hwsim.datasets.purchase_texas import BinaryTable, Purchase100, Texas100, bit_rows, read_lines
 from hwsim.errors import HwsimError
 
 BITS = np.random.default_rng(0).integers(0, 2, (6, 4))
 LABELS = np.array([0, 1, 2, 2, 1, 0])
 
 
-def small(make: type[BitTable], path: Path) -> BitTable:
-    """A reader of six records of four features in three classes, that takes this file for the official one."""
+def small(make: type[BinaryTable], path: Path) -> BinaryTable:
+    """A reader of six records of four features in three classes, which expects the checksum of this file."""
 
     class Small(make):  # type: ignore[misc, valid-type]
         card = replace(make.card, samples=6, shape=(4,), classes=3)
@@ -43,7 +43,7 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def purchase(folder: Path, raw: bytes) -> BitTable:
+def purchase(folder: Path, raw: bytes) -> BinaryTable:
     return small(Purchase100, pack(folder / "purchase100" / "dataset_purchase.tgz", {"dataset_purchase": raw}))
 
 
@@ -51,13 +51,13 @@ def with_labels(bits: np.ndarray = BITS) -> bytes:
     return lines(np.concatenate([LABELS[:, None] + 1, bits], axis=1))
 
 
-def test_purchase_has_the_label_first(folder: Path) -> None:
+def test_purchase_records_begin_with_the_label(folder: Path) -> None:
     pool = purchase(folder, with_labels()).arrays()
     np.testing.assert_array_equal(pool.x, BITS)
     np.testing.assert_array_equal(pool.labels, LABELS)
 
 
-def test_texas_has_its_labels_apart(folder: Path) -> None:
+def test_texas_has_a_file_of_labels(folder: Path) -> None:
     files = {"texas/100/feats": lines(BITS), "texas/100/labels": lines(LABELS[:, None] + 1)}
     pool = small(Texas100, pack(folder / "texas100" / "dataset_texas.tgz", files)).arrays()
     np.testing.assert_array_equal(pool.x, BITS)
@@ -75,7 +75,7 @@ def test_the_npz_may_have_labels_as_numbers_or_one_hot(labels: np.ndarray, folde
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (with_labels()[:-10], "line 6 is missing"),
         (with_labels() + b"1,0,0,0,0\n", "more than 6 lines"),
@@ -89,21 +89,21 @@ def test_the_npz_may_have_labels_as_numbers_or_one_hot(labels: np.ndarray, folde
         (b"", "line 1 is missing"),
     ],
 )
-def test_other_text_is_refused(raw: bytes, said: str, folder: Path) -> None:
-    with pytest.raises(HwsimError, match=said):
+def test_other_text_is_refused(raw: bytes, message: str, folder: Path) -> None:
+    with pytest.raises(HwsimError, match=message):
         purchase(folder, raw).arrays()
 
 
 def test_other_npz_are_refused(folder: Path) -> None:
     path = folder / "purchase100" / "purchase100.npz"
     path.parent.mkdir()
-    for features, said in ((BITS * 2, "other than 0 and 1"), (np.zeros((6, 900)), "larger than")):
+    for features, message in ((BITS * 2, "other than 0 and 1"), (np.zeros((6, 900)), "larger than")):
         np.savez(path, features=features, labels=LABELS)
-        with pytest.raises(HwsimError, match=said):
+        with pytest.raises(HwsimError, match=message):
             small(Purchase100, path).arrays()
 
 
-def test_a_file_of_another_id_is_refused_unread(folder: Path) -> None:
+def test_a_file_with_another_checksum_is_not_read(folder: Path) -> None:
     pack(folder / "purchase100" / "dataset_purchase.tgz", {"dataset_purchase": with_labels()})
     with pytest.raises(HwsimError, match=r"its git_blob is .*, not 3efa7476ad5ed7ac3e558d28585a186b38fc5f19"):
         Purchase100().arrays()

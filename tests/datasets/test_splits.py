@@ -1,4 +1,4 @@
-"""Splits with a name give everybody the same samples."""
+"""Named splits always have the same samples."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hwsim.registry import build, family
 GOLDEN = tomllib.loads((Path(__file__).parents[1] / "golden" / "splits.toml").read_text(encoding="utf-8"))
 
 
-def made(samples: int, dropped: list[int] | None = None) -> Data:
-    """A pool of one feature, of which the rows `dropped` were repeats."""
+def pool_of(samples: int, dropped: list[int] | None = None) -> Data:
+    """A pool of one feature without the rows `dropped`, which were repeated samples."""
     rows = np.setdiff1d(np.arange(samples + len(dropped or [])), dropped or [])
     labels = np.zeros(len(rows), dtype=np.int64)
     return Data(rows[:, None].astype(np.float32), labels, labels, 1, "", rows)
@@ -46,51 +46,51 @@ def check(data: Data, first_rows: int | None, golden: dict) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in GOLDEN if not GOLDEN[name]["dropped"]])
-def test_where_nothing_repeats_no_file_is_needed_to_tell_it(name: str) -> None:
-    check(made(GOLDEN[name]["samples"]), None, GOLDEN[name])
-    check(made(60000), 50000, GOLDEN["cifar10_jpeg"]["training"])
+def test_the_permutation_depends_on_the_size_alone(name: str) -> None:
+    check(pool_of(GOLDEN[name]["samples"]), None, GOLDEN[name])
+    check(pool_of(60000), 50000, GOLDEN["cifar10_jpeg"]["training"])
 
 
 @pytest.mark.parametrize(("dataset", "name"), [(d, n) for d, splits in SPLITS.items() for n in splits])
-def test_parts_are_disjoint_and_as_large_as_they_say(dataset: str, name: str) -> None:
-    how = SPLITS[dataset][name]
-    samples = how.samples or 70000
-    parts = split(dataset, name, made(samples))
-    assert list(parts) == list(how.sizes)
+def test_parts_are_disjoint_and_have_their_sizes(dataset: str, name: str) -> None:
+    chosen = SPLITS[dataset][name]
+    samples = chosen.samples or 70000
+    parts = split(dataset, name, pool_of(samples))
+    assert list(parts) == list(chosen.sizes)
     together = np.concatenate(list(parts.values()))
     assert together.dtype == np.int64
     assert len(np.unique(together)) == len(together)
-    assert together.max() < (how.first_rows or samples)
-    assert all(len(parts[part]) == size for part, size in how.sizes.items() if size is not None)
-    left = (how.first_rows or samples) - len(together)
-    assert left == {"ml_leaks": 50000 - 4 * 10520, "quarter": samples % 4}.get(name, 0) if how.samples else left == 0
+    assert together.max() < (chosen.first_rows or samples)
+    assert all(len(parts[part]) == size for part, size in chosen.sizes.items() if size is not None)
+    left = (chosen.first_rows or samples) - len(together)
+    assert left == {"ml_leaks": 50000 - 4 * 10520, "quarter": samples % 4}.get(name, 0) if chosen.samples else left == 0
 
 
-def test_every_split_says_whose_it_is_and_every_data_set_has_one() -> None:
+def test_every_split_has_a_source_and_every_data_set_a_split() -> None:
     assert set(SPLITS) == set(family("dataset"))
-    assert all(how.after for splits in SPLITS.values() for how in splits.values())
+    assert all(chosen.source for splits in SPLITS.values() for chosen in splits.values())
 
 
-def test_the_training_part_ends_where_it_did_before_repeats_were_dropped() -> None:
-    data = made(10, dropped=[2, 7])  # rows 0 1 3 4 5 6 8 9 10 11
+def test_the_training_part_is_defined_by_published_rows() -> None:
+    data = pool_of(10, dropped=[2, 7])  # rows 0 1 3 4 5 6 8 9 10 11
     np.testing.assert_array_equal(np.sort(data.rows[permutation(data, 6)]), [0, 1, 3, 4, 5])
 
 
-def test_members_of_a_split_follow_the_data_not_its_labels() -> None:
-    first, second = made(1797), made(1797)
+def test_splits_do_not_depend_on_labels() -> None:
+    first, second = pool_of(1797), pool_of(1797)
     second.labels[:] = 1
     np.testing.assert_array_equal(split("digits", "halves", first)["pool"], split("digits", "halves", second)["pool"])
 
 
-def test_unknown_names_are_told_with_the_nearest() -> None:
+def test_unknown_names_are_refused_with_the_nearest_name() -> None:
     with pytest.raises(UnknownName, match=r"split of adult: got ten_K; allowed: ten_k\. Did you mean 'ten_k'"):
-        split("adult", "ten_K", made(48785))
+        split("adult", "ten_K", pool_of(48785))
     with pytest.raises(UnknownName, match="Did you mean 'adult'"):
-        split("adults", "ten_k", made(48785))
+        split("adults", "ten_k", pool_of(48785))
 
 
 def test_other_pools_are_refused() -> None:
-    with pytest.raises(HwsimError, match="is for 48,785 samples without repeats, not for 48,842"):
-        split("adult", "ten_k", made(48842))
+    with pytest.raises(HwsimError, match="is for 48,785 unrepeated samples, not for 48,842"):
+        split("adult", "ten_k", pool_of(48842))
     with pytest.raises(HwsimError, match="needs more than 30,000 samples; shadow_nonmember has none left"):
-        split("texas100", "ten_k", made(30000))
+        split("texas100", "ten_k", pool_of(30000))

@@ -1,4 +1,4 @@
-"""Where two runs part, in memory and in files."""
+"""Comparison of runs: differences, events, run files and input codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 import hwsim
 from hwsim import reference
-from hwsim.debug.events import Events, events
+from hwsim.debug.events import ArithmeticEvents, events
 from hwsim.debug.inputs import random_codes, read_codes
 from hwsim.debug.runs import RunFile, is_network, write_run
 from hwsim.errors import BadInput, HwsimError
@@ -47,7 +47,7 @@ def test_the_largest_difference_is_exact_at_the_ends_of_64_bits() -> None:
     assert hwsim.diff({"x": np.array([[low]])}, {"x": np.array([[high]])}).layers[0].largest == 2**64 - 1
 
 
-def test_layers_that_one_side_lacks() -> None:
+def test_layers_of_one_run_only() -> None:
     a, b = {"conv1": np.zeros((1, 1), int), "fc": np.zeros((1, 1), int)}, {"fc": np.zeros((1, 1), int)}
     with pytest.raises(
         BadInput, match=r"^B layer 'conv1': got no such layer; allowed: every layer of A. With --common"
@@ -69,7 +69,7 @@ def test_shapes_that_differ() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(networks_with_inputs())
-def test_events_are_those_of_the_explained_elements(drawn) -> None:
+def test_events_equal_the_events_of_the_explained_elements(drawn) -> None:
     network, codes = drawn
     codes = codes[:1]
     found = events(network, hwsim.trace(network, codes))
@@ -78,23 +78,23 @@ def test_events_are_those_of_the_explained_elements(drawn) -> None:
         if np.prod(shape) > 12:
             continue
         every = [hwsim.explain(network, codes, layer.name, at) for at in np.ndindex(*shape)]
-        scalings = [e.scaling for e in every if e.scaling is not None]
+        scaled = [e.requantization for e in every if e.requantization is not None]
         wanted = (
-            sum(s.tie for s in scalings),
-            sum(s.rounded + s.zero_point < s.low for s in scalings),
-            sum(s.rounded + s.zero_point > s.high for s in scalings),
+            sum(s.tie for s in scaled),
+            sum(s.rounded + s.zero_point < s.low for s in scaled),
+            sum(s.rounded + s.zero_point > s.high for s in scaled),
             sum(e.accumulated.overflowed for e in every if e.accumulated is not None),
         )
         counted = found[layer.name]
         given_ = (counted.ties, counted.clips_low, counted.clips_high, counted.overflows)
         assert tuple(n or 0 for n in given_) == wanted
-        assert (counted.ties is None) == (not scalings)
+        assert (counted.ties is None) == (not scaled)
         assert (counted.overflows is None) == (every[0].accumulated is None)
         assert counted.outputs == len(every)
 
 
-def one_sum(weights, codes, r: Requantizer, accumulator=INT32) -> Events:
-    """The events of one linear layer with one output."""
+def one_sum(weights, codes, r: Requantizer, accumulator=INT32) -> ArithmeticEvents:
+    """Return the events of one linear layer with one output."""
     weight = QTensor(np.array([weights]), Format(16, signed=True))
     fc = Layer("fc", Op.LINEAR, ("input",), Format(8, signed=True), weight=weight, bias=np.zeros(1, np.int64),
                requantizer=r, accumulator=accumulator)  # fmt: skip
@@ -115,7 +115,7 @@ def test_ties_of_the_rules_that_are_no_single_step() -> None:
     assert one_sum([1], [8], gemmlowp).ties == 0
 
 
-def test_a_sum_that_48_bits_hold_only_by_wrapping_has_overflowed() -> None:
+def test_a_sum_that_wraps_in_48_bits_is_an_overflow() -> None:
     count = 1 << 17
     r = Requantizer(np.array([1]), np.array([40]), -128, 127)
     found = one_sum(np.full(count, -(2**15)), np.full(count, 2**16 - 1), r, Accumulator(48))
@@ -124,7 +124,7 @@ def test_a_sum_that_48_bits_hold_only_by_wrapping_has_overflowed() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(networks_with_inputs())
-def test_a_trace_is_the_definition_and_survives_the_file(tmp_path_factory, drawn) -> None:
+def test_a_trace_equals_the_definition_before_and_after_the_file(tmp_path_factory, drawn) -> None:
     network, codes = drawn
     path = tmp_path_factory.mktemp("run") / "run.npz"
     write_run(path, hwsim.trace(network, codes))
@@ -192,11 +192,11 @@ def test_files_that_are_no_codes(tmp_path, content, words) -> None:
 
 def test_zips_that_are_no_runs(tmp_path) -> None:
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(BadInput, match=r"text: got no zip file; allowed: a network file, or an .npz"):
+    with pytest.raises(BadInput, match=r"text: got a file that is no zip; allowed: a network file, or an .npz"):
         RunFile(tmp_path / "text")
     with zipfile.ZipFile(tmp_path / "empty.npz", "w") as archive:
         archive.writestr("readme.txt", "nothing")
-    with pytest.raises(BadInput, match="no arrays"):
+    with pytest.raises(BadInput, match="a zip without arrays"):
         RunFile(tmp_path / "empty.npz")
     write_run(tmp_path / "run.npz", {"input": np.zeros((1, 8), np.int8), "x": np.arange(500)})
     damaged = bytearray((tmp_path / "run.npz").read_bytes())
@@ -206,7 +206,7 @@ def test_zips_that_are_no_runs(tmp_path) -> None:
         RunFile(tmp_path / "damaged.npz")["x"]
 
 
-def test_random_codes_stay_the_same_whatever_else_is_drawn() -> None:
+def test_random_codes_do_not_depend_on_the_other_samples() -> None:
     network = small_network()
     assert np.array_equal(random_codes(network, samples=5)[3:], random_codes(network, first=3, samples=2))
     assert random_codes(network)[0].ravel()[:4].tolist() == [192, 114, 177, 210]
@@ -214,21 +214,21 @@ def test_random_codes_stay_the_same_whatever_else_is_drawn() -> None:
 
 
 def with_rounding(rounding: Rounding) -> Network:
-    """The small network with ties: it shifts by 7 bits."""
+    """Return the small network with a shift by 7 bits, which gives ties."""
     network = small_network()
     r = replace(network["conv"].requantizer, multiplier=np.array([1]), shift=np.array([7]), rounding=rounding)
-    conv, *rest = network.layers
-    return replace(network, layers=(replace(conv, requantizer=r), *rest))
+    conv, *others = network.layers
+    return replace(network, layers=(replace(conv, requantizer=r), *others))
 
 
-def test_two_roundings_part_at_a_tie() -> None:
+def test_two_roundings_differ_at_a_tie() -> None:
     up, even = with_rounding(Rounding.HALF_UP), with_rounding(Rounding.HALF_EVEN)
     codes = random_codes(up, samples=4)
     first = hwsim.diff(hwsim.trace(up, codes), hwsim.trace(even, codes)).first
     assert first.layer == "conv"
     sample, *at = first.first
     explained = hwsim.explain(up, codes, "conv", at, sample)
-    assert explained.scaling.tie
+    assert explained.requantization.tie
     assert explained.op is Op.CONV
-    assert Rounding.HALF_EVEN in explained.scaling.dissenting
+    assert Rounding.HALF_EVEN in explained.requantization.disagreeing_rules
     assert first.values[0] == explained.code

@@ -1,4 +1,4 @@
-"""Every element is explained as the definition computes it, and every other rule as the definition would follow it."""
+"""Explanations equal the definition, for the layer's rounding rule and for every other rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import hwsim
 from hwsim import reference
 from hwsim.debug import explain as explain_module
-from hwsim.debug.scaling import Ending, scale_sum
+from hwsim.debug.requantization import OutputClip, scale_sum
 from hwsim.debug.text import bits, explanation_text, fraction
 from hwsim.errors import BadInput, UnknownName
 from hwsim.formats import LOGITS, Format, QTensor
@@ -25,7 +25,7 @@ from tests.support.small_network import small_network
 
 @settings(max_examples=150, deadline=None)
 @given(networks_with_inputs(), st.data())
-def test_the_code_is_that_of_the_definition(drawn, data) -> None:
+def test_the_code_equals_the_definition(drawn, data) -> None:
     network, codes = drawn
     done = reference.run(network, codes)
     sample = data.draw(st.integers(0, len(codes) - 1))
@@ -40,26 +40,26 @@ def test_the_code_is_that_of_the_definition(drawn, data) -> None:
 @pytest.mark.parametrize("rule", Rounding)
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_every_rule_gives_what_the_definition_gives_by_that_rule(rule, data) -> None:
-    """The rule under test stands among the outcomes of a layer with any other rule."""
+def test_each_outcome_equals_the_definition_with_that_rule(rule, data) -> None:
+    """The outcome of the tested rule, in a layer with any other rule."""
     acc = data.draw(st.integers(-(2**31), 2**31 - 1) | st.integers(-300, 300))
     multiplier = data.draw(st.just(2**30) | st.integers(2**30, 2**31 - 1))
     shift = data.draw(st.integers(0, 62) | st.integers(28, 34))
     own = data.draw(st.sampled_from([one for one in Rounding if one is not Rounding.F32_HALF_EVEN]))
-    found = scale_sum(acc, multiplier, shift, own, 32, Ending(3, -128, 127))
+    found = scale_sum(acc, multiplier, shift, own, 32, OutputClip(3, -128, 127))
     outcome = next(o for o in found.outcomes if o.rule is rule)
     if rule is Rounding.F32_HALF_EVEN:
         multiplier, shift = int(np.float32(multiplier / 2**shift).view(np.uint32)), 0
     wanted = _requantized(acc, Requantizer(np.array([multiplier]), np.array([shift]), -128, 127, rule))
     assert outcome.code == wanted
-    assert (rule in found.dissenting) == (wanted != found.code)
+    assert (rule in found.disagreeing_rules) == (wanted != found.code)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(-(2**31), 2**31 - 1) | st.integers(-300, 300), st.floats(2**-32, 4, width=32))
-def test_a_float_scale_meets_the_integer_rules_at_its_exact_value(acc, scale) -> None:
+def test_integer_rules_use_the_exact_value_of_a_float_scale(acc, scale) -> None:
     word = int(np.float32(scale).view(np.uint32))
-    found = scale_sum(acc, word, 0, Rounding.F32_HALF_EVEN, 32, Ending(0, -(2**40), 2**40))
+    found = scale_sum(acc, word, 0, Rounding.F32_HALF_EVEN, 32, OutputClip(0, -(2**40), 2**40))
     own = Requantizer(np.array([word]), np.array([0]), -(2**40), 2**40, Rounding.F32_HALF_EVEN)
     assert found.code + 3 == _requantized(acc, own)
     numerator, divisor = float(np.float32(scale)).as_integer_ratio()
@@ -74,7 +74,7 @@ def _requantized(acc: int, r: Requantizer) -> int:
 
 
 def linear(weights, bias=0, rule=None, accumulator=None, x=None) -> Network:
-    """One linear layer `fc` with one output, and logits after it."""
+    """Return a network of one linear layer `fc` with one output, followed by logits."""
     weight = QTensor(np.array([weights]), Format(8, signed=True))
     fc = Layer("fc", Op.LINEAR, ("input",), Format(8, signed=True), weight=weight, bias=np.array([bias]),
                requantizer=rule, accumulator=accumulator or Accumulator())  # fmt: skip
@@ -93,11 +93,11 @@ def test_a_tie_worked_by_hand() -> None:
     assert [(p.operand.code, p.operand.value, p.factor.value, p.product, p.total) for p in found.products] == [
         (6, 3, 2, 6, 5), (1, -2, -1, 2, 7), (4, 1, 7, 7, 14),
     ]  # fmt: skip
-    assert (found.accumulated.exact, found.accumulated.held, found.accumulated.overflowed) == (14, 14, False)
+    assert (found.accumulated.exact, found.accumulated.stored, found.accumulated.overflowed) == (14, 14, False)
     assert found.accumulated.bound == 10 * 252 + 1
-    scaling = found.scaling
-    assert (scaling.exact.kept, scaling.exact.rest, scaling.tie, scaling.code) == (3, 2, True, 4)
-    assert {str(o.rule): o.code for o in scaling.outcomes} == {
+    r = found.requantization
+    assert (r.exact.quotient, r.exact.remainder, r.tie, r.code) == (3, 2, True, 4)
+    assert {str(o.rule): o.code for o in r.outcomes} == {
         "half_up": 4, "half_even": 4, "half_away": 4, "floor": 3, "trunc": 3, "gemmlowp_double": 4, "f32_half_even": 4,
     }  # fmt: skip
     text = explanation_text(found)
@@ -112,22 +112,22 @@ def test_a_tie_worked_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "held", "words"),
+    ("policy", "stored", "words"),
     [
         (Overflow.WRAP, 150 - 256, "8 bits, wrap: OVERFLOW, wrapped around"),
         (Overflow.SATURATE_END, 127, "8 bits, saturate_end: OVERFLOW, saturated"),
         (Overflow.SATURATE_STEP, 77, "8 bits, saturate_step: saturated at 1 step"),
     ],
 )
-def test_accumulators_that_overflow_say_so(policy, held, words) -> None:
+def test_overflows_are_reported(policy, stored, words) -> None:
     network = linear([1, 1, -1], rule=shift_by(0), accumulator=Accumulator(8, policy), x=Format(8))
     found = hwsim.explain(network, np.array([100, 100, 50]), "fc", (0,))
     a = found.accumulated
-    assert (a.exact, a.held, a.overflowed, a.proved, a.bits_needed) == (150, held, True, False, 11)
+    assert (a.exact, a.stored, a.overflowed, a.proved, a.bits_needed) == (150, stored, True, False, 11)
     assert words in explanation_text(found)
 
 
-def test_near_ties_and_double_rounding_are_told() -> None:
+def test_near_ties_and_double_rounding_are_reported() -> None:
     multiplier = 2**30 + 1
     network = linear([1], rule=Requantizer(np.array([multiplier]), np.array([31]), -128, 127), x=Format(8))
     found = hwsim.explain(network, np.array([3]), "fc", (0,))
@@ -141,7 +141,7 @@ def test_near_ties_and_double_rounding_are_told() -> None:
     assert "another code by half_up, half_even, half_away, floor, trunc, f32_half_even" in text
 
 
-def test_a_left_shift_that_wraps_is_told() -> None:
+def test_a_left_shift_that_wraps_is_reported() -> None:
     network = linear([100], rule=shift_by(3, Rounding.GEMMLOWP_DOUBLE), x=Format(8))
     assert "by 28 bits first: WRAPPED around" in explanation_text(hwsim.explain(network, np.array([9]), "fc", (0,)))
 
@@ -149,13 +149,13 @@ def test_a_left_shift_that_wraps_is_told() -> None:
 def test_thresholds_show_the_levels_around_the_sum() -> None:
     levels = Thresholds(np.arange(10, 100, 10)[None], low=-4)
     found = hwsim.explain(linear([1], rule=levels, x=Format(8)), np.array([50]), "fc", (0,))
-    assert (found.levels.reached, found.code) == (5, 1)
+    assert (found.thresholds.reached, found.code) == (5, 1)
     text = explanation_text(found)
     assert "thresholds: reached 5 of 9; code = -4 + 5" in text
-    assert "      5         50            0  reached\n      6         60          -10  not reached" in text
+    assert "      5         50                0  reached\n      6         60              -10  not reached" in text
 
 
-def test_taps_say_which_regions_are_coarse() -> None:
+def test_products_of_coarse_regions_are_marked() -> None:
     low = np.ones((8, 1, 3, 3), np.int8)
     network = small_network(Region(4, 4, 128 << 4, low))
     codes = np.zeros((1, 1, 8, 8), np.int64)
@@ -169,7 +169,7 @@ def test_taps_say_which_regions_are_coarse() -> None:
     assert "coarse, 4 bits, << 8" in explanation_text(found)
 
 
-def test_long_lists_are_shortened_unless_all_is_asked_for() -> None:
+def test_long_lists_are_shortened_without_everything() -> None:
     codes = np.full((1, 1, 8, 8), 9)
     found = hwsim.explain(small_network(), codes, "head", (3,))
     short, full = explanation_text(found).splitlines(), explanation_text(found, everything=True).splitlines()
@@ -186,7 +186,7 @@ def test_long_lists_are_shortened_unless_all_is_asked_for() -> None:
         ("conv", (0, 0, 0), 2, "sample: got 2; allowed: 0 to 1"),
     ],
 )
-def test_places_that_are_not_there(layer, at, sample, line) -> None:
+def test_indices_outside_the_output(layer, at, sample, line) -> None:
     with pytest.raises(BadInput) as error:
         hwsim.explain(small_network(), np.zeros((2, 1, 8, 8), np.int64), layer, at, sample)
     assert str(error.value) == line

@@ -1,4 +1,4 @@
-"""What docs/hq1.md says of the policies is what they are."""
+"""docs/hq1.md: the examples of the roundings are right, and every policy is named."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Codes that are kept are those of the definition, and keeping them changes nothing else."""
+"""Captured codes equal the definition's, and capturing changes no other result."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,58 +10,70 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim import reference
-from hwsim.engine import execute as module
-from hwsim.engine.execute import available, execute
+from hwsim.engine.execute import Schedule, available
 from hwsim.errors import UnknownName
 from hwsim.formats import LOGITS, Format, QTensor
-from hwsim.kernels.inference.instructions import Emit
+from hwsim.kernels.inference.instructions import Epilogue
 from hwsim.network.fixed_point import add_requantizer
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Geometry, Layer, Op
-from tests.support.agree import COMPILED, U8, assert_same, by_reference, random_codes, spreading, steps, tensor, threads
+from tests.support.agree import (
+    COMPILED,
+    SHARED,
+    U8,
+    assert_same,
+    by_reference,
+    execute,
+    random_codes,
+    spreading,
+    steps,
+    tensor,
+    threads,
+)
 from tests.support.networks import networks_with_inputs
 
 
-def assert_keeps(network: Network, codes: np.ndarray, keep: tuple[str, ...], kernels: str) -> None:
-    """Exactly the values of `keep`, each in the smallest dtype of its format, equal to the definition's."""
-    done, got = reference.run(network, codes), execute(network, codes, kernels, keep)
+def assert_captures(
+    network: Network, codes: np.ndarray, capture: tuple[str, ...], kernels: str, schedule: Schedule = SHARED
+) -> None:
+    """Exactly the values of `capture`, each in the smallest dtype of its format, equal to the definition's."""
+    done, got = reference.run(network, codes), execute(network, codes, kernels, capture, schedule)
     assert_same(got, by_reference(network, codes))
-    assert tuple(got.codes) == tuple(dict.fromkeys(keep))
-    for name, kept in got.codes.items():
-        np.testing.assert_array_equal(kept, done[name])
+    assert tuple(got.codes) == tuple(dict.fromkeys(capture))
+    for name, captured in got.codes.items():
+        np.testing.assert_array_equal(captured, done[name])
         format = network.formats[name]
-        assert kept.dtype.kind == ("i" if format.signed else "u")
-        assert kept.dtype.itemsize == {True: 1, False: 2}[format.bits <= 8] or name == network.layers[-1].name
+        assert captured.dtype.kind == ("i" if format.signed else "u")
+        assert captured.dtype.itemsize == {True: 1, False: 2}[format.bits <= 8] or name == network.layers[-1].name
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(networks_with_inputs(), st.data())
-def test_kept_codes_are_those_of_the_definition(case, data):
+def test_captured_codes_equal_the_definition(case, data):
     network, codes = case
     names = st.sampled_from([INPUT, *(layer.name for layer in network.layers)])
-    keep = tuple(data.draw(st.lists(names, max_size=8)))
+    capture = tuple(data.draw(st.lists(names, max_size=8)))
     for kernels in available():
-        assert_keeps(network, codes, keep, kernels)
+        assert_captures(network, codes, capture, kernels)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
-@given(networks_with_inputs(), st.sampled_from((1, 300, module.CHUNK_BYTES)), st.sampled_from((1, 2)))
-def test_chunks_and_threads_do_not_matter(case, chunk_bytes, count):
+@given(networks_with_inputs(), st.sampled_from((1, 300, SHARED.chunk_bytes)), st.sampled_from((1, 2)))
+def test_captured_codes_do_not_depend_on_chunks_and_threads(case, chunk_bytes, count):
     network, codes = case
-    keep = (INPUT, *(layer.name for layer in network.layers))
-    with threads(count), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK_BYTES", chunk_bytes)
-        patch.setattr(module, "SHARED_WORK", 1)
+    capture = (INPUT, *(layer.name for layer in network.layers))
+    schedule = dataclasses.replace(SHARED, chunk_bytes=chunk_bytes)
+    with threads(count):
         for part in (codes, codes[:1]):
-            assert_keeps(network, part, keep, available()[0])
-        nothing = execute(network, codes[:0], keep=keep)
-    assert {name: kept.shape for name, kept in nothing.codes.items()} == {
+            assert_captures(network, part, capture, available()[0], schedule)
+        nothing = execute(network, codes[:0], capture=capture, schedule=schedule)
+    assert {name: captured.shape for name, captured in nothing.codes.items()} == {
         name: (0, *shape) for name, shape in network.shapes.items()
     }
 
 
 def residual(format: Format = U8) -> Network:
-    """A convolution whose result only an add reads: the kernels fuse the two."""
+    """Return a convolution whose result only an add reads: the kernels fuse the two."""
     w = random_codes(1, Format(8, signed=True), 4, 4, 3, 3)
     conv = Layer(
         "conv", Op.CONV, (INPUT,), format, weight=tensor(w), bias=np.zeros(4, np.int64),
@@ -75,14 +89,15 @@ def residual(format: Format = U8) -> Network:
 
 
 @pytest.mark.parametrize("kernels", COMPILED)
-def test_a_value_that_fused_steps_never_write_is_written_when_it_is_kept(kernels):
+def test_a_value_that_fused_steps_never_store_is_stored_when_it_is_captured(kernels):
     network, codes = residual(), random_codes(2, U8, 3, 4, 5, 5)
-    assert Emit.BYTES_ADD in [emit for _, emit in steps(network, kernels)]
-    for keep in (("conv",), ("add",), ("conv", "add", "input", "flat", "logits")):
-        assert_keeps(network, codes, keep, kernels)
-    assert Emit.BYTES_ADD in [emit for _, emit in steps(network, kernels)]  # who keeps nothing loses nothing
+    assert Epilogue.BYTES_ADD in [epilogue for _, epilogue in steps(network, kernels)]
+    for capture in (("conv",), ("add",), ("conv", "add", "input", "flat", "logits")):
+        assert_captures(network, codes, capture, kernels)
+    # without a capture the fused program is used again
+    assert Epilogue.BYTES_ADD in [epilogue for _, epilogue in steps(network, kernels)]
 
 
-def test_a_name_that_is_not_there_is_refused():
-    with pytest.raises(UnknownName, match=r"^keep: got convv; allowed: add, conv, .* Did you mean 'conv'\?"):
-        execute(residual(), random_codes(2, U8, 3, 4, 5, 5), keep=("convv",))
+def test_an_unknown_name_raises():
+    with pytest.raises(UnknownName, match=r"^capture: got convv; allowed: add, conv, .* Did you mean 'conv'\?"):
+        execute(residual(), random_codes(2, U8, 3, 4, 5, 5), capture=("convv",))

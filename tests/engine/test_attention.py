@@ -1,4 +1,4 @@
-"""One attention block end to end: equal bits, and its softmax and layer norm are what their names say."""
+"""One attention block end to end: kernels equal the definition, softmax and layer norm approximate real numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def done(block):
 
 
 def real(block, done, name: str) -> np.ndarray:
-    """The real numbers that a layer's codes stand for."""
+    """Return the real numbers that a layer's codes represent."""
     scale = block.input_scale if name == "input" else block[name].scale
     return block.formats[name].decode(done[name]) * scale
 
@@ -41,12 +41,12 @@ def test_shapes(block):
     assert all(overflow_free(block).values())
 
 
-def test_layer_norm_is_close_to_the_real_one(block, done):
+def test_layer_norm_is_close_to_real_layer_norm(block, done):
     x, layer = real(block, done, "input"), block["norm"]
-    centred = x - x.mean(axis=-1, keepdims=True)
-    deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
-    normal = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
-    unit = 2.0**-12 / 64  # of the sums
+    centered = x - x.mean(axis=-1, keepdims=True)
+    deviation = np.sqrt((centered**2).mean(axis=-1, keepdims=True))
+    normal = np.divide(centered, deviation, out=np.zeros_like(centered), where=deviation > 0)
+    unit = 2.0**-12 / 64  # scale of the sums
     wanted = normal * layer.weight.values() / 64 + layer.bias * unit
     limit = 127 * layer.scale
     got = real(block, done, "norm")
@@ -54,7 +54,7 @@ def test_layer_norm_is_close_to_the_real_one(block, done):
     assert len(np.unique(got)) > 50
 
 
-def test_softmax_is_close_to_the_real_one(block, done):
+def test_softmax_is_close_to_real_softmax(block, done):
     scores, got = real(block, done, "scores"), real(block, done, "soft")
     weight = np.exp(scores - scores.max(axis=-1, keepdims=True))
     wanted = np.minimum(weight / weight.sum(axis=-1, keepdims=True), 255 / 256)
@@ -63,7 +63,7 @@ def test_softmax_is_close_to_the_real_one(block, done):
     assert len(np.unique(got)) > 20
 
 
-def test_values_are_mixed_by_their_probabilities(block, done):
+def test_values_are_weighted_by_their_probabilities(block, done):
     probability, v = real(block, done, "soft"), real(block, done, "v_heads")
     got = real(block, done, "mixed")
     assert np.abs(got - probability @ v).max() <= 0.51 * block["mixed"].scale

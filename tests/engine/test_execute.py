@@ -1,4 +1,4 @@
-"""Fast execution equals the definition, bit for bit."""
+"""Compiled execution equals the definition, bit for bit."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim import reference
-from hwsim.engine.execute import DEFINITION, available, execute
+from hwsim.engine.execute import DEFINITION, available
 from hwsim.errors import BadInput
 from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.kernels.inference import instructions
 from hwsim.network.graph import Network, bounds, overflow_free
 from hwsim.network.layer import INT32, Geometry, Layer, Op, Overflow, Region, Rounding, Thresholds
-from tests.support.agree import COMPILED, assert_cuts_agree, assert_kernels_agree, steps
+from tests.support.agree import COMPILED, assert_cuts_agree, assert_kernels_agree, execute, steps
 from tests.support.networks import networks, networks_with_inputs
 
 U8, S8 = Format(8), Format(8, signed=True)
 
 
 def may_fall_back(network: Network) -> bool:
-    """Networks that have no kernels: values of more than 16 bits, and wide or saturating sums by region."""
-    wide = any(math.log2(f.values[1] - f.values[0] + 1) > 16 for f in list(network.formats.values())[:-1])
+    """Return whether kernels may lack a network: values beyond 16 bits, or wide or saturating sums with regions."""
+    wide = any(math.log2(f.value_range[1] - f.value_range[0] + 1) > 16 for f in list(network.formats.values())[:-1])
     regions = [layer for layer in network.layers if layer.region is not None]
     return wide or any(
         layer.accumulator != INT32 or network.formats[layer.inputs[0]].bits > 8 or layer.weight.format.bits > 8
@@ -34,7 +34,7 @@ def may_fall_back(network: Network) -> bool:
 
 
 def policies(network: Network) -> set[object]:
-    """All that `network` uses of what HQ1 has to choose from, and the steps that it becomes."""
+    """Return the choices of HQ1 that `network` uses, and kinds and epilogues of its compiled steps."""
     found: set[object] = {"zero point"} if network.input.zero_point else set()
     for layer in network.layers:
         r, g = layer.requantizer, layer.geometry
@@ -54,9 +54,9 @@ def policies(network: Network) -> set[object]:
 
 EVERYTHING = {
     *Op, *Overflow, *Rounding, Thresholds, "region", "dilation", "padding_end", "groups", "wide", "zero point",
-    "operand twice", Kind.UNIFORM, Kind.BINARY, Kind.ODD, *(("weight", kind) for kind in Kind),
+    "operand twice", Kind.UNIFORM, Kind.BINARY, Kind.MIDRISE, *(("weight", kind) for kind in Kind),
 }  # fmt: skip
-STEPS = {(type(step), step) for step in (*instructions.Kind, *instructions.Emit)} if COMPILED else set()
+STEPS = {(type(step), step) for step in (*instructions.StepKind, *instructions.Epilogue)} if COMPILED else set()
 
 
 def test_every_kernel_gives_the_bits_of_the_reference_with_every_policy():
@@ -79,7 +79,7 @@ def test_bits_do_not_depend_on_batches_chunks_and_threads(case, kernels):
     assert_cuts_agree(*case, kernels)
 
 
-def test_kernels_have_names_and_no_others():
+def test_an_unknown_kernel_raises():
     network = convolution(np.ones((1, 1, 3, 3)))
     assert available()[-1] == DEFINITION and len(set(available())) == len(available())
     with pytest.raises(BadInput, match=f"kernels: got fastest; allowed: .*{DEFINITION}"):
@@ -87,7 +87,7 @@ def test_kernels_have_names_and_no_others():
 
 
 def convolution(weight, region=None, bias=0, x=U8, w=S8) -> Network:
-    """One convolution (3 x 3, padding 1) that emits its raw accumulators."""
+    """Return a network of one convolution (3 x 3, padding 1) with raw accumulators as outputs."""
     layer = Layer(
         "conv", Op.CONV, ("input",), LOGITS, weight=QTensor(np.asarray(weight, dtype=np.int64), w),
         bias=np.full(len(weight), bias), geometry=Geometry((3, 3), (1, 1), (1, 1)), region=region,
@@ -141,14 +141,14 @@ def test_coarse_codes_are_rounded_by_the_rule_of_the_region(rounding, coarse):
 
 
 def test_each_tap_counts_with_the_region_of_its_input_pixel():
-    weight, low = np.full((1, 1, 3, 3), 16), np.full((1, 1, 3, 3), 3)  # a coarse 3 is 48: unlike 16 on purpose
+    weight, low = np.full((1, 1, 3, 3), 16), np.full((1, 1, 3, 3), 3)  # a coarse 3 has the value 48, unlike 16
     codes = np.zeros((1, 1, 6, 7), dtype=np.int64)
     codes[..., :3], codes[..., 3:] = 160, 16
     network = convolution(weight, Region(6, 3, 100 << 4, low))
     execution = execute(network, codes)
     assert execution.masks["conv"].tolist() == [[[True, False, False]]]
-    centre = execution.outputs.reshape(6, 7)[2, 3]  # sees one column of 160 and two of 16
-    assert centre == 3 * 160 * 16 + ((6 * 1 * 3) << 8)
+    center = execution.outputs.reshape(6, 7)[2, 3]  # its window has one column of 160 and two of 16
+    assert center == 3 * 160 * 16 + ((6 * 1 * 3) << 8)
 
 
 @pytest.mark.parametrize("bias", [2**31 - 1, -(2**31) + 1])
@@ -157,8 +157,8 @@ def test_sums_wrap_around_at_the_largest_magnitudes(bias):
     codes = np.full((2, 2, 6, 7), 255)
     assert not overflow_free(network)["conv"]
     exact = 18 * 255 * (-128 if bias < 0 else 127) + bias
-    centre = execute(network, codes).outputs.reshape(2, 2, 6, 7)[0, 0, 2, 2]
-    assert centre == exact - np.sign(bias) * 2**32
+    center = execute(network, codes).outputs.reshape(2, 2, 6, 7)[0, 0, 2, 2]
+    assert center == exact - np.sign(bias) * 2**32
     assert_kernels_agree(network, codes)
 
 
@@ -200,13 +200,13 @@ def test_bound_of_a_region_layer_takes_the_larger_product(weight):
         (np.int64(3), "inputs: got shape"),
     ],
 )
-def test_inputs_that_are_refused(weight, inputs, words):
+def test_invalid_inputs_raise(weight, inputs, words):
     with pytest.raises(BadInput, match=words):
         execute(convolution(weight), inputs)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.uint64])
-def test_any_integer_dtype_and_layout_will_do(weight, codes, dtype):
+def test_any_integer_dtype_and_memory_layout_is_accepted(weight, codes, dtype):
     expected = execute(convolution(weight), codes).outputs
     other = np.asfortranarray(codes.astype(dtype))
     other.setflags(write=False)

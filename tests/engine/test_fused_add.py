@@ -1,4 +1,4 @@
-"""Residual adds: a convolution that feeds one may share its vectors, and must not change a bit by it."""
+"""Residual adds that are fused with the convolution of an operand: the fusion changes no bit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim.formats import Format
-from hwsim.kernels.inference.instructions import Emit
+from hwsim.kernels.inference.instructions import Epilogue
 from hwsim.network.layer import INPUT, Geometry, Requantizer, Rounding
 from tests.support.agree import (
     COMPILED,
@@ -29,7 +29,7 @@ CHANNELS = 18
 
 
 def residual(*layers, x=U8, size=(5, 6)):
-    """`layers`, of which the last is called add, and a head that reads it."""
+    """Return a network of `layers`, the last named "add", and an output layer."""
     return network(x, (CHANNELS, *size), *layers, conv("out", "add", CHANNELS, 4, SAME, last=True, seed=50))
 
 
@@ -38,8 +38,8 @@ def branch(name="a", source=INPUT, **more):
 
 
 def fused(net) -> list[int]:
-    """Number of adds that run with a convolution, by kernels."""
-    return [sum(emit is Emit.BYTES_ADD for _, emit in steps(net, kernels)) for kernels in COMPILED]
+    """Return the number of fused adds for each kernel."""
+    return [sum(emit is Epilogue.BYTES_ADD for _, emit in steps(net, kernels)) for kernels in COMPILED]
 
 
 @pytest.mark.parametrize("inputs", [("a", INPUT), (INPUT, "a")])
@@ -72,7 +72,7 @@ def test_a_convolution_that_is_read_twice():
     joined = dataclasses.replace(add("add0", "b"), name="add", inputs=("add0", "b"))
     net = residual(branch(), dataclasses.replace(add("a", INPUT), name="add0"), last, joined)
     assert_kernels_agree(net, random_codes(3, U8, 5, CHANNELS, 5, 6))
-    assert set(fused(net)) <= {1}  # the second add only: "a" is read by the first one and by "b"
+    assert set(fused(net)) <= {1}  # the second add only: "a" is read by the first add and by "b"
 
 
 def test_the_same_operand_twice():
@@ -115,7 +115,7 @@ def test_every_rounding(rounding):
 @pytest.mark.parametrize("largest", [False, True])
 @pytest.mark.parametrize("zero", [False, True])
 def test_every_shift_with_exact_ties(shift, largest, zero):
-    """Multipliers that keep the sum within the codes, half of them ties; or the largest that there are."""
+    """Multipliers with sums within the codes, half of them ties; or the largest multipliers."""
     power = min(max(shift - 1, 0), 30)
     both = np.array([2**31 - 1, 2**31 - 1] if largest else [1 << power, 3 << power >> 1])
     format = ZERO if zero else U8
@@ -128,10 +128,10 @@ def test_every_shift_with_exact_ties(shift, largest, zero):
 
 @pytest.mark.parametrize("other", [3, 2**20, 2**31 - 1])
 def test_every_pair_of_codes(other):
-    """One channel that the convolution hands on as it is: the add meets all 65,536 pairs."""
-    hand_on = Requantizer(np.array([1 << 30]), np.array([30]), 0, 255)
-    one = conv("a", INPUT, 2, 2, r=hand_on)
-    eye = np.array([[0, 1], [1, 0]]).reshape(2, 2, 1, 1)  # each channel meets the other one
+    """The convolution copies one channel, so that the add reads all 65,536 pairs of codes."""
+    copy_codes = Requantizer(np.array([1 << 30]), np.array([30]), 0, 255)
+    one = conv("a", INPUT, 2, 2, r=copy_codes)
+    eye = np.array([[0, 1], [1, 0]]).reshape(2, 2, 1, 1)  # each channel is added to the other
     one = dataclasses.replace(one, weight=dataclasses.replace(one.weight, codes=eye), bias=np.zeros(2, np.int64))
     r = Requantizer(np.array([2**30, other]), np.array([31]), 0, 255)
     out = conv("out", "add", 2, 2, last=True, w=S8)

@@ -1,4 +1,4 @@
-"""Execution beside itself: in several Python threads, after a fork, in a fresh process, without the compiler."""
+"""Execution in several Python threads, after a fork, in a fresh process, and without the compiler."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import hwsim
-from hwsim.engine.execute import available, execute
+from hwsim.engine.execute import available
 from hwsim.formats import Format, Kind
 from hwsim.network.file import save
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT, Accumulator, Geometry, Overflow, Region
-from tests.support.agree import COMPILED, U8, add, by_reference, conv, network, random_codes
+from tests.support.agree import COMPILED, U8, add, by_reference, conv, execute, network, random_codes
 from tests.support.attention import attention_block, attention_codes
 
 SAME = Geometry((3, 3), padding=(1, 1))
@@ -41,7 +41,7 @@ def region_network() -> tuple[Network, np.ndarray]:
 
 
 def saturating_network() -> tuple[Network, np.ndarray]:
-    x, w = Format(4, kind=Kind.ODD), Format(1, kind=Kind.BINARY)
+    x, w = Format(4, kind=Kind.MIDRISE), Format(1, kind=Kind.BINARY)
     step = Accumulator(9, Overflow.SATURATE_STEP)
     net = network(
         x, (5, 6, 6), conv("steps", INPUT, 5, 4, Geometry((3, 3), dilation=(2, 1)), w=w, accumulator=step),
@@ -60,7 +60,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("kernels", available())
 def test_several_threads_at_once(kernels):
-    """Small and large batches of all networks in eight threads, each of which must get its own outputs."""
+    """Small and large batches of all networks in eight threads: each call returns its own outputs."""
     cases = [make() for make in NETWORKS.values()]
     jobs = [(net, codes[:n]) for net, codes in cases for n in (1, 3, len(codes))] * 4
     wanted = [by_reference(*job) for job in jobs]
@@ -79,18 +79,18 @@ def _child(name: str, samples: int) -> np.ndarray:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_after_execution():
-    """The threads of the parent are gone in a fork: batches small and large must still end, and be right."""
+    """A forked process has no worker threads of its parent: small and large batches end with the right outputs."""
     jobs = [(name, samples) for name in NETWORKS for samples in (1, 5)]
     wanted = [_child(*job) for job in jobs]  # the parent has used its threads before it forks
     with multiprocessing.get_context("fork").Pool(2) as pool:
         found = pool.starmap_async(_child, jobs).get(timeout=60)
     for got, right in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(got, right)
-    np.testing.assert_array_equal(_child(*jobs[0]), wanted[0])  # and the parent goes on
+    np.testing.assert_array_equal(_child(*jobs[0]), wanted[0])  # the parent can still execute
 
 
 def in_fresh_process(folder: Path, script: str, **environment: str) -> str:
-    """Run a script that finds `folder` as its working directory and hwsim on its path."""
+    """Run a script in the working directory `folder` with hwsim on its path, and return its standard output."""
     roots = os.pathsep.join([str(Path(hwsim.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], cwd=folder, capture_output=True, text=True, timeout=60,
@@ -105,7 +105,7 @@ def test_without_the_compiler_the_definition_runs_and_gives_the_same(tmp_path):
         net, codes = make()
         save(net, tmp_path / f"{name}.npz")
         np.save(tmp_path / f"{name}.codes.npy", codes)
-    said = in_fresh_process(
+    printed = in_fresh_process(
         tmp_path,
         """
         import numpy as np
@@ -119,7 +119,7 @@ def test_without_the_compiler_the_definition_runs_and_gives_the_same(tmp_path):
         """,
         NUMBA_DISABLE_JIT="1",
     )
-    assert said.split() == ["definition"]
+    assert printed.split() == ["definition"]
     for name, make in NETWORKS.items():
         wanted = execute(*make())
         with np.load(tmp_path / f"{name}.done.npz") as found:
@@ -131,7 +131,7 @@ def test_without_the_compiler_the_definition_runs_and_gives_the_same(tmp_path):
 
 @pytest.mark.skipif(not COMPILED, reason="no compiler")
 def test_single_samples_at_once_on_more_threads_than_cores(tmp_path):
-    """Five threads share each sample and wait for each other: six samples at once must not wait for ever."""
+    """Five threads share each sample and wait at barriers: six samples at once must not deadlock."""
     net, codes = residual_network()
     save(net, tmp_path / "net.npz")
     np.save(tmp_path / "codes.npy", codes)
@@ -157,10 +157,10 @@ def test_single_samples_at_once_on_more_threads_than_cores(tmp_path):
 @pytest.mark.skipif(not COMPILED, reason="no compiler")
 def test_a_fresh_process_with_a_warm_cache_compiles_nothing(tmp_path):
     net, codes = residual_network()
-    wanted = execute(net, codes).outputs  # now the cache is warm
+    wanted = execute(net, codes).outputs  # fills the disk cache
     save(net, tmp_path / "net.npz")
     np.save(tmp_path / "codes.npy", codes)
-    said = in_fresh_process(
+    printed = in_fresh_process(
         tmp_path,
         """
         import numpy as np
@@ -172,5 +172,5 @@ def test_a_fresh_process_with_a_warm_cache_compiles_nothing(tmp_path):
         print(*{str(what.data["dispatcher"]) for _, what in compilations.buffer})
         """,
     )
-    assert said.split() == []
+    assert printed.split() == []
     np.testing.assert_array_equal(np.load(tmp_path / "outputs.npy"), wanted)

@@ -1,4 +1,4 @@
-"""Every rounding rule through every way that sums leave a kernel: exact ties, both signs, all shifts."""
+"""Every rounding rule in every epilogue: exact ties, both signs, all shifts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from hwsim.formats import TERNARY, Format, Kind
 from hwsim.kernels.inference import requantize as kernels
-from hwsim.kernels.inference.instructions import Emit
-from hwsim.kernels.inference.instructions import Kind as Step
+from hwsim.kernels.inference.instructions import Epilogue
+from hwsim.kernels.inference.instructions import StepKind as Step
 from hwsim.network.layer import INPUT, INT32, Accumulator, Geometry, Layer, Op, Requantizer, Rounding, Thresholds
 from tests.support.agree import COMPILED, S8, S16, U8, assert_kernels_agree, conv, linear, network, steps
 
@@ -18,13 +18,13 @@ ONE_STEP = [rule for rule in Rounding if rule.one_step]
 ALL_CODES = np.arange(-(2**15), 2**15)[:, None]
 
 
-def test_the_kernels_number_the_rules_as_the_enum_does():
+def test_the_kernels_use_the_indices_of_the_enum():
     names = [name for name in vars(kernels) if name in Rounding.__members__]
     assert {name: getattr(kernels, name) for name in names} == {r.name: i for i, r in enumerate(Rounding)}
 
 
 def each_alone(first: Layer, x: Format = S16):
-    """`first` reads one code in each of its channels; the logits are its codes."""
+    """Return a network whose layer `first` reads one code per channel; the logits are its codes."""
     return network(x, (1,), first, linear(np.eye(len(first.bias), dtype=int), source=first.name))
 
 
@@ -49,7 +49,7 @@ def test_all_codes_by_all_small_shifts(rule):
     ("rule", "bits"), [*((rule, bits) for rule in ONE_STEP for bits in (32, 48)), (Rounding.GEMMLOWP_DOUBLE, 32)]
 )
 def test_ties_at_every_large_shift(rule, bits):
-    """Products that are an odd number of halves of 2^shift, and their neighbours, up to the largest shift of all."""
+    """Products that are an odd number of halves of 2^shift, and their neighbors, up to the largest shift."""
     mantissa = 63 - bits
     shifts = np.repeat(np.arange(mantissa + 1, 62), 2)
     halves = np.where(np.arange(len(shifts)) % 2, 1, -1) << np.maximum(shifts - mantissa, 0)  # half of 2^shift
@@ -62,7 +62,7 @@ def test_ties_at_every_large_shift(rule, bits):
 @pytest.mark.parametrize("zero", [0, 1, 100, 255])
 @pytest.mark.parametrize("shift", [0, 1, 2, 7, 8, 22, 30, 31, 32, 38, 45])
 def test_ties_by_vectors_of_bytes(shift, zero):
-    """Half up, one byte per code: 256 sums around each of many places of the scale, 20 channels at once."""
+    """Half up, one byte per code: 20 channels with 256 sums each, around 20 different codes."""
     output = Format(8, zero_point=zero)
     multiplier = np.full(20, 1 << min(shift, 30))  # one, or a power of two that leaves up to 15 fraction bits
     fraction = shift - min(shift, 30)
@@ -75,7 +75,7 @@ def test_ties_by_vectors_of_bytes(shift, zero):
     one = dataclasses.replace(one, weight=dataclasses.replace(one.weight, codes=np.ones((20, 1, 1, 1), np.int8)))
     net = network(U8, (1, 16, 16), one, _identity(20))
     for kernel in COMPILED:
-        assert (Step.PRODUCT, Emit.BYTES) in steps(net, kernel)
+        assert (Step.GEMM, Epilogue.BYTES) in steps(net, kernel)
     assert_kernels_agree(net, np.arange(256).reshape(1, 1, 16, 16))
 
 
@@ -101,7 +101,7 @@ def test_adds_and_concatenations_by_every_rule(rule):
 
 @pytest.mark.parametrize("rule", Rounding)
 def test_pools_matmul_and_layer_norm_by_every_rule(rule):
-    """One multiplier for all channels, or one for each, wherever sums leave that are no convolution's."""
+    """One multiplier for all channels, or one per channel, in every requantized layer that is no convolution."""
     shift, count = 36, 5
     full = Requantizer(np.array([2**30 + 7]), np.array([shift]), 0, 200, rule)
     if rule is Rounding.F32_HALF_EVEN:
@@ -123,7 +123,7 @@ def test_pools_matmul_and_layer_norm_by_every_rule(rule):
 
 @pytest.mark.parametrize("bits", [9, 24, 25, 32, 48])
 def test_float_scales_of_every_size(bits):
-    """float32 holds 24 bits of a sum: beyond that the sum itself is rounded first."""
+    """float32 has 24 bits: a larger sum is rounded before it is multiplied."""
     scales = [2.0**-k for k in (0, 1, 8, 20, 30, 46)] + [1 / 3, 1e-3, 7e-9, 0.0, 1e-45, 1.1754942e-38, 1e6]
     r = Requantizer(float_bits(scales), np.zeros(len(scales), np.int64), S16.qmin, S16.qmax, Rounding.F32_HALF_EVEN)
     high = 2 ** (bits - 1) - 1

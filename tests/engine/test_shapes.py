@@ -1,4 +1,4 @@
-"""Maps, batches and channel counts around the edges of tiles, vectors, words and chunks."""
+"""Sizes of maps, batches and channels around multiples of register blocks, vectors, words and chunks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hwsim.formats import TERNARY, Format, Kind
-from hwsim.kernels.inference.instructions import Emit
-from hwsim.kernels.inference.instructions import Kind as Step
+from hwsim.kernels.inference.instructions import Epilogue
+from hwsim.kernels.inference.instructions import StepKind as Step
 from hwsim.network.layer import INT32, Accumulator, Geometry, Layer, Op, Overflow, Region, Rounding, Thresholds
 from tests.support.agree import (
     COMPILED,
@@ -34,7 +34,7 @@ S4 = Format(4, signed=True)
 
 
 def two_layers(shape: tuple[int, ...], filters: int, geometry: Geometry = SAME, **first):
-    """A convolution, and a pointwise one that mixes all it emits into three logit maps."""
+    """Return a convolution followed by a pointwise convolution with three maps of logits."""
     return network(
         U8, shape, conv("one", "input", shape[0], filters, geometry, **first),
         conv("two", "one", filters, 3, last=True, seed=9),
@@ -77,7 +77,7 @@ def test_logits_around_whole_vectors(filters):
 
 @pytest.mark.parametrize("filters", [16, 32, 48])
 def test_every_lane_of_every_vector_counts(filters):
-    """Each filter sees one weight alone, so that a lane that is lost or doubled shows as it is."""
+    """Each filter has one weight, its own number, so that a lost or doubled lane changes an output."""
     weight = np.zeros((filters, filters, 1, 1), np.int64)
     weight[range(filters), range(filters), 0, 0] = np.arange(filters) + 1
     out = dataclasses.replace(conv("out", "input", filters, filters, last=True), bias=np.zeros(filters, np.int64))
@@ -104,7 +104,7 @@ def test_features_around_whole_words(features):
 @pytest.mark.parametrize("w", [S8, Format(1, kind=Kind.BINARY), S16], ids=str)
 @pytest.mark.parametrize("x", [U8, Format(12, signed=True, zero_point=-77)], ids=str)
 def test_a_map_that_crosses_every_edge(x, w):
-    """17 x 19 pixels of 20 channels to 40 filters, stride 2: no size is whole in any unit."""
+    """17 x 19 pixels of 20 channels to 40 filters, stride 2: no size is a multiple of a block, vector or word."""
     geometry = Geometry((3, 3), (2, 2), (1, 1))
     accumulator = Accumulator(48, Overflow.CHECK)
     net = network(
@@ -121,7 +121,7 @@ def test_a_map_that_crosses_every_edge(x, w):
 @pytest.mark.parametrize("rows", range(1, 9))
 @pytest.mark.parametrize("precise", [True, False])
 def test_work_space_of_every_size(rows, precise):
-    """As many bytes for the segments of a kernel as for a row of sums: what is freed early is overwritten at once."""
+    """Segments and a row of sums have equal sizes, so that memory that is freed early is overwritten at once."""
     for filters in (2 * rows, 4 * rows, 8 * rows):
         low = None if precise else Region(2, 2, 60 << 4, random_codes(rows, S4, filters, 2, rows, 1).astype(np.int8))
         levels = Thresholds(np.sort(random_codes(filters, S16, filters, 7), axis=1), 0)
@@ -146,7 +146,7 @@ def test_depthwise_convolutions(channels, geometry):
     codes = random_codes(channels, U8, 5, channels, 7, 8)
     assert_kernels_agree(net, codes)
     for kernels in COMPILED:
-        assert (Step.DEPTHWISE, Emit.BYTES) in steps(net, kernels)
+        assert (Step.DEPTHWISE, Epilogue.BYTES) in steps(net, kernels)
         assert_cuts_agree(net, codes, kernels)
 
 
@@ -162,7 +162,7 @@ def test_grouped_convolutions(channels, groups, filters):
 @pytest.mark.parametrize("channels", [1, 5, 31, 32, 33, 64, 70])
 @pytest.mark.parametrize("filters", [1, 16, 33])
 def test_binary_convolutions(channels, filters):
-    """Activations and weights of -1 and +1 alone: with padding and without, by thresholds and by half up."""
+    """Activations and weights of -1 and +1, with and without padding, with thresholds and rounded half up."""
     per_channel = Thresholds(np.arange(filters)[:, None] - filters // 2, 0)
     first = conv("a", "input", channels, filters, Geometry((2, 3), (1, 2)), w=BINARY, output=BINARY, r=per_channel)
     padded = conv("b", "a", filters, filters, SAME, w=BINARY, output=BINARY, r=Thresholds(np.array([[3]]), 0), seed=2)
@@ -195,7 +195,7 @@ def test_binary_vectors(features, accumulator):
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 4), (16, 16)])
 def test_regions_on_every_map(groups, size):
-    """Region precision by groups, with dilation and padding on one side; regions that do not fill the map."""
+    """Region precision with groups, dilation and one-sided padding; the regions do not divide the map."""
     geometry = Geometry((3, 3), (1, 2), (1, 0), groups, (2, 1), (0, 1))
     low = random_codes(4, Format(4, signed=True), 8, 4 // groups, 3, 3).astype(np.int8)
     region = Region(*size, threshold=60 << 4, low_weight=low)
@@ -208,7 +208,7 @@ def test_regions_on_every_map(groups, size):
 
 
 def test_one_map_read_with_different_borders():
-    """Three convolutions of one value, each with another reach, and a pool that must not see the border."""
+    """Three convolutions of one value with different borders, and a pool that must not read the border."""
     wide = Geometry((3, 3), padding=(2, 0), dilation=(2, 1), padding_end=(2, 2))
     signed = Format(8, signed=True, zero_point=-128)
     net = network(

@@ -1,15 +1,17 @@
-"""The crew of threads: every piece of work is done once, errors come back, and who waits for others gets them all."""
+"""The thread pool: each index is executed once, errors are raised in the caller, cooperating threads run at once."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, get_ident
+from threading import Barrier, Thread, get_ident
+from threading import enumerate as enumerate_threads
 
 import pytest
 
-from hwsim.kernels import threads
-from hwsim.kernels.threads import on_threads
+from hwsim.cache import clear
+from hwsim.kernels.barrier import CallSlots
+from hwsim.kernels.threads import run_on_threads
 
 
 @pytest.mark.parametrize("pause", [0, 0.01], ids=["awake", "asleep"])
@@ -18,19 +20,19 @@ def test_every_index_is_called_once(pause, together):
     for count in (1, 2, 3, 5, 2, 4):
         for _ in range(20):
             called: list[int] = []
-            on_threads(lambda index, call, called=called: called.append(index), count, together)
+            run_on_threads(lambda index, slots, called=called: called.append(index), count, together)
             assert sorted(called) == list(range(count))
             time.sleep(pause)
 
 
-def test_those_who_work_together_are_all_there():
-    """Each piece waits for all others, while four callers want that at once: no piece may come late."""
+def test_threads_that_work_together_run_at_once():
+    """Each thread waits for all other threads of its call, while four callers use the pool at once."""
     inside, peak = [], []
 
     def call(_: int) -> int:
         barrier, who = Barrier(3), set()
 
-        def work(index: int, call: threads.Call) -> None:
+        def work(index: int, slots: CallSlots) -> None:
             inside.append(index)
             peak.append(len(inside))
             barrier.wait(timeout=30)
@@ -38,7 +40,7 @@ def test_those_who_work_together_are_all_there():
             time.sleep(0.001)
             inside.pop()
 
-        on_threads(work, 3, together=True)
+        run_on_threads(work, 3, together=True)
         return len(who)
 
     with ThreadPoolExecutor(4) as pool:
@@ -46,24 +48,43 @@ def test_those_who_work_together_are_all_there():
     assert max(peak) == 3  # one caller after the other
 
 
-def test_who_need_not_wait_works_alone_while_the_crew_is_busy():
-    def outer(index: int, call: threads.Call) -> None:
+def test_a_call_runs_on_its_own_thread_while_the_pool_is_busy():
+    def outer(index: int, slots: CallSlots) -> None:
         if index == 0:
-            on_threads(lambda index, call: inner.append(index), 4)
+            run_on_threads(lambda index, slots: inner.append(index), 4)
 
     inner: list[int] = []
-    on_threads(outer, 2)
+    run_on_threads(outer, 2)
     assert inner == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_the_error_of_any_thread_comes_back_and_the_crew_goes_on(failing):
-    def work(index: int, call: threads.Call) -> None:
+def test_the_error_of_any_thread_is_raised_and_the_pool_remains_usable(failing):
+    def work(index: int, slots: CallSlots) -> None:
         if index == failing:
             raise ZeroDivisionError(index)
 
     with pytest.raises(ZeroDivisionError, match=str(failing)):
-        on_threads(work, 3)
+        run_on_threads(work, 3)
     called: list[int] = []
-    on_threads(lambda index, call: called.append(index), 3)
+    run_on_threads(lambda index, slots: called.append(index), 3)
     assert sorted(called) == [0, 1, 2]
+
+
+def test_clear_ends_the_workers_and_the_pool_starts_new_ones():
+    def indices() -> list[int]:
+        called: list[int] = []
+        run_on_threads(lambda index, slots: called.append(index), 3)
+        return sorted(called)
+
+    def workers() -> set[Thread]:
+        return {thread for thread in enumerate_threads() if thread.name.startswith("hwsim-")}
+
+    assert indices() == [0, 1, 2]
+    before = workers()
+    assert len(before) >= 2
+    clear()
+    for thread in before:
+        thread.join(timeout=30)
+    assert not workers()
+    assert indices() == [0, 1, 2]

@@ -102,7 +102,7 @@ def test_count_reuses_an_execution_and_a_batch_may_be_split(case: tuple[Network,
     network, codes = case
     technology = build("technology", "nangate45")
     whole = simulate(network, RUNS_ALL, codes)
-    again = count(network, RUNS_ALL, execute(network, codes, keep=captured_values(network, RUNS_ALL)))
+    again = count(network, RUNS_ALL, execute(network, codes, capture=captured_values(network, RUNS_ALL)))
     np.testing.assert_array_equal(whole.cycles, again.cycles)
     np.testing.assert_array_equal(whole.counts, again.counts)
     parts = [simulate(network, RUNS_ALL, codes[i : i + 1]) for i in range(len(codes))]

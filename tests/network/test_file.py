@@ -1,4 +1,4 @@
-"""Network files: round trips are exact, and no damaged or hostile file does anything but raise HwsimError."""
+"""Network files: exact round trips, older versions, and HwsimError for damaged and hostile files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import io
 import json
 import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwsim import reference
 from hwsim.engine.execute import execute
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, Format, Kind, QTensor
@@ -35,6 +37,7 @@ from hwsim.network.layer import (
 from tests.support.networks import networks_with_inputs
 
 U8, S4 = Format(8), Format(4, signed=True)
+GOLDEN = Path(__file__).with_name("golden")
 
 
 def small_network() -> Network:
@@ -113,7 +116,7 @@ def test_every_field_survives(saved):
     assert b.bias.dtype == np.int64 and new["out"].weight.scale == 1.0
 
 
-def test_channels_that_decide_for_themselves_survive(tmp_path):
+def test_regions_per_channel_survive(tmp_path):
     conv, *rest = small_network().layers
     own = dataclasses.replace(conv, region=dataclasses.replace(conv.region, per_channel=True))
     network = dataclasses.replace(small_network(), layers=(own, *rest))
@@ -123,21 +126,54 @@ def test_channels_that_decide_for_themselves_survive(tmp_path):
     assert digest(again) == digest(network) != digest(small_network())
 
 
-def test_files_from_before_a_field_was_added_are_what_they_were(saved):
+def test_a_missing_optional_field_is_its_default(saved):
     assert "per_channel" not in json.loads(entries(saved)[HEADER])["network"]["layers"][0]["region"]
     edit_header(saved, lambda h: layer0(h)["region"].update(per_channel=False))
     assert differences(small_network(), load(saved)) == []
     assert digest(load(saved)) == digest(small_network())
 
 
+def test_files_of_version_1_are_read():
+    """A file written by hwsim with format version 1: midrise codes, ternary weights, and known outputs."""
+    old = load(GOLDEN / "version_1.npz")
+    assert old["conv"].output == Format(4, kind=Kind.MIDRISE)
+    assert old["conv"].weight.format == Format(2, signed=True, narrow_range=True)
+    codes = np.arange(18).reshape(2, 1, 3, 3) * 14
+    assert reference.run(old, codes)["out"].tolist() == [[55, 106, 89], [61, 92, 63]]
+
+
+def test_a_network_of_version_1_is_saved_in_the_present_version(tmp_path):
+    old = load(GOLDEN / "version_1.npz")
+    save(old, tmp_path / "net.npz")
+    header = json.loads(entries(tmp_path / "net.npz")[HEADER])
+    assert (header["version"], header["semantics"]) == (2, "HQ1")
+    assert header["network"]["layers"][0]["output"]["kind"] == "midrise"
+    assert header["network"]["layers"][0]["weight"]["format"]["narrow_range"] is True
+    assert differences(load(tmp_path / "net.npz"), old) == []
+
+
+def as_version_1(header) -> None:
+    """Change a header into version 1."""
+    del header["semantics"]
+    header["version"] = "HQ1"
+    text = json.dumps(header["network"]).replace('"narrow_range"', '"narrow"').replace('"midrise"', '"odd"')
+    header["network"] = json.loads(text)
+
+
+def test_every_policy_is_read_from_version_1(tmp_path):
+    save(full_network(), tmp_path / "net.npz")
+    edit_header(tmp_path / "net.npz", as_version_1)
+    assert differences(load(tmp_path / "net.npz"), full_network()) == []
+
+
 def full_network() -> Network:
-    """Every field of every policy holds something else than its default."""
+    """Return a network in which every field of every policy differs from its default."""
     rng = np.random.default_rng(1)
-    odd, book = Format(3, kind=Kind.ODD), Format(2, kind=Kind.CODEBOOK, table=(-32768, -1, 1, 32767))
+    midrise, book = Format(3, kind=Kind.MIDRISE), Format(2, kind=Kind.CODEBOOK, table=(-32768, -1, 1, 32767))
     window = Geometry((2, 3), (1, 2), (1, 0), 2, (2, 1), (0, 2))
     down = Requantizer(np.array([2**29]), np.array([40]), 1, 200)
     layers = (
-        Layer("conv", Op.CONV, (INPUT,), odd, 0.25, QTensor(rng.integers(0, 4, (2, 1, 2, 3)), book),
+        Layer("conv", Op.CONV, (INPUT,), midrise, 0.25, QTensor(rng.integers(0, 4, (2, 1, 2, 3)), book),
               np.array([2**39, -9]), Thresholds(np.array([[-5, 0, 2**46], [1, 1, 2]]), 2), window,
               accumulator=Accumulator(48)),
         Layer("mean", Op.AVG_POOL, ("conv",), U8, 0.5, requantizer=dataclasses.replace(down, rounding=Rounding.TRUNC),
@@ -159,7 +195,7 @@ def full_network() -> Network:
 
 
 def differences(a, b, place="network") -> list[str]:
-    """The fields, by their place, in which two dataclasses, tuples, arrays or plain values differ."""
+    """Return the paths at which two dataclasses, tuples, arrays or plain values differ."""
     if dataclasses.is_dataclass(a) and type(a) is type(b):
         pairs = [(getattr(a, f.name), getattr(b, f.name), f"{place}.{f.name}") for f in dataclasses.fields(a)]
     elif isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
@@ -176,7 +212,7 @@ def test_every_policy_survives(tmp_path):
     save(network, tmp_path / "net.npz")
     again = load(tmp_path / "net.npz")
     assert differences(network, again) == [] and digest(network) == digest(again)
-    for layer in again.layers:  # what the kernels take as int64 must come back as int64
+    for layer in again.layers:  # int64 arrays of the kernels are loaded as int64
         r = layer.requantizer
         arrays = [r.levels] if isinstance(r, Thresholds) else [r.multiplier, r.shift] if r else []
         arrays += [layer.softmax.table] if layer.softmax else []
@@ -272,7 +308,7 @@ def test_flipped_bits_raise_hwsim_errors_only(tmp_path_factory, whole, position,
         network = load(path)
     except HwsimError:
         return
-    assert digest(network) == digest(small_network())  # the flip hit a field of the zip that carries no content
+    assert digest(network) == digest(small_network())  # the flipped bit is in a field of the zip without content
 
 
 def test_every_byte_of_the_zip_directory_may_be_wrong(saved, whole):
@@ -328,13 +364,18 @@ def layer0(header):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        (lambda h: h.update(version="HQ9"), BadInput, "version: got HQ9; allowed: HQ1"),
+        (lambda h: h.update(version=3), BadInput, "version: got 3; allowed: 2, or HQ1 in older files"),
+        (lambda h: h.update(version=2.0), BadInput, "version: got 2.0"),
+        (lambda h: h.update(version="HQ1"), UnknownName, "header: got semantics; allowed: network, version"),
+        (lambda h: h.update(semantics="HQ9"), BadInput, "semantics: got HQ9; allowed: HQ1"),
+        (lambda h: h["network"]["input"].update(narrow=False), UnknownName, "It is called 'narrow_range' now"),
+        (lambda h: h["network"]["input"].update(kind="odd"), UnknownName, "It is called 'midrise' now"),
         (lambda h: layer0(h).update(op="covn"), UnknownName, "network/layers/0/op: got covn.*Did you mean 'conv'"),
         (lambda h: layer0(h).update(opp="conv"), UnknownName, "network/layers/0: got opp.*Did you mean 'op'"),
-        (lambda h: layer0(h).pop("op"), BadInput, "network/layers/0/op: got nothing"),
+        (lambda h: layer0(h).pop("op"), BadInput, "network/layers/0/op is missing"),
         (lambda h: layer0(h).update(scale=float("nan")), BadInput, "NaN; allowed: finite numbers"),
         (lambda h: layer0(h).update(scale=-1.0), HwsimError, "scale: got -1.0; allowed: a positive number"),
-        (lambda h: layer0(h)["weight"].update(scale=[0.1, None]), BadInput, "weight/scale/1: got nothing"),
+        (lambda h: layer0(h)["weight"].update(scale=[0.1, None]), BadInput, "weight/scale/1: got null"),
         (lambda h: layer0(h)["requantizer"].update(rounding="half_upp"), UnknownName, "Did you mean 'half_up'"),
         (lambda h: layer0(h)["geometry"].update(stride=[1]), BadInput, "geometry/stride: got 1 items; allowed: 2"),
         (lambda h: layer0(h)["geometry"].update(stride=[1, True]), BadInput, "stride/1: got True"),
@@ -344,14 +385,14 @@ def layer0(header):
         (lambda h: layer0(h)["geometry"].update(dilation=[0, 1]), HwsimError, "layer 'conv' geometry"),
         (lambda h: layer0(h)["accumulator"].update(bits=49), HwsimError, "accumulator: accumulator.bits: got 49"),
         (lambda h: layer0(h)["accumulator"].update(overflow="warp"), UnknownName, "Did you mean 'wrap'"),
-        (lambda h: layer0(h).pop("accumulator"), BadInput, "layers/0/accumulator: got nothing"),
-        (lambda h: layer0(h).update(softmax={"one": 1}), BadInput, "softmax/table: got nothing"),
+        (lambda h: layer0(h).pop("accumulator"), BadInput, "layers/0/accumulator is missing"),
+        (lambda h: layer0(h).update(softmax={"one": 1}), BadInput, "softmax/table is missing"),
         (lambda h: layer0(h).update(axes=["a"]), BadInput, "axes/0: got a word"),
         (lambda h: layer0(h).update(shape=2), BadInput, "shape: got 2; allowed: a list"),
-        (lambda h: layer0(h)["requantizer"].pop("rounding"), BadInput, "requantizer/rounding: got nothing"),
+        (lambda h: layer0(h)["requantizer"].pop("rounding"), BadInput, "requantizer/rounding is missing"),
         (lambda h: layer0(h)["region"].update(rounding="gemmlowp_double"), HwsimError, "a rounding of one step"),
         (lambda h: layer0(h)["region"].update(per_channel=1), BadInput, "region/per_channel: got 1"),
-        (lambda h: layer0(h)["region"].pop("rounding"), BadInput, "region/rounding: got nothing"),
+        (lambda h: layer0(h)["region"].pop("rounding"), BadInput, "region/rounding is missing"),
         (lambda h: layer0(h)["output"].update(kind="codebook"), HwsimError, "format.table: got 0 entries"),
         (lambda h: layer0(h)["output"].update(table=[1, 2]), HwsimError, "format.table: got 2 entries"),
         (lambda h: layer0(h)["bias"].update(dtype="|O"), UnknownName, r"got \|O"),
@@ -361,7 +402,7 @@ def layer0(header):
         (lambda h: h["network"].update(layers=h["network"]["layers"] * 2), HwsimError, "net.npz"),
     ],
 )
-def test_headers_that_are_refused(saved, change, error, words):
+def test_invalid_headers(saved, change, error, words):
     edit_header(saved, change)
     with pytest.raises(error, match=r"net\.npz") as caught:
         load(saved)
@@ -395,10 +436,12 @@ def npy(array) -> bytes:
         ({HEADER: b"\xff"}, "not JSON"),
         ({HEADER: b'{"version": "HQ1", "version": "HQ1"}'}, "a key twice"),
         ({HEADER: b"[]"}, "got a list; allowed: a table"),
+        ({HEADER: b'{"version": "HQ1", "network": ' + b"[" * 900 + b"]" * 900 + b"}"}, "got a list"),
+        ({HEADER: b'{"version": "HQ1", "network": {"narrow": 1, "narrow_range": 1}}'}, "network: got narrow; allowed"),
         ({HEADER: None}, "no such entry"),
     ],
 )
-def test_entries_that_are_refused(saved, changes, words):
+def test_invalid_entries(saved, changes, words):
     contents = {name: data for name, data in (entries(saved) | changes).items() if data is not None}
     write(saved, contents)
     with pytest.raises(HwsimError, match=r"net\.npz") as caught:
@@ -413,7 +456,7 @@ def test_compressed_entries_are_refused_before_they_are_read(saved):
         load(saved)
 
 
-def test_an_entry_that_claims_more_than_the_file_holds_is_refused_unread(saved, whole):
+def test_an_entry_larger_than_the_file_is_refused_unread(saved, whole):
     directory = whole.index(b"PK\x01\x02")
     sizes = slice(directory + 20, directory + 28)  # compressed and real size of the first entry
     claim = (2**31 - 1).to_bytes(4, "little") * 2
@@ -422,7 +465,7 @@ def test_an_entry_that_claims_more_than_the_file_holds_is_refused_unread(saved, 
         load(saved)
 
 
-def test_a_doubled_entry_is_refused(saved):
+def test_a_duplicate_entry_is_refused(saved):
     with zipfile.ZipFile(saved, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr(HEADER, "{}")
     with pytest.raises(HwsimError, match="two entries"):
@@ -435,7 +478,7 @@ def test_a_file_over_the_limit_is_refused_unread(saved, monkeypatch):
         load(saved)
 
 
-def test_nothing_else_is_a_network(tmp_path):
+def test_other_files_are_no_networks(tmp_path):
     for name, data in (("text", b"hello"), ("empty", b""), ("zip", b"PK\x05\x06" + bytes(18))):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(HwsimError, match=name):

@@ -1,4 +1,4 @@
-"""From real ratios to multipliers and shifts."""
+"""Multipliers and shifts of real ratios."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_powers_of_two_are_exact(exponent):
     assert Fraction(multiplier, 2**shift) == Fraction(2) ** exponent
 
 
-def test_a_mantissa_that_rounds_up_to_one_is_renormalised():
+def test_a_mantissa_that_rounds_up_to_one_is_normalized():
     multiplier, shift = fixed_point(float(np.nextafter(0.5, 0)))
     assert (multiplier, shift) == (2**30, 31)
 
@@ -43,7 +43,7 @@ def test_tiny_ratios_make_every_accumulator_zero():
 
 
 @pytest.mark.parametrize("ratio", [0.0, -1.0, float("nan"), float("inf"), 2.0**31, 1e300])
-def test_ratios_that_are_refused(ratio):
+def test_invalid_ratios(ratio):
     with pytest.raises(HwsimError, match="ratio"):
         fixed_point(ratio)
 
@@ -56,7 +56,7 @@ def test_relu_is_the_lower_clip_bound():
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.floats(2.0**-20, 2.0**20), st.floats(2.0**-20, 2.0**20))
-def test_add_keeps_the_larger_ratio_whole(a, b):
+def test_add_is_exact_to_the_mantissa_of_the_larger_ratio(a, b):
     r = add_requantizer(a, b, Format(8), relu=False)
     shift = int(r.shift[0])
     assert r.multiplier.max() < 2**31 and 0 <= shift <= 62

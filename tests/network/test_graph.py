@@ -1,4 +1,4 @@
-"""What a network knows of itself, and every rule that it must obey."""
+"""Properties of a network, and every check of its fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hwsim import reference
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, Format, Kind, QTensor
-from hwsim.network.graph import Network, bounds
+from hwsim.network.graph import Network, accumulator_bounds
 from hwsim.network.layer import (
     NORM_BITS,
     Accumulator,
@@ -70,7 +70,7 @@ def test_shapes_formats_and_lookup():
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(networks_with_inputs())
-def test_shapes_and_formats_are_those_of_the_codes(case):
+def test_shapes_and_formats_equal_those_of_the_computed_codes(case):
     net, codes = case
     for name, values in reference.run(net, codes).items():
         assert values.shape[1:] == net.shapes[name]
@@ -112,12 +112,12 @@ def bad_region(**changes):
         (lambda: network(conv=but(CONV, output=Format(17))), "layer 'conv' output: got uint17"),
         (
             lambda: network(conv=but(CONV, output=Format(1, kind=Kind.CODEBOOK, table=(0, 1)))),
-            "layer 'conv' output: got codebook of 1 bits; allowed: uniform, odd or binary codes",
+            "layer 'conv' output: got codebook of 1 bits; allowed: uniform, midrise or binary codes",
         ),
         (lambda: network(conv=but(CONV, requantizer=None)), "'conv': conv needs a requantizer"),
         (lambda: network(pool=but(POOL, requantizer=requantizer())), "'pool': max_pool takes no requantizer"),
-        (lambda: network(pool=but(POOL, weight=weights(1, 1))), "'pool': weights and bias belong"),
-        (lambda: network(conv=but(CONV, bias=None)), "'conv': weights and bias belong"),
+        (lambda: network(pool=but(POOL, weight=weights(1, 1))), "'pool': only convolution, linear and norm"),
+        (lambda: network(conv=but(CONV, bias=None)), "'conv': only convolution, linear and norm"),
         (lambda: network(conv=but(CONV, geometry=Geometry((3, 3), (0, 1)))), "layer 'conv' geometry"),
         (lambda: network(conv=but(CONV, geometry=Geometry((3, 3), groups=0))), "layer 'conv' groups"),
         (lambda: network(conv=but(CONV, geometry=Geometry((3, 3), (2**16, 1)))), "layer 'conv' geometry: got 65536"),
@@ -131,7 +131,7 @@ def bad_region(**changes):
         (lambda: network(conv=but(CONV, weight=weights(4, 18))), "layer 'conv' weight: got 2 axes"),
         (lambda: network(conv=but(CONV, weight=weights(4, 2, 3, 3, format=Format(17)))), "at most 16 bits"),
         (lambda: network(conv=but(CONV, weight=weights(4, 2, 3, 3, format=Format(8, zero_point=1)))), "zero point 0"),
-        (lambda: network(out=but(OUT, weight=weights(3, 35))), "'out': weights want 35 features"),
+        (lambda: network(out=but(OUT, weight=weights(3, 35))), "'out': the weights need 35 features"),
         (lambda: network(out=but(OUT, bias=np.zeros(2, np.int64))), "layer 'out' bias"),
         (lambda: network(out=but(OUT, bias=np.zeros(3, np.int32))), "layer 'out' bias: got int32"),
         (lambda: network(out=but(OUT, bias=np.array([0, 2**31, 0]))), "layer 'out' bias: got 2147483648"),
@@ -160,7 +160,7 @@ def bad_region(**changes):
         (lambda: Accumulator(bits=49), "accumulator.bits: got 49"),
     ],
 )
-def test_networks_that_are_refused(make, words):
+def test_invalid_networks(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
@@ -191,7 +191,7 @@ def bad_window(layer=CONV, place="conv", **changes):
         (bad_window(POOL, "pool", padding_end=(-2, 0)), "layer 'pool' geometry"),
     ],
 )
-def test_windows_that_are_refused(make, words):
+def test_invalid_windows(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
@@ -213,7 +213,7 @@ def test_output_sizes(geometry, size):
 
 
 def summing(accumulator, **changes):
-    """A linear layer with an accumulator of its own, before the last one."""
+    """Return a network with a linear layer with the given accumulator before the last layer."""
     fields = {"requantizer": requantizer(3, multiplier=np.ones(3, int), shift=np.full(3, 5)), "output": U8}
     middle = but(OUT, name="middle", accumulator=accumulator, **(fields | changes))
     last = but(OUT, name="out", inputs=("middle",), weight=weights(2, 3), bias=np.zeros(2, np.int64))
@@ -229,7 +229,7 @@ def many_multipliers(multiplier, shift, rounding=Rounding.HALF_UP):
 
 
 CHECKED = {"weight": QTensor(np.array([[1] * 36, [127] + [1] * 35, [-128] * 36], np.int8), S8)}
-"""Sums of up to 36 * 255, 162 * 255 and 4608 * 255."""
+"""Weights with sums of up to 36 * 255, 162 * 255 and 4608 * 255."""
 
 
 @pytest.mark.parametrize(
@@ -257,13 +257,13 @@ CHECKED = {"weight": QTensor(np.array([[1] * 36, [127] + [1] * 35, [-128] * 36],
         (lambda: network(flat=but(FLAT, accumulator=Accumulator(40))), "'flat': flatten has no accumulator"),
         (
             lambda: network(conv=but(CONV, accumulator=STEP)),
-            "'conv': saturate_step belongs to .* layers without regions",
+            "'conv': only .* layers without regions can saturate_step",
         ),
         (
             lambda: network(
                 pool=but(POOL, op=Op.AVG_POOL, requantizer=requantizer(), accumulator=STEP)
             ),
-            "'pool': saturate_step belongs to convolution, linear and matmul layers",
+            "'pool': only convolution, linear and matmul layers",
         ),
         (lambda: summing(Accumulator(40), bias=np.array([0, 2**39, 0])), "bias: got 549755813888; .*40-bit.*channel 1"),
         (lambda: summing(Accumulator(20), bias=np.array([0, 0, -(2**31)])), "bias: got -2147483648; .*channel 2"),
@@ -319,7 +319,7 @@ CHECKED = {"weight": QTensor(np.array([[1] * 36, [127] + [1] * 35, [-128] * 36],
         ),
     ],
 )  # fmt: skip
-def test_accumulators_and_requantizers_that_are_refused(make, words):
+def test_invalid_accumulators_and_requantizers(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
@@ -343,10 +343,10 @@ def test_accumulators_and_requantizers_at_their_limits(make):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_check_at_its_limit_is_proved(sign):
-    """36 weights of 1 by 255, and a bias: 32767 passes with 16 bits, one more does not."""
+    """36 weights of 1 times 255, plus a bias: a bound of 32767 fits 16 bits, a bound of 32768 does not."""
     accumulator, rest = Accumulator(16, Overflow.CHECK), 32767 - 36 * 255
     proved = summing(accumulator, bias=sign * np.array([0, 0, rest]))
-    assert bounds(proved)["middle"].tolist() == [9180, 9180, 32767]
+    assert accumulator_bounds(proved)["middle"].tolist() == [9180, 9180, 32767]
     with pytest.raises(BadInput, match="sums of up to 32768 in channel 2"):
         summing(accumulator, bias=sign * np.array([0, 0, rest + 1]))
 
@@ -361,8 +361,8 @@ def thresholds(levels, low=0):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (thresholds([[1, 2], [0, 0], [5, 4], [1, 1]]), "'conv' requantizer levels: got levels that fall; .*channel 2"),
-        (thresholds([[3, 2, 4]]), "levels that fall; .*channel 0"),
+        (thresholds([[1, 2], [0, 0], [5, 4], [1, 1]]), "'conv' requantizer levels: got decreasing levels; .*channel 2"),
+        (thresholds([[3, 2, 4]]), "decreasing levels; .*channel 0"),
         (thresholds([[1, 2]] * 3), r"'conv' requantizer levels: got int64 \(3, 2\); allowed: int64 \[1 or 4, count\]"),
         (thresholds([1, 2]), r"levels: got int64 \(2,\)"),
         (thresholds([[1.0, 2.0]]), r"levels: got float64"),
@@ -376,7 +376,7 @@ def thresholds(levels, low=0):
         ),
     ],
 )
-def test_thresholds_that_are_refused(make, words):
+def test_invalid_thresholds(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
@@ -426,18 +426,18 @@ def test_shapes_of_feature_vectors():
         (bad_softmax(table=np.array([1.0])), "softmax table: got float64"),
         (bad_softmax(one=0), "layer 'soft' softmax one: got 0; allowed: 1 to 65536"),
         (bad_softmax(one=65537), "softmax one: got 65537"),
-        (lambda: tokens(soft=but(SOFT, softmax=None)), "'soft': a softmax rule belongs to softmax layers"),
-        (lambda: tokens(turn=but(TURN, softmax=SOFT.softmax)), "'turn': a softmax rule belongs to softmax layers"),
+        (lambda: tokens(soft=but(SOFT, softmax=None)), "'soft': only softmax layers have a softmax rule"),
+        (lambda: tokens(turn=but(TURN, softmax=SOFT.softmax)), "'turn': only softmax layers have a softmax rule"),
         (lambda: tokens(soft=but(SOFT, requantizer=requantizer())), "'soft': softmax takes no requantizer"),
         (
-            lambda: tokens(product=but(PRODUCT, output=Format(4, kind=Kind.ODD), requantizer=requantizer(high=15))),
-            "layer 'soft' softmax input: got odd of 4 bits; allowed: uniform codes",
+            lambda: tokens(product=but(PRODUCT, output=Format(4, kind=Kind.MIDRISE), requantizer=requantizer(high=15))),
+            "layer 'soft' softmax input: got midrise of 4 bits; allowed: uniform codes",
         ),
-        (lambda: tokens(norm=but(NORM, weight=weights(5), bias=np.zeros(5, int))), "'norm': weights want 5 features"),
+        (lambda: tokens(norm=but(NORM, weight=weights(5), bias=np.zeros(5, int))), "'norm': the weights need 5"),
         (lambda: tokens(norm=but(NORM, weight=weights(6, 1))), "layer 'norm' weight: got 2 axes"),
-        (lambda: tokens(norm=but(NORM, bias=None)), "'norm': weights and bias belong to"),
+        (lambda: tokens(norm=but(NORM, bias=None)), "'norm': only convolution, linear and norm"),
         (lambda: tokens(norm=but(NORM, requantizer=None)), "'norm': layer_norm needs a requantizer"),
-        (lambda: tokens(turn=but(TURN, axes=(0, 0))), r"'turn': axes \(0, 0\) are not an order of the 2 axes"),
+        (lambda: tokens(turn=but(TURN, axes=(0, 0))), r"'turn': axes \(0, 0\) are no permutation of the 2 axes"),
         (lambda: tokens(turn=but(TURN, axes=(0, 1, 2))), "'turn': axes"),
         (lambda: tokens(turn=but(TURN, axes=(-1, 0))), "'turn': axes"),
         (lambda: tokens(turn=but(TURN, output=S8)), "'turn': transpose keeps the format"),
@@ -445,7 +445,7 @@ def test_shapes_of_feature_vectors():
         (lambda: tokens(product=but(PRODUCT, inputs=("norm",))), "'product': matmul takes 2 inputs, got 1"),
         (
             lambda: tokens(product=but(PRODUCT, weight=weights(4, 4), bias=np.zeros(4, int))),
-            "'product': weights and bias belong",
+            "'product': only convolution, linear and norm",
         ),
         (lambda: tokens(product=but(PRODUCT, requantizer=requantizer(3))), "'product' requantizer: got 3 multipliers"),
         (lambda: tokens(join=but(JOIN, inputs=("soft",))), "'join': concat takes 2 inputs or more, got 1"),
@@ -455,7 +455,7 @@ def test_shapes_of_feature_vectors():
             lambda: tokens(join=but(JOIN, requantizer=requantizer(2, rounding=Rounding.GEMMLOWP_DOUBLE))),
             "layer 'join' requantizer rounding: got gemmlowp_double; allowed: a rounding of one step",
         ),
-        (lambda: tokens(shaped=but(SHAPED, shape=(2, 4, 5))), r"'shaped': shape \(2, 4, 5\) does not hold the codes"),
+        (lambda: tokens(shaped=but(SHAPED, shape=(2, 4, 5))), r"'shaped': shape \(2, 4, 5\) has another number"),
         (lambda: tokens(shaped=but(SHAPED, shape=(-2, -16))), "'shaped': shape"),
         (lambda: tokens(shaped=but(SHAPED, shape=())), "'shaped': shape"),
         (lambda: tokens(shaped=but(SHAPED, output=S8)), "'shaped': reshape keeps the format"),
@@ -473,22 +473,22 @@ def test_shapes_of_feature_vectors():
         ),
         (
             lambda: tokens(norm=but(NORM, accumulator=STEP)),
-            "'norm': saturate_step belongs to convolution, linear and matmul layers",
+            "'norm': only convolution, linear and matmul layers",
         ),
         (
             lambda: tokens(Format(1, kind=Kind.CODEBOOK, table=(0, 1))),
-            "network input: got codebook of 1 bits; allowed: uniform, odd or binary codes",
+            "network input: got codebook of 1 bits; allowed: uniform, midrise or binary codes",
         ),
     ],
 )  # fmt: skip
-def test_networks_of_vectors_that_are_refused(make, words):
+def test_invalid_networks_of_vectors(make, words):
     with pytest.raises(HwsimError, match=words):
         make()
 
 
 @pytest.mark.parametrize(("features", "fits"), [(128, True), (129, False)])
 def test_layer_norms_that_are_too_large_for_64_bits(features, fits):
-    """2^23 features times magnitude, so that the shifted variance stays below 2^62."""
+    """Features times magnitude are at most 2^23, so that the shifted variance is below 2^62."""
     norm = but(NORM, weight=weights(features), bias=np.zeros(features, np.int64))
     head = but(HEAD, inputs=("norm",), weight=weights(3, features))
     if fits:

@@ -17,7 +17,7 @@ from tests.support.small_network import small_network
 
 
 def with_narrow_filters(network: Network) -> Network:
-    """The network with the weights of every other filter of the convolution between -8 and 7."""
+    """Return the network with the weights of every second filter of the convolution between -8 and 7."""
     conv = network.layers[0]
     assert conv.weight is not None
     codes = conv.weight.codes.copy()
@@ -29,13 +29,13 @@ NETWORK = with_narrow_filters(small_network())
 FITTED = fit_widths(NETWORK)
 
 
-def test_every_filter_gets_the_narrowest_width_that_holds_its_weights() -> None:
+def test_every_filter_has_the_narrowest_width_that_represents_its_weights() -> None:
     assert FITTED.layers[0].filter_bits == (4, 8) * 4
     assert FITTED.layers[-1].filter_bits == ()  # none is narrower
     assert fit_widths(NETWORK, [3, 5, 6]).layers[0].filter_bits == (5, 8) * 4
 
 
-def test_a_layer_is_one_part_per_width_that_together_hold_all_filters() -> None:
+def test_the_width_groups_contain_all_filters() -> None:
     (wide_name, wide), (narrow_name, narrow) = width_groups(FITTED.layers[0])
     assert (wide_name, narrow_name) == ("conv:w8", "conv:w4")
     codes = FITTED.layers[0].weight.codes  # type: ignore[union-attr]
@@ -44,7 +44,7 @@ def test_a_layer_is_one_part_per_width_that_together_hold_all_filters() -> None:
     assert narrow.weight.format == Format(4, signed=True)  # type: ignore[union-attr]
 
 
-def test_a_layer_of_one_width_is_itself() -> None:
+def test_a_layer_of_one_width_is_its_own_group() -> None:
     assert width_groups(NETWORK.layers[0]) == (("conv", NETWORK.layers[0]),)
 
 
@@ -58,7 +58,7 @@ def test_a_file_keeps_the_widths(tmp_path: Path) -> None:
     [
         ((4,) * 7, "got 7 widths; allowed: 8, one per filter"),
         ((9,) * 8, r"filter_bits\[0\]: got 9; allowed: 1 to 8"),
-        ((4,) * 8, r"filter_bits\[1\]: got 4 bits for weights up to \d+; allowed: a width that holds them"),
+        ((4,) * 8, r"filter_bits\[1\]: got 4 bits for weights up to \d+; allowed: a width that represents them"),
     ],
 )
 def test_impossible_widths_are_refused(widths: tuple[int, ...], text: str) -> None:

@@ -1,1 +1,1 @@
-"""Independent tools that say what the integers must be, and how far `hwsim.reference` agrees with each of them."""
+"""Comparison of `hwsim.reference` with independent tools that compute the same integers."""

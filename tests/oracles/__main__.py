@@ -1,4 +1,4 @@
-"""`python -m tests.oracles [ORACLE ...]`: ask the tools, print the table; with all of them, write docs/exactness.md."""
+"""`python -m tests.oracles [ORACLE ...]`: run the tools, print the table; for all tools, write docs/exactness.md."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from tests.oracles import ap_fixed
-from tests.oracles.group import ENOUGH, Oracle, measure
+from tests.oracles.group import MIN_OUTPUTS, Oracle, measure
 from tests.oracles.oracles import ORACLES
 from tests.oracles.table import DOCUMENT, UNEXPECTED, Row, markdown, row, write
 
 
 def main() -> None:
-    """Measure, print, write; the exit status is 1 when a row that claims exactness is not exact."""
+    """Compare and print; the exit status is 1 if a row that claims exactness is not exact."""
     parser = argparse.ArgumentParser(prog="python -m tests.oracles", description=__doc__)
-    parser.add_argument("oracles", nargs="*", metavar="ORACLE", help=f"any of {', '.join(ORACLES)}; all when left out")
-    parser.add_argument("--outputs", type=int, default=ENOUGH, help="outputs per operator, at least")
+    parser.add_argument("oracles", nargs="*", metavar="ORACLE", help=f"any of {', '.join(ORACLES)}; default: all")
+    parser.add_argument("--outputs", type=int, default=MIN_OUTPUTS, help="outputs per operator, at least")
     chosen = parser.parse_args()
     names = chosen.oracles or list(ORACLES)
     if unknown := set(names) - set(ORACLES):
-        parser.error(f"no oracle {', '.join(sorted(unknown))}; there are {', '.join(ORACLES)}")
+        parser.error(f"no oracle {', '.join(sorted(unknown))}; allowed: {', '.join(ORACLES)}")
     if missing := [ORACLES[name].package for name in names if find_spec(ORACLES[name].package) is None]:
         parser.error(f"{', '.join(missing)} not installed: make test-oracles installs them")
     if "ap_fixed" in names and not ap_fixed.available():
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measured(oracle: Oracle, outputs: int) -> Iterator[Row]:
-    """The rows of one oracle, with a word about the time that each took."""
+    """Yield the rows of one oracle and print the time of each."""
     tool = oracle.version()
     for group in oracle.groups:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Operands that find a wrong rounding: exact ties, near ties, extremes, odd zero points; and plain random ones."""
+"""Operands that reveal a wrong rounding: ties, near ties, extremes, odd zero points; and random operands."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Rng = np.random.Generator
 Floats = NDArray[np.float32]
 
 KINDS = ("random", "ties", "near ties", "extremes", "upscale")
-"""All kinds of operands that no tool may answer with undefined behaviour; "wrap" lets 32-bit sums overflow."""
+"""Kinds of operands with defined results in every tool; the kind "wrap" makes 32-bit sums overflow."""
 
 
 @dataclass(frozen=True, eq=False)
 class Products:
-    """Codes, weights [channel, ...], bias and the float32 scales of a layer that multiplies."""
+    """Codes, weights [channel, ...], bias and float32 scales of a convolution or linear layer."""
 
     x: NDArray[np.int64]
     w: NDArray[np.int64]
@@ -30,13 +30,13 @@ class Products:
 
     @property
     def sum_scale(self) -> Floats:
-        """Real unit of each accumulator."""
+        """Real value of one unit of each accumulator."""
         return self.x_scale * self.w_scale
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """What a layer that multiplies looks like: operand shapes, formats and limits."""
+    """Operand shapes, formats and limits of a convolution or linear layer."""
 
     x: tuple[int, ...]
     w: tuple[int, ...]
@@ -48,7 +48,7 @@ class Shapes:
 
 
 def draw(kind: str, rng: Rng, shapes: Shapes) -> Products:
-    """Operands of one kind."""
+    """Draw operands of one kind."""
     return {
         "random": _random,
         "ties": _ties,
@@ -60,7 +60,7 @@ def draw(kind: str, rng: Rng, shapes: Shapes) -> Products:
 
 
 def near_tie(rng: Rng, count: int, output: Format) -> tuple[NDArray[np.int64], Floats]:
-    """Sums of both signs, up to 2^29, and float32 ratios that bring each to a tie, give or take two float32 steps."""
+    """Draw sums of both signs, up to 2^29, with float32 ratios within two float32 steps of a tie."""
     sums = np.exp2(rng.uniform(output.bits, 29, count)).astype(np.int64) * rng.choice([-1, 1], count)
     target = rng.integers(0, 1 << (output.bits - 2), count) + 0.5
     ratio = (target / np.abs(sums)).astype(np.float32)
@@ -68,18 +68,18 @@ def near_tie(rng: Rng, count: int, output: Format) -> tuple[NDArray[np.int64], F
 
 
 def nudge(rng: Rng, values: Floats, steps: int = 2) -> Floats:
-    """Each value moved by up to `steps` float32 steps either way."""
+    """Change each value by up to `steps` float32 steps."""
     return (values.view(np.int32) + rng.integers(-steps, steps + 1, values.shape).astype(np.int32)).view(np.float32)
 
 
 def zero_point(rng: Rng, format: Format) -> int:
-    """Zero points that hurt: odd ones, the ends of the range, and now and then zero."""
+    """Draw a zero point: an end of the range, an odd number, or zero."""
     low, high = format.qmin, format.qmax
     return int(rng.choice([low, high, (low + high + 1) // 2, 1, 3, low + 5, high - 4]))
 
 
 def _scales(rng: Rng, ratio: NDArray[np.floating]) -> tuple[np.float32, Floats, np.float32]:
-    """Float32 scales x, w, y that are no powers of two and give about `ratio`."""
+    """Draw float32 scales (x, w, y) that are not powers of two and have about the given ratio."""
     x, y = (np.float32(math.exp(rng.uniform(-6, 0))) for _ in range(2))
     return x, (ratio * (float(y) / float(x))).astype(np.float32), y
 
@@ -95,14 +95,14 @@ def _random(rng: Rng, s: Shapes) -> Products:
 
 
 def _small(rng: Rng, s: Shapes, keep: float, largest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Codes whose values are mostly zero and else at most `largest`; weights of -3 to 3."""
+    """Draw codes with values of up to `largest`, zero except for a share `keep`, and weights of -3 to 3."""
     values = rng.integers(-largest, largest + 1, s.x) * (rng.random(s.x) < keep)
     w = rng.integers(-min(3, s.w_max), min(3, s.w_max) + 1, s.w)
     return np.clip(values + s.source.zero_point, s.source.qmin, s.source.qmax), w
 
 
 def _ties(rng: Rng, s: Shapes) -> Products:
-    """Ratios 2^-1 to 2^-6 of power-of-two scales, with biases over the whole range of the output."""
+    """Draw power-of-two scales with ratios 2^-1 to 2^-6, and biases over the whole range of the output."""
     x, w = _small(rng, s, 0.5, 2)
     channels = s.w[0]
     k = rng.integers(1, 7, channels if s.per_channel else 1)
@@ -113,7 +113,7 @@ def _ties(rng: Rng, s: Shapes) -> Products:
 
 
 def _near_ties(rng: Rng, s: Shapes) -> Products:
-    """Biases that stand within float32 steps of a tie; most inputs are zero, so that sums stay there."""
+    """Draw biases within float32 steps of a tie; most inputs are zero, so the sums equal the biases."""
     x, w = _small(rng, s, 0.02, 3)
     channels = s.w[0]
     sums, ratio = near_tie(rng, channels if s.per_channel else 1, s.output)
@@ -124,14 +124,14 @@ def _near_ties(rng: Rng, s: Shapes) -> Products:
 
 
 def _extremes(rng: Rng, s: Shapes) -> Products:
-    """Only the largest and smallest codes and weights, and half of the biases close to the end of the sums."""
+    """Draw only largest and smallest codes and weights, with half of the biases close to the largest sum."""
     channels, terms = s.w[0], math.prod(s.w[1:])
     ends = np.array([s.source.qmin, s.source.qmax])
     x = rng.choice(ends, s.x)
     x[::3] = ends[0]
     x[1::3] = ends[1]
     signs = rng.choice([-1, 1], (channels, terms))
-    signs[::2] = signs[::2, :1]  # every other channel is all largest or all smallest
+    signs[::2] = signs[::2, :1]  # every second channel has one sign
     w = signs.reshape(s.w) * s.w_max
     bound = terms * s.source.max_magnitude * s.w_max
     far = (rng.random(channels) < 0.5) if s.per_channel else np.zeros(channels, bool)
@@ -141,7 +141,7 @@ def _extremes(rng: Rng, s: Shapes) -> Products:
 
 
 def _upscale(rng: Rng, s: Shapes) -> Products:
-    """Ratios above one: the multiplier's shift goes the other way."""
+    """Draw ratios above one, which shift left."""
     x, w = _small(rng, s, 0.3, 1)
     channels = s.w[0]
     ratio = np.exp(rng.uniform(0, 2, channels if s.per_channel else 1))
@@ -149,7 +149,7 @@ def _upscale(rng: Rng, s: Shapes) -> Products:
 
 
 def _wrap(rng: Rng, s: Shapes) -> Products:
-    """Biases at both ends of the sums: every product of the wrong sign makes them overflow."""
+    """Draw biases at both ends of the accumulator, so that products overflow it."""
     p = _extremes(rng, s)
     bias = rng.choice([-s.sum_max, s.sum_max], len(p.bias))
     return Products(p.x, p.w, bias, *_scales(rng, np.full(len(p.w_scale), (1 << s.output.bits) * 0.55 / s.sum_max)))

@@ -1,4 +1,4 @@
-"""The fixed-point types of high-level synthesis (ap_fixed.h, from the wheel hls4ml) as an oracle: profile hq1."""
+"""Oracle: the fixed-point types of high-level synthesis (ap_fixed.h, from the wheel hls4ml). Profile hq1."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ QUANTIZATION = {
     "AP_RND_INF": Rounding.HALF_AWAY,
     "AP_RND_CONV": Rounding.HALF_EVEN,
 }
-"""Quantization modes and what HQ1 calls them."""
+"""Quantization mode -> rounding of HQ1."""
 
 FORMATS = ((0, 7), (1, 8), (2, 4), (3, 2), (5, 12), (8, 8), (13, 16), (20, 3), (31, 8), (37, 5))
-"""Fraction bits that are dropped, and bits of the code: those that the driver was compiled for."""
+"""(dropped fraction bits, bits of the code) for which the driver is compiled."""
 
 SCALED_FORMATS = ((36, 8), (40, 4), (47, 8), (54, 8), (62, 2))
-"""The same where a 31-bit multiplier comes before."""
+"""(dropped fraction bits, bits of the code) after a 31-bit multiplier."""
 
 WIDTHS = (8, 11, 16, 17, 24, 31, 32, 33, 40, 48)
-"""Widths of accumulators that the driver was compiled for."""
+"""Accumulator widths for which the driver is compiled."""
 
 OVERFLOW = {"wrap": Overflow.WRAP, "step": Overflow.SATURATE_STEP, "end": Overflow.SATURATE_END}
 
@@ -47,7 +47,7 @@ SUM = Format(48, signed=True)
 
 
 def version() -> str:
-    """Version of the wheel that the headers come from, and of the compiler."""
+    """Return the versions of the wheel with the headers and of the compiler."""
     from importlib.metadata import version
 
     compiler = subprocess.run([_compiler(), "-dumpfullversion"], capture_output=True, check=True, text=True)
@@ -55,7 +55,7 @@ def version() -> str:
 
 
 def available() -> bool:
-    """True where both the headers and a compiler are installed."""
+    """Return True if the headers and a compiler are installed."""
     return find_spec("hls4ml") is not None and shutil.which("g++") is not None
 
 
@@ -67,7 +67,7 @@ def _compiler() -> str:
 
 @cache
 def driver() -> Path:
-    """The compiled driver, made anew when its source or the headers change."""
+    """Return the compiled driver; it is compiled again when its source or the headers change."""
     spec = find_spec("hls4ml")
     assert spec and spec.origin, "hls4ml is not installed"
     headers = Path(spec.origin).parent / "templates/vivado/ap_types"
@@ -82,15 +82,15 @@ def driver() -> Path:
     return path
 
 
-def ask(words: list[str | int], *arrays: NDArray[np.integer]) -> NDArray[np.int64]:
-    """What the driver answers to a command line and integers."""
+def run_driver(words: list[str | int], *arrays: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Run the driver with a command line and int64 arrays; return its output, int64."""
     sent = b"".join(np.ascontiguousarray(a, dtype=np.int64).tobytes() for a in arrays)
-    answer = subprocess.run([driver(), *map(str, words)], input=sent, capture_output=True, check=True)
-    return np.frombuffer(answer.stdout, np.int64)
+    expected = subprocess.run([driver(), *map(str, words)], input=sent, capture_output=True, check=True)
+    return np.frombuffer(expected.stdout, np.int64)
 
 
 def rounding(rng: Rng, samples: int, mode: str, overflow: str) -> Iterator[Case]:
-    """48-bit sums that lose fraction bits: on ties, beside ties, anywhere, and at both ends of the sum."""
+    """Yield 48-bit sums that lose fraction bits: ties, near ties, random sums, and both ends of the accumulator."""
     for shift, bits in FORMATS:
         for signed in (1, 0) if overflow == "AP_SAT" else (1,):
             x, w, bias = _sums(rng, samples, shift, bits)
@@ -107,13 +107,13 @@ def rounding(rng: Rng, samples: int, mode: str, overflow: str) -> Iterator[Case]
                 requantizer=Requantizer(one, shifts, shown.qmin, shown.qmax, QUANTIZATION[mode]),
                 accumulator=Accumulator(48),
             )
-            answer = round_products(mode, overflow, (shift, bits), signed, x * w[:, 0] + bias, one)
+            expected = round_products(mode, overflow, (shift, bits), signed, x * w[:, 0] + bias, one)
             wrapped = bits if overflow == "AP_WRAP" else 0
-            yield Case(layer, (Format(16, signed=True),), (x,), answer.reshape(len(x), len(w)), wrapped)
+            yield Case(layer, (Format(16, signed=True),), (x,), expected.reshape(len(x), len(w)), wrapped)
 
 
 def scaling(rng: Rng, samples: int, mode: str) -> Iterator[Case]:
-    """32-bit sums that meet 31-bit multipliers: on ties where multipliers are short, else close to ties."""
+    """Yield 32-bit sums times 31-bit multipliers: exact ties for short multipliers, else near ties."""
     for shift, bits in SCALED_FORMATS:
         for signed in (1, 0):
             output = Format(bits, bool(signed))
@@ -130,21 +130,21 @@ def scaling(rng: Rng, samples: int, mode: str) -> Iterator[Case]:
                 bias=bias,
                 requantizer=r,
             )
-            answer = round_products(mode, "AP_SAT", (shift, bits), signed, x * w[:, 0] + bias, multiplier)
-            yield Case(layer, (Format(16, signed=True),), (x,), answer.reshape(samples, 64))
+            expected = round_products(mode, "AP_SAT", (shift, bits), signed, x * w[:, 0] + bias, multiplier)
+            yield Case(layer, (Format(16, signed=True),), (x,), expected.reshape(samples, 64))
 
 
 def _scaled_sums(rng: Rng, shift: int, output: Format) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """64 multipliers and the sums that they bring to a half, exactly in every other channel."""
+    """Draw 64 multipliers and sums whose products are ties, exact in every second channel."""
     multiplier = rng.integers(1 << 30, 1 << 31, 64)
     multiplier[1] = (1 << 31) - 1
     half = rng.integers(output.qmin - 3, output.qmax + 3, 64) + 0.5
     sums = np.rint(half * 2.0**shift / multiplier).astype(np.int64)
     for channel in range(0, 64, 2):
         odd = int(rng.choice([1, 1, 1, 3, 5, 7, 11, 27]))
-        most = output.qmax // odd + 1
+        limit_half = output.qmax // odd + 1
         multiplier[channel] = odd << (31 - odd.bit_length())
-        sums[channel] = (2 * rng.integers(-most, most) + 1) << (shift - 32 + odd.bit_length())
+        sums[channel] = (2 * rng.integers(-limit_half, limit_half) + 1) << (shift - 32 + odd.bit_length())
     limit = (1 << 31) - 4  # the operand adds at most 3
     return multiplier, np.where(np.abs(sums) <= limit, sums, rng.integers(-limit, limit, 64))
 
@@ -157,17 +157,19 @@ def round_products(
     sums: NDArray[np.int64],
     multiplier: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """What the driver makes of sums times multipliers."""
-    return ask(["round", mode, overflow, *format, signed], np.stack(np.broadcast_arrays(sums, multiplier), axis=-1))
+    """Return the driver's rounding of sums times multipliers."""
+    return run_driver(
+        ["round", mode, overflow, *format, signed], np.stack(np.broadcast_arrays(sums, multiplier), axis=-1)
+    )
 
 
 def _sums(rng: Rng, samples: int, shift: int, bits: int) -> tuple[NDArray[np.int64], ...]:
-    """Operands x [sample, 1], w [64, 1] and biases whose sums x * w + bias stand near ties of a shift."""
+    """Draw operands x [sample, 1], w [64, 1] and biases with sums x * w + bias near ties of a shift."""
     x = rng.integers(-3, 4, (samples, 1))
     x[:: max(samples // 8, 2)] = rng.integers(-(1 << 15), 1 << 15, x[:: max(samples // 8, 2)].shape)
     half = 1 << max(shift - 1, 0)
     w = np.ones((64, 1), np.int64)
-    w[::4] = min(half, 1 << 14)  # every step goes from a tie to a whole number and on
+    w[::4] = min(half, 1 << 14)  # each step alternates between a tie and a whole number
     w[3::8] = rng.integers(-(1 << 15), 1 << 15, w[3::8].shape)
     reach = 1 << bits
     bias = rng.integers(-reach, reach, 64) * half
@@ -179,7 +181,7 @@ def _sums(rng: Rng, samples: int, shift: int, bits: int) -> tuple[NDArray[np.int
 
 
 def dot(rng: Rng, samples: int, overflow: str, op: Op) -> Iterator[Case]:
-    """Sums of products in accumulators of 8 to 48 bits, small enough to overflow every now and then."""
+    """Yield sums of products in accumulators of 8 to 48 bits, some of which overflow."""
     for width in WIDTHS:
         bits_x = min(max((width - 3) // 2 + 1, 2), 16)
         bits_w = min(max(width - 3 - bits_x + 2, 2), 16)
@@ -204,15 +206,15 @@ def dot(rng: Rng, samples: int, overflow: str, op: Op) -> Iterator[Case]:
         )
         rows = _patches(x, geometry) if op is Op.CONV else x
         columns = w.transpose(0, 2, 3, 1).reshape(len(w), -1) if op is Op.CONV else w
-        answer = ask(["dot", overflow, width, *rows.shape, len(w)], rows, columns, layer.bias)
+        expected = run_driver(["dot", overflow, width, *rows.shape, len(w)], rows, columns, layer.bias)
         if op is Op.CONV:
             size = geometry.output_size(*x.shape[2:])
-            answer = answer.reshape(len(x), *size, len(w)).transpose(0, 3, 1, 2)
-        yield Case(layer, (formats[0],), (x,), answer.reshape(len(x), len(w), *answer.shape[2:]))
+            expected = expected.reshape(len(x), *size, len(w)).transpose(0, 3, 1, 2)
+        yield Case(layer, (formats[0],), (x,), expected.reshape(len(x), len(w), *expected.shape[2:]))
 
 
 def _patches(x: NDArray[np.int64], g: Geometry) -> NDArray[np.int64]:
-    """One row per output pixel, its terms in the order (kernel row, kernel column, channel)."""
+    """Return one row per output pixel, its terms in the order (kernel row, kernel column, channel)."""
     (top, left), (rows, columns) = g.padding, g.output_size(*x.shape[2:])
     padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
     patches = [
@@ -225,7 +227,7 @@ def _patches(x: NDArray[np.int64], g: Geometry) -> NDArray[np.int64]:
 
 
 def _groups() -> Iterator[Group]:
-    policies = {"AP_WRAP": "then wrap", "AP_SAT": "clip", "AP_SAT_SYM": "clip, narrow format"}
+    policies = {"AP_WRAP": "then wrap", "AP_SAT": "clip", "AP_SAT_SYM": "clip, narrow range"}
     for mode, rule in QUANTIZATION.items():
         for overflow, policy in policies.items():
             cases = partial(rounding, mode=mode, overflow=overflow)

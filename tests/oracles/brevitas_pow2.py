@@ -1,4 +1,4 @@
-"""Brevitas at power-of-two scales as an oracle: its fake quantization is then exact in float32. Profile qonnx."""
+"""Oracle: Brevitas at power-of-two scales, where its fake quantization is exact in float32. Profile qonnx."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.oracles.group import Group, Oracle
 
 KINDS = ("random", "ties", "ties", "extremes", "upscale")
 EXACT = 1 << 24
-"""Float32 holds every integer below this."""
+"""Float32 represents every integer below this."""
 
 
 def version() -> str:
-    """Versions of Brevitas and of the torch that it computes with."""
+    """Return the versions of Brevitas and torch."""
     from importlib.metadata import version
 
     return f"brevitas {version('brevitas')}, torch {version('torch')}"
@@ -58,23 +58,23 @@ def linear(rng: Rng, samples: int) -> Iterator[Case]:
 
 
 def _formats(rng: Rng) -> tuple[Format, Format, Format]:
-    """Formats of input, weights and output, without zero points."""
+    """Draw formats of input, weights and output, without zero points."""
     source, output = (Format(int(rng.choice([2, 3, 4, 5, 6, 7, 8, 12])), bool(rng.integers(2))) for _ in range(2))
-    widest = 6 if source.bits == 12 else 8  # all sums stay exact in float32
+    widest = 6 if source.bits == 12 else 8  # all sums are exact in float32
     return source, Format(int(rng.integers(2, widest + 1)), signed=True, narrow_range=True), output
 
 
 def _draw(
     kind: str, rng: Rng, x: tuple[int, ...], w: tuple[int, ...], source: Format, weights: Format, output: Format
 ) -> Products:
-    """Operands with all scales made powers of two."""
+    """Draw operands and round all scales to powers of two."""
     p = adversary.draw(kind, rng, Shapes(x, w, source, output, weights.qmax, per_channel=False, sum_max=EXACT - 1))
     scales = (np.exp2(np.rint(np.log2(s))).astype(np.float32) for s in (p.x_scale, p.w_scale, p.y_scale))
     return Products(p.x, p.w, p.bias, *scales)
 
 
 def _settings(weights: Format, scale: np.float32) -> dict[str, Any]:
-    """Weight and bias quantizers of a layer: a constant scale, the bias in units of the accumulator."""
+    """Return the weight and bias quantizers of a layer: a constant scale, the bias in units of the accumulator."""
     from brevitas.inject.enum import ScalingImplType
     from brevitas.quant import Int8WeightPerTensorFixedPoint, Int32Bias
 
@@ -89,7 +89,7 @@ def _settings(weights: Format, scale: np.float32) -> dict[str, Any]:
 
 
 def _activation(format: Format, scale: np.float32) -> Any:
-    """An activation quantizer of constant scale."""
+    """Return an activation quantizer of constant scale."""
     from brevitas.inject.enum import ScalingImplType
     from brevitas.nn import QuantIdentity
     from brevitas.quant import Int8ActPerTensorFixedPoint, Uint8ActPerTensorFixedPoint
@@ -106,7 +106,7 @@ def _activation(format: Format, scale: np.float32) -> Any:
 def _case(
     op: Op, module: Any, geometry: Geometry, p: Products, source: Format, weights: Format, output: Format
 ) -> Case:
-    """Brevitas' answer beside the integer layer that it stands for."""
+    """Run Brevitas and return its output with the corresponding integer layer."""
     import torch
 
     x_scale, y_scale = float(p.x_scale), float(p.y_scale)
@@ -121,17 +121,17 @@ def _case(
         y = after(module(before(torch.from_numpy(p.x * x_scale).float())))
         assert float(y.scale) == y_scale
         assert np.array_equal(module.quant_weight().int().numpy(), p.w)
-    answer = _integers(y.value.numpy() / p.y_scale)
+    expected = _integers(y.value.numpy() / p.y_scale)
     pairs = fixed_point(sum_scale / y_scale)
     multiplier, shift = (np.array([v], dtype=np.int64) for v in pairs)
     requantizer = Requantizer(multiplier, shift, output.qmin, output.qmax, Rounding.HALF_EVEN)
     weight = QTensor(p.w.astype(np.int8), weights)
     layer = Layer("layer", op, ("input",), output, weight=weight, bias=p.bias, requantizer=requantizer)
-    return Case(replace(layer, geometry=geometry), (source,), (p.x,), answer)
+    return Case(replace(layer, geometry=geometry), (source,), (p.x,), expected)
 
 
 def _integers(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Real numbers that are integers, as such."""
+    """Convert real numbers that are integers to int64."""
     codes = values.astype(np.int64)
     assert (codes == values).all() and math.isfinite(float(values.sum()))
     return codes

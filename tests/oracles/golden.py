@@ -1,4 +1,4 @@
-"""Committed answers of the oracles: cases in one .npz of integers per oracle, described by a JSON header inside."""
+"""Committed outputs of the oracles: one .npz of integer arrays per oracle, with a JSON header of its cases."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ DTYPES = (np.int8, np.int16, np.int32, np.int64)
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """What one file holds: the versions of the tools, and cases with the operator that they belong to."""
+    """Content of one file: versions of the tools, and cases with their operator."""
 
     versions: str
     cases: tuple[tuple[str, Case], ...]
 
 
 def save(path: Path, golden: Golden) -> None:
-    """Write integers only: one array per dtype, with all those arrays in a row that fit no smaller one."""
+    """Write integers only: one array per dtype, the concatenation of all arrays whose smallest dtype it is."""
     rows: dict[str, list[NDArray[np.integer]]] = {dtype.__name__: [] for dtype in DTYPES}
     entries = []
     for operator, case in golden.cases:
@@ -69,9 +69,9 @@ def load(path: Path) -> Golden:
 
 
 def _describe(case: Case) -> dict[str, Any]:
-    """Everything of a case that is no array."""
+    """Return all fields of a case that are not arrays."""
     layer, g, r = case.layer, case.layer.geometry, case.layer.requantizer
-    assert layer.softmax is None and layer.region is None, "no oracle answers these exactly"
+    assert layer.softmax is None and layer.region is None, "no oracle computes these exactly"
     entry: dict[str, Any] = {
         "op": layer.op,
         "output": _format(layer.output),
@@ -91,7 +91,7 @@ def _describe(case: Case) -> dict[str, Any]:
 
 def _arrays(case: Case) -> Arrays:
     layer, r = case.layer, case.layer.requantizer
-    arrays: Arrays = {f"x{i}": x for i, x in enumerate(case.operands)} | {"answer": case.answer}
+    arrays: Arrays = {f"x{i}": x for i, x in enumerate(case.operands)} | {"answer": case.expected}
     if layer.weight is not None and layer.bias is not None:
         arrays |= {"weight": layer.weight.codes, "bias": layer.bias}
     if isinstance(r, Requantizer):
@@ -130,12 +130,12 @@ def _restore(entry: dict[str, Any], arrays: Arrays) -> Case:
 
 
 def _format(format: Format) -> list[int | bool]:
-    """A uniform format as the arguments that make it."""
-    return [format.bits, format.signed, format.narrow, format.zero_point]
+    """Return the constructor arguments of a uniform format."""
+    return [format.bits, format.signed, format.narrow_range, format.zero_point]
 
 
 def _smallest(array: NDArray[np.integer]) -> str:
-    """Name of the smallest signed dtype that holds all integers."""
+    """Return the name of the smallest signed dtype that represents all integers."""
     for dtype in DTYPES:
         if array.size == 0 or (np.iinfo(dtype).min <= array.min() and array.max() <= np.iinfo(dtype).max):
             return dtype.__name__

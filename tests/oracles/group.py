@@ -1,4 +1,4 @@
-"""Rows of the table of exactness: a group of cases for one operator, and what came out of comparing them."""
+"""Groups of cases, one per operator of an oracle, and the counts of their comparison."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.oracles.case import Case, executed_mismatches, mismatches
+from tests.oracles.case import Case, kernel_mismatches, mismatches
 
-ENOUGH = 10**6
-"""Outputs that must agree before a row may call itself exact."""
+MIN_OUTPUTS = 10**6
+"""Smallest number of compared outputs of an exact row."""
 
 
 @dataclass(frozen=True)
 class Group:
     """One operator of one oracle.
 
-    `cases(rng, samples)` yields one round of cases, adversarial ones included; every round draws
-    others, with `samples` samples in a live run and `golden` samples for the committed vectors.
-    `why_not` is the reason why HQ1 has no exact policy for it, "" where it claims exactness.
+    Attributes
+    ----------
+    profile : profile of the tool
+    operator : operator of the tool
+    policy : corresponding policy of HQ1
+    cases : function of (rng, samples) that yields one round of cases, adversarial cases included
+    why_not : reason why no policy of HQ1 is exact; empty for a claim of exactness
+    samples : samples per case in a live run
+    golden : samples per case in the committed vectors
     """
 
     profile: str
@@ -33,7 +39,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Oracle:
-    """A tool with its version and its groups; both are read only when the tool is installed."""
+    """A tool: name, Python package, version and groups; only `version` and the cases need the tool."""
 
     name: str
     package: str
@@ -43,31 +49,31 @@ class Oracle:
 
 @dataclass(frozen=True)
 class Count:
-    """Outputs compared and found different, for the definition and for `hwsim.execute`."""
+    """Number of compared outputs and of mismatches, for the definition and for `hwsim.execute`."""
 
     outputs: int = 0
     mismatches: int = 0
-    executed: int = 0
-    executed_mismatches: int = 0
+    kernel_outputs: int = 0
+    kernel_mismatches: int = 0
 
     def __add__(self, other: Count) -> Count:
         return Count(
             self.outputs + other.outputs,
             self.mismatches + other.mismatches,
-            self.executed + other.executed,
-            self.executed_mismatches + other.executed_mismatches,
+            self.kernel_outputs + other.kernel_outputs,
+            self.kernel_mismatches + other.kernel_mismatches,
         )
 
 
 def count(case: Case) -> Count:
-    """Compare one case."""
-    run = executed_mismatches(case)
-    size = case.answer.size
-    return Count(size, mismatches(case), 0 if run is None else size, run or 0)
+    """Compare one case with the definition and the kernels."""
+    different = kernel_mismatches(case)
+    size = case.expected.size
+    return Count(size, mismatches(case), 0 if different is None else size, different or 0)
 
 
 def measure(group: Group, target: int, samples: int | None = None) -> Count:
-    """Compare round after round, each from its own seed, until `target` outputs were compared."""
+    """Compare rounds of cases, each with its own seed, until `target` outputs are compared."""
     total, seed = Count(), 0
     while total.outputs < target:
         for case in group.cases(np.random.default_rng(seed), samples or group.samples):

@@ -1,4 +1,4 @@
-"""`python -m tests.oracles.make_golden [ORACLE ...]`: ask the installed tools and write tests/oracles/golden/*.npz."""
+"""`python -m tests.oracles.make_golden [ORACLE ...]`: run the installed tools and write tests/oracles/golden/*.npz."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hwsim.arithmetic import ceil_div
 from tests.oracles.case import Case
 from tests.oracles.golden import FOLDER, Golden, save
 from tests.oracles.group import Oracle
 from tests.oracles.oracles import ORACLES
 
-LARGEST = 12_000
-"""Integers that one case may hold."""
+MAX_INTEGERS = 12_000
+"""Largest number of integers of one case."""
 
-MOST = 6
-"""Cases that one operator may have."""
+MAX_CASES = 6
+"""Largest number of cases of one operator."""
 
 SEED = 2**31
-"""Far from the seeds of live runs."""
+"""First seed of the committed cases, beyond the seeds of live runs."""
 
 
 def main() -> None:
-    """Write the files of the oracles that are named, or of all."""
+    """Write the files of the named oracles, or of all oracles."""
     for name in sys.argv[1:] or list(ORACLES):
         golden = Golden(ORACLES[name].version(), tuple(cases(ORACLES[name])))
         path = FOLDER / f"{name}.npz"
@@ -32,21 +33,23 @@ def main() -> None:
 
 
 def cases(oracle: Oracle) -> Iterator[tuple[str, Case]]:
-    """Cases of every operator that claims to be exact: one round, thinned where a round has many."""
+    """Yield up to MAX_CASES cases of one round for every operator that claims exactness."""
     for number, group in enumerate(oracle.groups):
         if group.why_not:
             continue
         small = [
-            case for case in group.cases(np.random.default_rng(SEED + number), group.golden) if size(case) <= LARGEST
+            case
+            for case in group.cases(np.random.default_rng(SEED + number), group.golden)
+            if size(case) <= MAX_INTEGERS
         ]
-        step = -(-len(small) // MOST)
+        step = ceil_div(len(small), MAX_CASES)
         yield from ((group.operator, case) for case in small[number % step :: step])
 
 
 def size(case: Case) -> int:
-    """Integers of operands, weights and answers."""
+    """Return the number of integers of operands, weights and outputs."""
     weights = 0 if case.layer.weight is None else case.layer.weight.codes.size
-    return sum(x.size for x in case.operands) + weights + case.answer.size
+    return sum(x.size for x in case.operands) + weights + case.expected.size
 
 
 if __name__ == "__main__":

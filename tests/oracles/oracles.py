@@ -6,4 +6,4 @@ from tests.oracles import ap_fixed, brevitas_pow2, ort, tflm
 from tests.oracles.group import Oracle
 
 ORACLES: dict[str, Oracle] = {module.ORACLE.name: module.ORACLE for module in (ap_fixed, tflm, ort, brevitas_pow2)}
-"""The oracles in the order of the table; the tools themselves are imported when they are asked."""
+"""The oracles in the order of the table; a tool is imported when its cases run."""

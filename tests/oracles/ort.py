@@ -1,4 +1,4 @@
-"""onnxruntime's integer operators on the CPU as an oracle: profile ort."""
+"""Oracle: the integer operators of onnxruntime on the CPU. Profile ort."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORT_KINDS = (*KINDS, "wrap")
 
 
 def version() -> str:
-    """Version of onnxruntime; without pair products of 16 bits where the processor would saturate them."""
+    """Return the version of onnxruntime, and the weight width where the processor saturates pair products."""
     import onnxruntime
 
     return f"onnxruntime {onnxruntime.__version__}" + ("" if weight_limit() == 127 else " (weights of 7 bits)")
@@ -33,36 +33,36 @@ def version() -> str:
 
 @cache
 def weight_limit() -> int:
-    """Largest weight for which this processor's kernels are exact: 63 where they saturate sums of two products."""
+    """Return the largest weight with exact kernels: 63 on processors that saturate sums of two products."""
     x, w = np.full((1, 64), 255, np.uint8), np.full((64, 16), 127, np.int8)
     sums = run("MatMulInteger", [x, w, np.uint8(0)], np.int32)
     return 127 if (sums == 64 * 255 * 127).all() else 63
 
 
 def float_bits(scale: Floats) -> NDArray[np.int64]:
-    """The bits of float32 scales, as a requantizer holds them."""
+    """Return the bits of float32 scales, the encoding of a multiplier."""
     return np.atleast_1d(scale).astype(np.float32).view(np.uint32).astype(np.int64)
 
 
 def float_requantizer(scale: Floats, output: Format) -> Requantizer:
-    """The sum as a float32, times a float32 scale, rounded half to even."""
+    """Return the requantizer of a float32 scale, rounded half to even."""
     bits = float_bits(scale)
     return Requantizer(bits, np.zeros(len(bits), np.int64), output.qmin, output.qmax, Rounding.F32_HALF_EVEN)
 
 
 def byte_format(rng: Rng, signed: bool | None = None) -> Format:
-    """Signed or unsigned bytes with a zero point that hurts."""
+    """Draw signed or unsigned bytes with an adversarial zero point."""
     plain = Format(8, signed=bool(rng.integers(2)) if signed is None else signed)
     return replace(plain, zero_point=adversary.zero_point(rng, plain))
 
 
 def typed(format: Format, codes: NDArray[np.int64] | int) -> NDArray[np.integer]:
-    """Codes in the tool's dtype for `format`."""
+    """Return codes in the tool's dtype for `format`."""
     return np.asarray(codes).astype(BYTES[format.signed])
 
 
 def window(rng: Rng, groups: tuple[int, ...] = (1, 2, 3)) -> tuple[Geometry, dict[str, list[int] | int]]:
-    """A geometry with uneven padding, dilation and groups, in both languages."""
+    """Draw a geometry with uneven padding, dilation and groups; return it with the attributes of the ONNX operator."""
     kernel, stride = (tuple(int(v) for v in rng.integers(1, top, 2)) for top in (4, 3))
     dilation = tuple(int(v) for v in rng.choice([1, 1, 2], 2))
     top, left, bottom, right = (int(v) for v in rng.integers(0, 3, 4))
@@ -86,29 +86,29 @@ def conv_integer(rng: Rng, samples: int) -> Iterator[Case]:
             (samples, 6, 7, 8), (24, 6 // geometry.groups, *geometry.kernel), source, LOGITS, weight_limit()
         )
         p = adversary.draw(kind, rng, shapes)
-        answer = run(
+        expected = run(
             "ConvInteger",
             [typed(source, p.x), p.w.astype(np.int8), typed(source, source.zero_point)],
             np.int32,
             **settings,
         )
         layer = replace(_layer(Op.CONV, p, LOGITS, geometry), bias=np.zeros(len(p.w), np.int64))
-        yield Case(layer, (source,), (p.x,), answer)
+        yield Case(layer, (source,), (p.x,), expected)
 
 
 def matmul_integer(rng: Rng, samples: int) -> Iterator[Case]:
-    """MatMulInteger: bare accumulators; once with sums that leave 32 bits and wrap."""
+    """MatMulInteger: bare accumulators; once with sums that overflow 32 bits and wrap."""
     for kind, terms in (("random", 33), ("extremes", 1024), ("extremes", 1 << 17)):
         source = byte_format(rng)
         outputs, rows = (64, samples) if terms < 1 << 17 else (8, 2)
         p = adversary.draw(kind, rng, Shapes((rows, terms), (outputs, terms), source, LOGITS, weight_limit()))
-        answer = run(
+        expected = run(
             "MatMulInteger",
             [typed(source, p.x), p.w.T.astype(np.int8), typed(source, source.zero_point)],
             np.int32,
         )
         layer = replace(_layer(Op.LINEAR, p, LOGITS, Geometry()), bias=np.zeros(outputs, np.int64))
-        yield Case(layer, (source,), (p.x,), answer)
+        yield Case(layer, (source,), (p.x,), expected)
 
 
 def qlinear_conv(rng: Rng, samples: int) -> Iterator[Case]:
@@ -133,12 +133,12 @@ def qlinear_conv(rng: Rng, samples: int) -> Iterator[Case]:
             typed(output, output.zero_point),
             p.bias.astype(np.int32),
         ]
-        answer = run("QLinearConv", [np.asarray(v) for v in inputs], BYTES[output.signed], **settings)
-        yield Case(layer, (source,), (p.x,), answer)
+        expected = run("QLinearConv", [np.asarray(v) for v in inputs], BYTES[output.signed], **settings)
+        yield Case(layer, (source,), (p.x,), expected)
 
 
 def qlinear_matmul(rng: Rng, samples: int) -> Iterator[Case]:
-    """QLinearMatMul with one scale per column; it has no bias, so that only operands make the sums."""
+    """QLinearMatMul with one scale per column; it has no bias."""
     for kind in ("random", "ties", "extremes", "upscale"):
         source = byte_format(rng)
         output = byte_format(rng, source.signed)
@@ -160,8 +160,8 @@ def qlinear_matmul(rng: Rng, samples: int) -> Iterator[Case]:
             p.y_scale,
             typed(output, output.zero_point),
         ]
-        answer = run("QLinearMatMul", [np.asarray(v) for v in inputs], BYTES[output.signed])
-        yield Case(layer, (source,), (p.x,), answer)
+        expected = run("QLinearMatMul", [np.asarray(v) for v in inputs], BYTES[output.signed])
+        yield Case(layer, (source,), (p.x,), expected)
 
 
 def quantize_ties(rng: Rng, samples: int) -> Iterator[Case]:
@@ -212,8 +212,8 @@ def qlinear_add(rng: Rng, samples: int) -> Iterator[Case]:
             y_scale,
             typed(output, output.zero_point),
         ]
-        answer = run("QLinearAdd", [np.asarray(v) for v in inputs], BYTES[signed], MICROSOFT, fed=(0, 3))
-        yield Case(layer, (a_format, b_format), (a, b), answer)
+        expected = run("QLinearAdd", [np.asarray(v) for v in inputs], BYTES[signed], MICROSOFT, fed=(0, 3))
+        yield Case(layer, (a_format, b_format), (a, b), expected)
 
 
 def qlinear_concat(rng: Rng, samples: int, dyadic: bool = False) -> Iterator[Case]:
@@ -238,12 +238,12 @@ def qlinear_concat(rng: Rng, samples: int, dyadic: bool = False) -> Iterator[Cas
         for f, x, s in zip(formats, operands, scales, strict=True):
             inputs += [typed(f, x), s, typed(f, f.zero_point)]
         arrays = [np.asarray(v) for v in inputs]
-        answer = run("QLinearConcat", arrays, BYTES[signed], MICROSOFT, fed=(2, 5, 8), axis=1)
-        yield Case(layer, formats, operands, answer)
+        expected = run("QLinearConcat", arrays, BYTES[signed], MICROSOFT, fed=(2, 5, 8), axis=1)
+        yield Case(layer, formats, operands, expected)
 
 
 def qlinear_concat_dyadic(rng: Rng, samples: int) -> Iterator[Case]:
-    """QLinearConcat where all ratios of scales are powers of two: ties abound."""
+    """QLinearConcat where all ratios of scales are powers of two: many ties."""
     yield from qlinear_concat(rng, samples, dyadic=True)
 
 
@@ -256,8 +256,8 @@ def global_average_pool(rng: Rng, samples: int) -> Iterator[Case]:
         count = math.prod(x.shape[2:])
         r = float_requantizer(x_scale / (y_scale * np.float32(count)), output)
         layer = Layer("pool", Op.GLOBAL_AVG_POOL, ("input",), output, requantizer=r)
-        answer = _pool("QLinearGlobalAveragePool", x, source, output, x_scale, y_scale, channels_last=0)
-        yield Case(layer, (source,), (x,), answer)
+        expected = _pool("QLinearGlobalAveragePool", x, source, output, x_scale, y_scale, channels_last=0)
+        yield Case(layer, (source,), (x,), expected)
 
 
 def average_pool(rng: Rng, samples: int) -> Iterator[Case]:
@@ -270,14 +270,14 @@ def average_pool(rng: Rng, samples: int) -> Iterator[Case]:
         geometry = Geometry(size)  # type: ignore[arg-type]
         r = float_requantizer(x_scale / (y_scale * np.float32(math.prod(size))), output)
         layer = Layer("pool", Op.AVG_POOL, ("input",), output, requantizer=r, geometry=geometry)
-        answer = _pool("QLinearAveragePool", x, source, output, x_scale, y_scale, kernel_shape=list(size))
-        yield Case(layer, (source,), (x,), answer)
+        expected = _pool("QLinearAveragePool", x, source, output, x_scale, y_scale, kernel_shape=list(size))
+        yield Case(layer, (source,), (x,), expected)
 
 
 def _pooled(
     rng: Rng, kind: str, source: Format, shape: tuple[int, ...]
 ) -> tuple[NDArray[np.int64], np.float32, np.float32]:
-    """Codes of a map with scales for input and output."""
+    """Draw codes of a map, and scales of input and output."""
     x = rng.integers(source.qmin, source.qmax + 1, shape)
     x_scale, y_scale = rng.uniform(0.01, 0.1, 2).astype(np.float32)
     if kind == "ties":
@@ -310,7 +310,7 @@ def _pool(
 
 
 def _near_output(rng: Rng, samples: int, bits: NDArray[np.floating] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """16-bit codes [sample, channel, 6, 7] that fill an output of 8 bits; half of them are ties or close to one."""
+    """Draw 16-bit codes [sample, channel, 6, 7] over the range of an 8-bit output; half are ties or near ties."""
     step = np.exp2(np.asarray(bits, dtype=np.float64))[:, None, None]
     codes = rng.uniform(-150, 150, (samples, 24, 6, 7)) * step
     tie = (rng.integers(-150, 150, codes.shape) + 0.5) * step
@@ -319,7 +319,7 @@ def _near_output(rng: Rng, samples: int, bits: NDArray[np.floating] | NDArray[np
 
 
 def _quantize(codes: NDArray[np.int64], scale: Floats, output: Format, r: Requantizer | Thresholds) -> Case:
-    """QuantizeLinear as a depthwise product with one, whose sums are the codes."""
+    """Run QuantizeLinear; its layer is a depthwise product with one, whose sums are the codes."""
     one = QTensor(np.ones((24, 1, 1, 1), np.int8), Format(2, signed=True))
     layer = Layer(
         "quantize",
@@ -332,8 +332,8 @@ def _quantize(codes: NDArray[np.int64], scale: Floats, output: Format, r: Requan
         geometry=Geometry(groups=24),
     )
     zero_points = np.full(24, output.zero_point).astype(BYTES[output.signed])
-    answer = run("QuantizeLinear", [codes.astype(np.float32), scale, zero_points], BYTES[output.signed], axis=1)
-    return Case(layer, (Format(16, signed=True),), (codes,), answer)
+    expected = run("QuantizeLinear", [codes.astype(np.float32), scale, zero_points], BYTES[output.signed], axis=1)
+    return Case(layer, (Format(16, signed=True),), (codes,), expected)
 
 
 def _layer(op: Op, p: Products, output: Format, geometry: Geometry) -> Layer:
@@ -361,7 +361,7 @@ ORACLE = Oracle(
             "QLinearConcat, any scale",
             "half_even",
             qlinear_concat,
-            "the tool's float32 product can round to a tie that the exact product only comes close to",
+            "the tool's float32 product can round to a tie where the exact product is no tie",
         ),
         Group(
             "ort",

@@ -1,4 +1,4 @@
-"""ONNX models of one operator, and onnxruntime to run them without any rewriting."""
+"""ONNX models of one operator, run by onnxruntime without graph optimizations."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ IR_VERSION = 10
 def run(
     operator: str, inputs: list[NDArray[Any]], output: type[np.generic], domain: str = "", **settings: Any
 ) -> NDArray[Any]:
-    """The output of one operator; the inputs numbered in `fed` (the first) are fed, the others are constants.
+    """Return the output of one operator.
 
-    Scales and zero points must be constants, and onnxruntime prepares constant weights as it does in
-    real models. Graph rewriting is off, so that the operator's own kernel answers.
+    The inputs with the numbers in `fed` (default: the first) are model inputs, and all other inputs are constants.
+    Scales and zero points must be constants, and onnxruntime prepares constant weights as in real models. Graph
+    optimizations are off, so that the operator's own kernel runs.
     """
     import onnxruntime
 
@@ -33,7 +34,7 @@ def run(
 def build(
     operator: str, inputs: list[NDArray[Any]], output: type[np.generic], domain: str, settings: dict[str, Any]
 ) -> bytes:
-    """The serialized model; the inputs numbered in `settings["fed"]` are fed (the first, unless given)."""
+    """Return the serialized model; `settings["fed"]` are the numbers of the model inputs (default: the first)."""
     from onnx import helper, numpy_helper
 
     fed = settings.pop("fed", (0,))

@@ -1,4 +1,4 @@
-"""TensorFlow Lite Micro (its reference kernels, from the wheel tflite-micro) as an oracle: profile tflm."""
+"""Oracle: the reference kernels of TensorFlow Lite Micro (wheel tflite-micro). Profile tflm."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arithmetic import ceil_div
 from hwsim.formats import Format, QTensor
 from hwsim.network.fixed_point import add_requantizer, fixed_point
 from hwsim.network.layer import (
@@ -31,37 +32,37 @@ from tests.oracles.tflm_model import Tensor, constant, run
 SAME, VALID = 0, 1
 NONE, RELU, RELU6 = 0, 1, 3
 MIN_EXPONENT = -31
-"""Scales whose exponent is below this are zero to the tool."""
+"""Smallest exponent of a scale that the tool does not replace by zero."""
 
 
 def version() -> str:
-    """Version of the wheel."""
+    """Return the version of the wheel."""
     import tflite_micro
 
     return f"tflite-micro {tflite_micro.__version__}"
 
 
 def double_rounding(ratios: NDArray[np.float64], low: int, high: int) -> Requantizer:
-    """The requantizer of the tool for 8-bit operands: a 31-bit mantissa, rounded twice."""
+    """Return the tool's requantizer for 8-bit operands: a 31-bit mantissa, two roundings."""
     pairs = [fixed_point(float(r)) if math.frexp(float(r))[1] >= MIN_EXPONENT else (0, 0) for r in ratios]
     multiplier, shift = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
     return Requantizer(multiplier, shift, low, high, Rounding.GEMMLOWP_DOUBLE)
 
 
 def short_multiplier(ratios: NDArray[np.float64], low: int, high: int) -> Requantizer:
-    """The requantizer for 16-bit operands: the mantissa cut to 15 bits, one half-up rounding."""
+    """Return the tool's requantizer for 16-bit operands: a mantissa of 15 bits, one half-up rounding."""
     long = double_rounding(ratios, low, high)
     multiplier = np.minimum((long.multiplier + (1 << 15)) >> 16, 0x7FFF)
     return replace(long, multiplier=multiplier, shift=long.shift - 16, rounding=Rounding.HALF_UP)
 
 
 def int8(rng: Rng) -> Format:
-    """Signed bytes with a zero point that hurts."""
+    """Draw signed bytes with an adversarial zero point."""
     return Format(8, signed=True, zero_point=adversary.zero_point(rng, Format(8, signed=True)))
 
 
 def clip(rng: Rng, output: Format, scale: np.float32) -> tuple[int, int, int]:
-    """A fused activation of the tool with the clip bounds that it means."""
+    """Draw a fused activation of the tool; return it with its clip bounds."""
     activation = int(rng.choice([NONE, NONE, NONE, RELU, RELU6]))
     if activation == NONE:
         return activation, output.qmin, output.qmax
@@ -76,7 +77,7 @@ def _half_away(value: np.float32) -> int:
 
 
 def window(rng: Rng, size: tuple[int, int], dilated: bool) -> tuple[Geometry, dict[str, Any], int]:
-    """A convolution's geometry for maps of `size`, in both languages; SAME pads more at the end."""
+    """Draw a geometry for maps of `size`; return it with the tool's options and padding. SAME pads more at the end."""
     kernel = tuple(int(v) for v in rng.choice([1, 2, 3], 2))
     stride = tuple(int(v) for v in rng.choice([1, 2], 2))
     dilation = (1, 1)
@@ -86,7 +87,7 @@ def window(rng: Rng, size: tuple[int, int], dilated: bool) -> tuple[Geometry, di
     pads = [(0, 0), (0, 0)]
     if padding == SAME:
         spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-        rows = [-(-n // s) for n, s in zip(size, stride, strict=True)]
+        rows = [ceil_div(n, s) for n, s in zip(size, stride, strict=True)]
         total = [max((r - 1) * s + span - n, 0) for r, s, span, n in zip(rows, stride, spans, size, strict=True)]
         pads = [(t // 2, t - t // 2) for t in total]
     starts, ends = zip(*pads, strict=True)
@@ -102,17 +103,17 @@ def window(rng: Rng, size: tuple[int, int], dilated: bool) -> tuple[Geometry, di
 
 
 def to_nhwc(x: NDArray[Any]) -> NDArray[Any]:
-    """Channels last, as the tool wants them."""
+    """Move channels last, the tool's layout."""
     return np.ascontiguousarray(np.moveaxis(x, 1, -1))
 
 
 def to_nchw(x: NDArray[Any]) -> NDArray[Any]:
-    """Channels first, as hwsim has them."""
+    """Move channels first, the layout of hwsim."""
     return np.ascontiguousarray(np.moveaxis(x, -1, 1))
 
 
 def ratios(p: Products) -> NDArray[np.float64]:
-    """Accumulator unit by output unit, as the tool's convolutions compute it: in float64 throughout."""
+    """Return the ratios accumulator scale / output scale in float64, as the tool computes them."""
     return np.float64(p.x_scale) * p.w_scale.astype(np.float64) / np.float64(p.y_scale)
 
 
@@ -126,7 +127,7 @@ def conv(rng: Rng, samples: int, groups: tuple[int, ...] = (1, 1, 2)) -> Iterato
         p = adversary.draw(kind, rng, Shapes((samples, 6, 6, 7), w_shape, source, output))
         activation, low, high = clip(rng, output, p.y_scale)
         layer = _layer(Op.CONV, p, output, geometry, double_rounding(ratios(p), low, high))
-        answer = run(
+        expected = run(
             "CONV_2D",
             "Conv2DOptions",
             settings | {"fusedActivationFunction": activation},
@@ -138,7 +139,7 @@ def conv(rng: Rng, samples: int, groups: tuple[int, ...] = (1, 1, 2)) -> Iterato
             Tensor(_map_shape(p, geometry), np.int8, [p.y_scale], output.zero_point),
             to_nhwc(p.x),
         )
-        yield Case(layer, (source,), (p.x,), to_nchw(answer))
+        yield Case(layer, (source,), (p.x,), to_nchw(expected))
 
 
 def depthwise(rng: Rng, samples: int) -> Iterator[Case]:
@@ -151,7 +152,7 @@ def depthwise(rng: Rng, samples: int) -> Iterator[Case]:
         p = adversary.draw(kind, rng, shapes)
         activation, low, high = clip(rng, output, p.y_scale)
         layer = _layer(Op.CONV, p, output, geometry, double_rounding(ratios(p), low, high))
-        answer = run(
+        expected = run(
             "DEPTHWISE_CONV_2D",
             "DepthwiseConv2DOptions",
             settings | {"fusedActivationFunction": activation, "depthMultiplier": times},
@@ -163,7 +164,7 @@ def depthwise(rng: Rng, samples: int) -> Iterator[Case]:
             Tensor(_map_shape(p, geometry), np.int8, [p.y_scale], output.zero_point),
             to_nhwc(p.x),
         )
-        yield Case(layer, (source,), (p.x,), to_nchw(answer))
+        yield Case(layer, (source,), (p.x,), to_nchw(expected))
 
 
 def fully_connected(rng: Rng, samples: int) -> Iterator[Case]:
@@ -173,7 +174,7 @@ def fully_connected(rng: Rng, samples: int) -> Iterator[Case]:
         p = adversary.draw(kind, rng, Shapes((samples, 20), (48, 20), source, output, per_channel=False))
         activation, low, high = clip(rng, output, p.y_scale)
         layer = _layer(Op.LINEAR, p, output, Geometry(), double_rounding(ratios(p), low, high))
-        answer = run(
+        expected = run(
             "FULLY_CONNECTED",
             "FullyConnectedOptions",
             {"fusedActivationFunction": activation},
@@ -185,11 +186,11 @@ def fully_connected(rng: Rng, samples: int) -> Iterator[Case]:
             Tensor((samples, 48), np.int8, [p.y_scale], output.zero_point),
             p.x,
         )
-        yield Case(layer, (source,), (p.x,), answer)
+        yield Case(layer, (source,), (p.x,), expected)
 
 
 def conv_int16(rng: Rng, samples: int) -> Iterator[Case]:
-    """CONV_2D with 16-bit codes, 8-bit weights, 64-bit biases: a 48-bit accumulator holds its sums."""
+    """CONV_2D with 16-bit codes, 8-bit weights, 64-bit biases, and a 48-bit accumulator."""
     format = Format(16, signed=True)
     for kind in (*KINDS, "short ties"):
         geometry, settings, _ = window(rng, (6, 7), dilated=True)
@@ -197,7 +198,7 @@ def conv_int16(rng: Rng, samples: int) -> Iterator[Case]:
         shapes = Shapes((samples, 6, 6, 7), w_shape, format, format, sum_max=1 << 44)
         p = short_ties(rng, shapes) if kind == "short ties" else adversary.draw(kind, rng, shapes)
         layer = _layer(Op.CONV, p, format, geometry, short_multiplier(ratios(p), format.qmin, format.qmax))
-        answer = run(
+        expected = run(
             "CONV_2D",
             "Conv2DOptions",
             settings,
@@ -209,18 +210,18 @@ def conv_int16(rng: Rng, samples: int) -> Iterator[Case]:
             Tensor(_map_shape(p, geometry), np.int16, [p.y_scale]),
             to_nhwc(p.x),
         )
-        yield Case(replace(layer, accumulator=Accumulator(48)), (format,), (p.x,), to_nchw(answer))
+        yield Case(replace(layer, accumulator=Accumulator(48)), (format,), (p.x,), to_nchw(expected))
 
 
 def short_ties(rng: Rng, shapes: Shapes) -> Products:
-    """Biases that a 15-bit odd multiplier brings exactly to a tie or one unit beside it: solved modulo 2^shift."""
+    """Draw biases whose product with an odd 15-bit multiplier is a tie or next to it, solved modulo 2^shift."""
     p = adversary.draw("near ties", rng, shapes)
     multiplier = 2 * rng.integers(1 << 13, 1 << 14, len(p.w)) + 1
     shift = rng.integers(18, 26, len(p.w))
-    beside = rng.integers(-1, 2, len(p.w))
+    offset = rng.integers(-1, 2, len(p.w))
     sums = [
         ((1 << (s - 1)) + d) * pow(m, -1, 1 << s) % (1 << s)
-        for m, s, d in zip(multiplier.tolist(), shift.tolist(), beside.tolist(), strict=True)
+        for m, s, d in zip(multiplier.tolist(), shift.tolist(), offset.tolist(), strict=True)
     ]
     sums = [v - (1 << s) if v >> (s - 1) else v for v, s in zip(sums, shift.tolist(), strict=True)]
     scale = (multiplier * 2.0**-shift).astype(np.float32)
@@ -230,7 +231,7 @@ def short_ties(rng: Rng, shapes: Shapes) -> Products:
 def average_pool(rng: Rng, samples: int) -> Iterator[Case]:
     """AVERAGE_POOL_2D without padding: it divides the sum of raw codes and rounds half away from zero.
 
-    Such a division is a monotone function of the sum, hence a row of thresholds; the zero point takes no part.
+    The division is a monotone function of the sum, hence a row of thresholds, without the zero point.
     """
     raw = Format(8, signed=True)
     for kind in ("random", "ties", "extremes"):
@@ -245,7 +246,7 @@ def average_pool(rng: Rng, samples: int) -> Iterator[Case]:
         geometry = Geometry(size, stride)
         layer = Layer("pool", Op.AVG_POOL, ("input",), raw, requantizer=division(math.prod(size)), geometry=geometry)
         rows, columns = geometry.output_size(7, 8)
-        answer = run(
+        expected = run(
             "AVERAGE_POOL_2D",
             "Pool2DOptions",
             {
@@ -259,11 +260,11 @@ def average_pool(rng: Rng, samples: int) -> Iterator[Case]:
             Tensor((samples, rows, columns, 24), np.int8, [0.1], zero_point),
             to_nhwc(x),
         )
-        yield Case(layer, (raw,), (x,), to_nchw(answer))
+        yield Case(layer, (raw,), (x,), to_nchw(expected))
 
 
 def division(count: int) -> Thresholds:
-    """Thresholds that divide a sum by `count` and round to the nearest code, ties away from zero."""
+    """Return thresholds that divide a sum by `count` and round to nearest, ties away from zero."""
     codes = np.arange(-127, 128)
     half = count // 2
     levels = np.where(codes > 0, codes * count - half, codes * count - count + 1 + half)
@@ -271,7 +272,7 @@ def division(count: int) -> Thresholds:
 
 
 def mean(rng: Rng, samples: int) -> Iterator[Case]:
-    """MEAN over rows and columns: 1/n is divided into the mantissa, cut off, before the double rounding."""
+    """MEAN over rows and columns: 1/n is divided into the mantissa, rounded down, before the double rounding."""
     for kind in ("random", "ties", "near ties", "extremes"):
         source, output = int8(rng), int8(rng)
         size = tuple(int(v) for v in rng.integers(2, 9, 2))
@@ -296,7 +297,7 @@ def mean(rng: Rng, samples: int) -> Iterator[Case]:
             output,
             requantizer=mean_requantizer(float(x_scale) / float(y_scale), count),
         )
-        answer = run(
+        expected = run(
             "MEAN",
             "ReducerOptions",
             {"keepDims": True},
@@ -307,11 +308,11 @@ def mean(rng: Rng, samples: int) -> Iterator[Case]:
             Tensor((samples, 1, 1, 96), np.int8, [y_scale], output.zero_point),
             to_nhwc(x),
         )
-        yield Case(layer, (source,), (x,), to_nchw(answer))
+        yield Case(layer, (source,), (x,), to_nchw(expected))
 
 
 def mean_requantizer(ratio: float, count: int) -> Requantizer:
-    """The mantissa of `ratio` divided by `count`, aligned by the bits of `count`, remainder dropped."""
+    """Return the requantizer whose mantissa is that of `ratio` divided by `count`, rounded down."""
     multiplier, shift = fixed_point(ratio)
     bits = min(count.bit_length() - 1, 32, 62 - shift)
     folded = np.array([(multiplier << bits) // count], dtype=np.int64)
@@ -334,7 +335,7 @@ def add(rng: Rng, samples: int) -> Iterator[Case]:
         r = add_requantizer(float(a_scale) / float(y_scale), float(b_scale) / float(y_scale), output, relu=False)
         r = replace(r, rounding=Rounding.HALF_AWAY)
         layer = Layer("add", Op.ADD, ("a", "b"), output, requantizer=r)
-        answer = run(
+        expected = run(
             "ADD",
             "AddOptions",
             {},
@@ -346,7 +347,7 @@ def add(rng: Rng, samples: int) -> Iterator[Case]:
             to_nhwc(a),
             to_nhwc(b),
         )
-        yield Case(layer, (a_format, b_format), (a, b), to_nchw(answer))
+        yield Case(layer, (a_format, b_format), (a, b), to_nchw(expected))
 
 
 def softmax(rng: Rng, samples: int) -> Iterator[Case]:
@@ -362,7 +363,7 @@ def softmax(rng: Rng, samples: int) -> Iterator[Case]:
             x = rng.choice([-128, 127], x.shape)
         table = np.floor(np.exp(-np.arange(256) * np.float64(scale)) * 2**30 + 0.5).astype(np.int64)
         layer = Layer("softmax", Op.SOFTMAX, ("input",), output, softmax=Softmax(table, 256))
-        answer = run(
+        expected = run(
             "SOFTMAX",
             "SoftmaxOptions",
             {"beta": 1.0},
@@ -370,7 +371,7 @@ def softmax(rng: Rng, samples: int) -> Iterator[Case]:
             Tensor(x.shape, np.int8, [1 / 256], -128),
             x,
         )
-        yield Case(layer, (source,), (x,), answer)
+        yield Case(layer, (source,), (x,), expected)
 
 
 def _layer(op: Op, p: Products, output: Format, geometry: Geometry, r: Requantizer) -> Layer:
@@ -379,7 +380,7 @@ def _layer(op: Op, p: Products, output: Format, geometry: Geometry, r: Requantiz
 
 
 def _map_shape(p: Products, geometry: Geometry) -> tuple[int, ...]:
-    """Shape of the output map, channels last."""
+    """Return the shape of the output map, channels last."""
     return len(p.x), *geometry.output_size(*p.x.shape[2:]), len(p.w)
 
 

@@ -1,4 +1,4 @@
-"""Flatbuffers of one operator, and TensorFlow Lite Micro to run them."""
+"""TensorFlow Lite models of one operator, run by TensorFlow Lite Micro."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """Shape, dtype and scales of a tensor; with `data` it is a constant of the model."""
+    """Shape, dtype and scales of a tensor; a tensor with `data` is a constant of the model."""
 
     shape: tuple[int, ...]
     dtype: type[np.generic]
@@ -25,14 +25,14 @@ class Tensor:
 def constant(
     data: NDArray[np.integer], dtype: type[np.generic], scale: Sequence[float] = (), zero_point: int = 0, axis: int = 0
 ) -> Tensor:
-    """A tensor that is part of the model."""
+    """Return a constant tensor of the model."""
     return Tensor(data.shape, dtype, scale, zero_point, axis, data.astype(dtype))
 
 
 def run(
     operator: str, options: str, settings: dict[str, Any], inputs: list[Tensor], output: Tensor, *values: NDArray[Any]
 ) -> NDArray[np.integer]:
-    """The output codes of one operator for the values of the inputs that are no constants."""
+    """Run one operator on `values`, the inputs that are not constants; return its output codes."""
     from tflite_micro import runtime
 
     model = build(operator, options, settings, inputs, output)
@@ -47,7 +47,7 @@ def run(
 
 
 def build(operator: str, options: str, settings: dict[str, Any], inputs: list[Tensor], output: Tensor) -> bytes:
-    """A .tflite model of one operator: `options` names its options table, `settings` fill it."""
+    """Return a .tflite model of one operator; `options` is the name of its options table, `settings` its content."""
     import flatbuffers
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 

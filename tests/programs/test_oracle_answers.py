@@ -1,4 +1,4 @@
-"""The definition and the kernels give the committed answers of every oracle, none of which need be installed."""
+"""The definition and the kernels equal the committed outputs of every oracle; no oracle needs to be installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from hwsim.network.layer import Requantizer, Rounding
-from tests.oracles.case import executed_mismatches, mismatches
+from tests.oracles.case import kernel_mismatches, mismatches
 from tests.oracles.golden import FOLDER, Golden, load
 from tests.oracles.oracles import ORACLES
 
@@ -21,20 +21,20 @@ def golden(name: str) -> Golden:
 
 
 @pytest.mark.parametrize(("oracle", "operator"), CLAIMED)
-def test_definition_gives_the_committed_answers(oracle: str, operator: str) -> None:
+def test_definition_equals_the_committed_outputs(oracle: str, operator: str) -> None:
     cases = [case for name, case in golden(oracle).cases if name == operator]
     assert cases, "no golden vectors: run python -m tests.oracles.make_golden"
     assert [mismatches(case) for case in cases] == [0] * len(cases)
 
 
 @pytest.mark.parametrize("oracle", ORACLES)
-def test_kernels_give_the_committed_answers(oracle: str) -> None:
-    found = {i: executed_mismatches(case) for i, (_, case) in enumerate(golden(oracle).cases)}
+def test_kernels_equal_the_committed_outputs(oracle: str) -> None:
+    found = {i: kernel_mismatches(case) for i, (_, case) in enumerate(golden(oracle).cases)}
     assert {i: count for i, count in found.items() if count} == {}
 
 
 @pytest.mark.parametrize("oracle", ORACLES)
-def test_files_name_their_tools_and_hold_nothing_unclaimed(oracle: str) -> None:
+def test_files_contain_tool_versions_and_claimed_operators_only(oracle: str) -> None:
     file = golden(oracle)
     assert any(sign.isdigit() for sign in file.versions)
     assert {operator for operator, _ in file.cases} == {operator for name, operator in CLAIMED if name == oracle}
@@ -42,8 +42,8 @@ def test_files_name_their_tools_and_hold_nothing_unclaimed(oracle: str) -> None:
 
 
 @pytest.mark.parametrize("oracle", ORACLES)
-def test_another_rounding_is_noticed(oracle: str) -> None:
-    """The vectors hold ties: whatever one-step rounding replaces the right one, some answers change."""
+def test_another_rounding_changes_the_outputs(oracle: str) -> None:
+    """The vectors contain ties: another one-step rounding changes some outputs."""
     for rounding in (Rounding.HALF_UP, Rounding.HALF_EVEN, Rounding.HALF_AWAY):
         changed = 0
         for _, case in golden(oracle).cases:

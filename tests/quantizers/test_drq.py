@@ -1,4 +1,4 @@
-"""Where DRQ puts its threshold: by all decisions of a layer, of regions or of single channels."""
+"""Threshold and masks of DRQ, for whole regions and for single channels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODELS, CHANNELS, SIZE = 2, 3, (5, 7)
 
 
 def codes_of_channels(seed: int = 0) -> torch.Tensor:
-    """Codes [sample, model * channel, row, column] whose channels differ much in size."""
+    """Codes [sample, model * channel, row, column] of channels with very different magnitudes."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 256, (6, MODELS, CHANNELS, *SIZE)) // np.array([1, 3, 20])[:, None, None]
     return torch.from_numpy(codes.reshape(6, MODELS * CHANNELS, *SIZE)).float()
@@ -33,7 +33,7 @@ def definition(rule: RegionRule, model: int) -> Region:
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
-def test_masks_of_stacked_models_are_those_of_the_definition(per_channel: bool) -> None:
+def test_masks_of_stacked_models_equal_the_definition(per_channel: bool) -> None:
     codes = codes_of_channels()
     rule = RegionRule(2, 3, torch.tensor([900, 1300]), 4, per_channel)
     pixels = sensitive_pixels(rule, codes, MODELS).numpy()
@@ -55,13 +55,13 @@ def test_a_decision_counts_its_own_codes(per_channel: bool, deciders: int, large
 
 @pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
-def test_the_share_asked_for_holds_over_all_decisions_of_each_model(share: float, per_channel: bool) -> None:
+def test_the_share_of_sensitive_decisions_is_met_for_each_model(share: float, per_channel: bool) -> None:
     quantizer = build("quantizer", "drq", sensitive=share, per_channel=per_channel, region_width=3)
     codes = codes_of_channels()
-    rule = quantizer._calibrated(codes, MODELS)  # type: ignore[attr-defined]
+    rule = quantizer.region_rule(codes, MODELS)  # type: ignore[attr-defined]
     assert rule.per_channel == per_channel
     for model in range(MODELS):
         mask = sensitive_regions(definition(rule, model), one_model(codes, model))
         assert abs(mask.mean() - share) < 0.03
-        if per_channel and share == 0.1:  # one threshold for all channels: the large ones keep their bits
+        if per_channel and share == 0.1:  # one threshold: the channel of large codes keeps its bits
             assert mask[:, 0].mean() > 0.2 and not mask[:, 2].any()

@@ -1,20 +1,19 @@
-"""What every test of the engine asks: do all kernels give the bits of the definition? And small layers to ask it of."""
+"""Checks that all kernels give the bits of the definition, and small layers to check."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numba
 import numpy as np
-import pytest
 
 from hwsim import reference
-from hwsim.engine import execute as module
-from hwsim.engine.execute import DEFINITION, Execution, available, compiled, execute
+from hwsim.engine import execute as engine
+from hwsim.engine.execute import DEFINITION, Execution, Schedule, available, compiled
 from hwsim.formats import LOGITS, Format, QTensor
-from hwsim.kernels.inference.instructions import Emit, Kind
+from hwsim.kernels.inference.instructions import Epilogue, StepKind
 from hwsim.network.fixed_point import add_requantizer, requantizer
 from hwsim.network.graph import Network
 from hwsim.network.layer import (
@@ -34,8 +33,23 @@ U8, S8, S16 = Format(8), Format(8, signed=True), Format(16, signed=True)
 COMPILED = tuple(name for name in available() if name != DEFINITION)
 
 
+SHARED = Schedule(min_shared_work=0)
+"""All threads share every batch, though the networks of tests are small."""
+
+
+def execute(
+    network: Network,
+    codes: np.ndarray,
+    kernels: str | None = None,
+    capture: Iterable[str] = (),
+    schedule: Schedule = SHARED,
+) -> Execution:
+    """`hwsim.execute` on all threads."""
+    return engine.execute(network, codes, kernels, capture, schedule)
+
+
 def by_reference(network: Network, codes: np.ndarray) -> Execution:
-    """Outputs and masks, straight from `hwsim.reference`."""
+    """Return outputs and masks computed by `hwsim.reference`."""
     done = reference.run(network, codes)
     masks = {
         layer.name: reference.sensitive_regions(layer.region, done[layer.inputs[0]])
@@ -54,7 +68,7 @@ def assert_same(got: Execution, wanted: Execution) -> None:
 
 
 def assert_kernels_agree(network: Network, codes: np.ndarray, compiles: bool = True) -> Execution:
-    """All kernels against the definition; with `compiles` none of them may fall back to it. Returns what is right."""
+    """Compare all kernels with the definition; with `compiles` none may fall back to it. Returns the right results."""
     wanted = by_reference(network, codes)
     for kernels in available():
         assert kernels == DEFINITION or not compiles or compiled(network, kernels) is not None
@@ -64,7 +78,7 @@ def assert_kernels_agree(network: Network, codes: np.ndarray, compiles: bool = T
 
 
 def as_dtypes(network: Network, codes: np.ndarray) -> Iterator[np.ndarray]:
-    """The codes as they are and, where they fit, as bytes, which are read without a copy."""
+    """Yield the codes unchanged and, where they fit, as bytes, which are read without a copy."""
     yield codes
     if network.input.qmin >= 0 and network.input.qmax <= 255:
         yield codes.astype(np.uint8)
@@ -72,7 +86,7 @@ def as_dtypes(network: Network, codes: np.ndarray) -> Iterator[np.ndarray]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Kernels on so many threads, where the machine has them."""
+    """Run kernels on `count` threads, or on as many as the machine has."""
     before = numba.get_num_threads()
     numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     try:
@@ -82,25 +96,26 @@ def threads(count: int) -> Iterator[None]:
 
 
 def assert_cuts_agree(network: Network, codes: np.ndarray, kernels: str, chunks: tuple[int, ...] = (1, 300)) -> None:
-    """One thread or two, chunks of few bytes or of many, sample by sample: always the same bits."""
+    """Compare one and two threads, small and large chunks, and single samples: all give the same bits."""
     wanted = by_reference(network, codes)
     for count in (1, 2):
         with threads(count):
-            for chunk_bytes in (*chunks, module.CHUNK_BYTES):
-                with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(module, "CHUNK_BYTES", chunk_bytes)
-                    for same in as_dtypes(network, codes):
-                        assert_same(execute(network, same, kernels), wanted)
+            for chunk_bytes in (*chunks, SHARED.chunk_bytes):
+                schedule = dataclasses.replace(SHARED, chunk_bytes=chunk_bytes)
+                for same in as_dtypes(network, codes):
+                    assert_same(execute(network, same, kernels, schedule=schedule), wanted)
             single = [execute(network, codes[i : i + 1], kernels) for i in range(len(codes))]
             masks = {name: np.concatenate([one.masks[name] for one in single]) for name in wanted.masks}
             assert_same(Execution(np.concatenate([one.outputs for one in single]), masks), wanted)
 
 
-def steps(network: Network, kernels: str) -> list[tuple[Kind, Emit | None]]:
-    """What the compiled program of a network does."""
+def steps(network: Network, kernels: str) -> list[tuple[StepKind, Epilogue | None]]:
+    """Return kind and epilogue of the steps of a network's compiled program."""
     program = compiled(network, kernels)
     assert program is not None
-    return [(Kind(step["kind"]), Emit(step["emit"]) if step["emit"] else None) for step in program.steps]
+    return [
+        (StepKind(step["kind"]), Epilogue(step["epilogue"]) if step["epilogue"] else None) for step in program.steps
+    ]
 
 
 def random_codes(seed: int, format: Format, *shape: int) -> np.ndarray:
@@ -112,7 +127,7 @@ def tensor(codes: object, format: Format = S8) -> QTensor:
 
 
 def spreading(terms: int, w: Format = S8, output: Format = U8, bits: int = 32) -> Requantizer:
-    """A requantizer that spreads sums of so many random products of bytes over the output's codes.
+    """Return a requantizer that spreads sums of `terms` random products of bytes over the output's codes.
 
     Accumulators of more than 32 `bits` take a multiplier of 15 bits.
     """
@@ -127,7 +142,7 @@ def conv(
     w: Format = S8, output: Format = U8, r: Requantizer | Thresholds | None = None, last: bool = False,
     accumulator: Accumulator = INT32, region: Region | None = None, seed: int = 0,
 ) -> Layer:  # fmt: skip
-    """A convolution with random weights; unless it is the last layer, its sums are spread over the output's codes."""
+    """Return a convolution with random weights; unless it is the last, its sums spread over the output's codes."""
     shape = filters, channels // geometry.groups, *geometry.kernel
     bias = np.random.default_rng(seed + 1).integers(-2000, 2000, filters)
     r = None if last else r or spreading(int(np.prod(shape[1:])), w, output, accumulator.bits)
@@ -145,7 +160,7 @@ def linear(
     weight: object, w: Format = S8, bias: object = None, source: str = INPUT, name: str = "out", r=None,
     output: Format = LOGITS, accumulator: Accumulator = INT32,
 ) -> Layer:  # fmt: skip
-    """A linear layer, by default the last one of its network."""
+    """Return a linear layer, by default the last layer of its network."""
     codes = np.asarray(weight)
     bias = np.zeros(len(codes), np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
     return Layer(name, Op.LINEAR, (source,), output, 1.0, tensor(codes, w), bias, r, accumulator=accumulator)

@@ -1,4 +1,4 @@
-"""A small attention block in integers, with the real numbers that its codes stand for."""
+"""A small integer attention block with the scales of its codes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ DEPTH = FEATURES // HEADS
 S8 = Format(8, signed=True)
 X = Format(8, signed=True, zero_point=9)
 PROBABILITY = Format(8, signed=True, zero_point=-128)
-"""256 steps for a probability of 1, as in TFLite."""
+"""256 codes for a probability of 1, as in TFLite."""
 
 INPUT_SCALE, NORM_SCALE, SCORE_SCALE, VALUE_SCALE = 1 / 32, 1 / 32, 1 / 16, 1 / 24
 WEIGHT_SCALE = 1 / 256
 
 
 def attention_block() -> Network:
-    """Layer norm, q, k and v, heads, softmax of scores, values, projection, residual add, logits."""
+    """Return layer norm, q, k and v, heads, softmax of scores, values, projection, residual add and logits."""
     rng = np.random.default_rng(11)
 
     def dense(name: str, source: str, inputs: int, outputs: int, scale: float | None) -> Layer:
@@ -35,7 +35,7 @@ def attention_block() -> Network:
         return Layer(name, Op.LINEAR, (source,), S8, scale, weight, bias, r)
 
     def split(name: str, axes: tuple[int, ...]) -> tuple[Layer, Layer]:
-        """[token, feature] to [head, token, depth], or another order of these axes."""
+        """Split [token, feature] into [head, token, depth], or another order of these axes."""
         return (
             Layer(f"{name}_split", Op.RESHAPE, (name,), S8, VALUE_SCALE, shape=(TOKENS, HEADS, DEPTH)),
             Layer(f"{name}_heads", Op.TRANSPOSE, (f"{name}_split",), S8, VALUE_SCALE, axes=axes),
@@ -67,7 +67,7 @@ def attention_block() -> Network:
 
 
 def attention_codes(samples: int = 7) -> np.ndarray:
-    """Random inputs, a constant one, and extreme ones."""
+    """Return random inputs, among them a constant and an extreme sample."""
     codes = np.random.default_rng(12).integers(X.qmin, X.qmax + 1, (samples, TOKENS, FEATURES))
     codes[0] = 50
     codes[1] = np.where(np.arange(FEATURES) % 2, X.qmin, X.qmax)

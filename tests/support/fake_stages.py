@@ -122,10 +122,11 @@ def result(design: Design) -> dict:
 
 
 if __name__ == "__main__":
+    from hwsim import registry
     from hwsim.study.run.progress import Lines
     from hwsim.study.run.runner import run_study
     from hwsim.study.search.study import Study
     from tests.support import fake_stages  # under its name instead of __main__, which worker processes cannot import
 
-    fakes.install()
-    run_study(Study.from_mapping(STUDY), Path(sys.argv[1]), int(sys.argv[2]), Lines(sys.stderr), fake_stages)
+    with registry.only(fakes.RECORDS):
+        run_study(Study.from_mapping(STUDY), Path(sys.argv[1]), int(sys.argv[2]), Lines(sys.stderr), fake_stages)

@@ -1,4 +1,4 @@
-"""Small stand-ins for everything a design chooses, so that the study can be tested without training anything."""
+"""Registry members without training, for tests of designs and studies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from hwsim import registry
 from hwsim.registry import Configurable, Record
 
 
@@ -53,18 +52,18 @@ class FakeChannel(Configurable):
 
 
 class FakeAttack(Configurable):
-    least_models: ClassVar[int] = 4
+    min_models: ClassVar[int] = 4
     needs: ClassVar[tuple[str, ...]] = ("logits",)
     label: ClassVar[str] = "fake_loss"
 
 
 class FakeLatencyAttack(Configurable):
-    least_models: ClassVar[int] = 6
+    min_models: ClassVar[int] = 6
     needs: ClassVar[tuple[str, ...]] = ("latency_cycles",)
     label: ClassVar[str] = "fake_latency"
 
 
-RECORDS = [
+_MEMBERS = [
     ("dataset", "fake_data", FakeData, {}),
     ("model", "fake_model", FakeModel, {}),
     ("quantizer", "fake_quantizer", FakeQuantizer, {}),
@@ -90,9 +89,8 @@ BASE = {
 }
 
 
-def install() -> None:
-    """Make the registry hold the fakes and nothing else."""
-    registry._records.clear()
-    for family, name, make, defaults in RECORDS:
-        registry.add(Record(family, name, f"A stand-in for a {family}.\n\nMore.", "nobody, 2026", make, defaults))
-    registry._loaded.update(registry.FAMILIES)
+RECORDS = [
+    Record(family, name, f"A stand-in for a {family}.\n\nMore.", "nobody, 2026", factory, defaults)
+    for family, name, factory, defaults in _MEMBERS
+]
+"""The records, with help and citation."""

@@ -1,8 +1,7 @@
 """Random valid networks for property tests: every op, format, overflow policy and rounding of HQ1.
 
-One small composite per thing. Values are drawn so that rare paths are met often: extreme codes, exact
-ties, sums that do not fit, padding on one side only, operands read twice. A network grows layer by
-layer from its input; each layer reads mostly the last value, and now and then an earlier one.
+Rare cases are drawn often: extreme codes, exact ties, sums that overflow, padding on one side only, operands that are
+read twice. A network grows layer by layer from its input; most layers read the last value, some an earlier one.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ from hwsim.network.shapes import output_shape
 Draw = st.DrawFn
 INT32_MAX = 2**31 - 1
 MAX_SIZE = 2000
-"""Largest map that grows any further, so that the plain numpy definition stays quick."""
+"""Largest value that matmul and concat read, so that the numpy definition is fast enough."""
 
 WIDTHS = st.sampled_from([*range(1, 9)] * 2 + [*range(9, 17)])
 ONE_STEP = tuple(rule for rule in Rounding if rule.one_step)
 COMMON = st.shared(st.integers(0, 2).map(lambda k: k == 2), key="common")
-"""One choice per network: every third has common policies only, for which the kernels have fast paths."""
+"""One choice per network: every third network has only the common policies, for which the kernels have fast paths."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a layer can read: the name of a value, the shape of one sample, the format of its codes."""
+    """Value that a layer can read: name, shape of one sample, and format of the codes."""
 
     name: str
     shape: Shape
@@ -77,7 +76,7 @@ def widths(draw: Draw) -> int:
 
 @st.composite
 def uniform_formats(draw: Draw, zero_points: bool = True) -> Format:
-    """Uniform codes of 1 to 16 bits, signed, unsigned or narrow, perhaps with a zero point."""
+    """Uniform codes of 1 to 16 bits: signed, unsigned or of narrow range, with or without a zero point."""
     bits, signed = draw(widths()), draw(st.booleans())
     plain = Format(bits, signed, narrow_range=signed and bits >= 2 and draw(st.booleans()))
     points = (0, plain.qmin, plain.qmax, plain.qmax // 2) if zero_points else (0,)
@@ -86,35 +85,35 @@ def uniform_formats(draw: Draw, zero_points: bool = True) -> Format:
 
 @st.composite
 def codebooks(draw: Draw) -> Format:
-    """A table of 2 to 16 integers, narrow or wide."""
+    """A table of 2 to 16 integers of up to 4, 8 or 16 bits."""
     bits, limit = draw(st.integers(1, 4)), 1 << draw(st.sampled_from((3, 7, 15)))
     return Format(bits, kind=Kind.CODEBOOK, table=tuple(generator(draw).integers(-limit, limit, 1 << bits).tolist()))
 
 
-ODD_FORMATS = WIDTHS.map(lambda bits: Format(bits, kind=Kind.ODD))
+MIDRISE_FORMATS = WIDTHS.map(lambda bits: Format(bits, kind=Kind.MIDRISE))
 BINARY = Format(1, kind=Kind.BINARY)
 
 
 @st.composite
 def formats(draw: Draw) -> Format:
-    """The codes of an activation: mostly uniform ones, often unsigned without a zero point, as regions want them."""
+    """Format of an activation: mostly uniform, often unsigned without a zero point, which regions need."""
     if not draw(COMMON) and draw(one_in(4)):
-        return draw(st.just(BINARY) | ODD_FORMATS)
+        return draw(st.just(BINARY) | MIDRISE_FORMATS)
     return draw(uniform_formats() | widths().map(Format))
 
 
 @st.composite
 def weight_formats(draw: Draw, x: Format) -> Format:
-    """The codes of weights that meet codes of `x`: uniform ones without a zero point, and every other kind."""
+    """Format of weights for inputs of format `x`: uniform without a zero point, and every other kind."""
     if x == BINARY and draw(st.booleans()):
         return BINARY
     if not draw(COMMON) and draw(st.booleans()):
-        return draw(st.sampled_from((BINARY, TERNARY)) | ODD_FORMATS | codebooks())
+        return draw(st.sampled_from((BINARY, TERNARY)) | MIDRISE_FORMATS | codebooks())
     return draw(uniform_formats(zero_points=False))
 
 
 def codes_of(draw: Draw, format: Format, shape: Shape) -> np.ndarray:
-    """Codes of `format`: random, or now and then the extremes alone (largest sums, exact ties)."""
+    """Draw codes of `format`: random, or extremes only (largest sums, exact ties)."""
     rng = generator(draw)
     if draw(one_in(5)):
         return rng.choice(np.array([format.qmin, format.qmax]), shape)
@@ -129,7 +128,7 @@ def weights(draw: Draw, shape: Shape, x: Format) -> QTensor:
 
 @st.composite
 def biases(draw: Draw, count: int) -> np.ndarray:
-    """Biases: none, small, or so large that 32 bits wrap around."""
+    """Biases: zero, small, or so large that 32 bits wrap around."""
     limit = draw(st.sampled_from((0, 1000, INT32_MAX)))
     bias = generator(draw).integers(-limit, limit + 1, count)
     if limit == INT32_MAX:
@@ -141,8 +140,8 @@ def biases(draw: Draw, count: int) -> np.ndarray:
 
 
 @st.composite
-def taps(draw: Draw, size: int) -> tuple[int, int]:
-    """Kernel and dilation that fit `size` rows or columns."""
+def kernels(draw: Draw, size: int) -> tuple[int, int]:
+    """Kernel size and dilation that fit `size` rows or columns."""
     kernel = draw(st.integers(1, min(4, size)))
     return kernel, draw(st.integers(1, max(1, min(3, (size - 1) // max(kernel - 1, 1)))))
 
@@ -153,8 +152,8 @@ def geometries(draw: Draw, shape: Shape, groups: int = 1) -> Geometry:
     sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
     begin, end = draw(st.just((0, 0)) | sides), draw(st.none() | sides)
     bottom, right = end or begin
-    rows, row_gap = draw(taps(shape[1] + begin[0] + bottom))
-    columns, column_gap = draw(taps(shape[2] + begin[1] + right))
+    rows, row_gap = draw(kernels(shape[1] + begin[0] + bottom))
+    columns, column_gap = draw(kernels(shape[2] + begin[1] + right))
     stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     return Geometry((rows, columns), stride, begin, groups, (row_gap, column_gap), end)
 
@@ -164,7 +163,7 @@ def geometries(draw: Draw, shape: Shape, groups: int = 1) -> Geometry:
 
 @st.composite
 def accumulators(draw: Draw, layer: Layer, largest: int, widest: int) -> Accumulator:
-    """The default, or any width with any policy; `check` where sums of up to `largest` fit."""
+    """The default, or any width with any policy; `check` only where sums of up to `largest` fit."""
     if draw(COMMON) or draw(st.booleans()):
         return INT32
     needed = largest.bit_length() + 1
@@ -173,34 +172,34 @@ def accumulators(draw: Draw, layer: Layer, largest: int, widest: int) -> Accumul
     policies += [Overflow.CHECK] if needed <= widest else []
     policy = draw(st.sampled_from(policies))
     bits = draw(st.sampled_from((needed - 4, needed - 1, needed, 32, 33)) | st.integers(8, 48))
-    least = needed if policy is Overflow.CHECK else 8
-    return Accumulator(min(max(bits, least, 8), widest), policy)
+    min_bits = needed if policy is Overflow.CHECK else 8
+    return Accumulator(min(max(bits, min_bits, 8), widest), policy)
 
 
 @st.composite
 def clips(draw: Draw, output: Format) -> tuple[int, int]:
-    """The whole range, or a part; from the zero point on it is a ReLU."""
+    """Clip bounds: the whole range, or a part; a ReLU where the lower bound is the zero point."""
     low = draw(st.sampled_from((output.qmin, output.zero_point)))
     return low, draw(st.just(output.qmax) | st.integers(low, output.qmax))
 
 
 @st.composite
 def fixed_points(draw: Draw, output: Format, counts: tuple[int, int], largest: int, bits: int) -> tuple:
-    """(multipliers, shifts) that bring sums up to `largest` near the output's range; also exact ties and shift 0."""
+    """(multipliers, shifts) that scale sums of up to `largest` to the output's range; also exact ties and shift 0."""
     if draw(one_in(6)):
         return np.full(counts[0], draw(st.sampled_from((0, 1, 3)))), np.full(counts[1], draw(st.integers(0, 3)))
     rng = generator(draw)
-    most = min(31, PRODUCT_BITS - bits)
-    mantissa_bits = draw(st.just(most) | st.integers(1, most))
+    max_bits = min(31, PRODUCT_BITS - bits)
+    mantissa_bits = draw(st.just(max_bits) | st.integers(1, max_bits))
     lowest = 1 << (mantissa_bits - 1)
     mantissas = np.full(counts[0], lowest) if draw(st.booleans()) else rng.integers(lowest, 2 * lowest, counts[0])
-    centre = mantissa_bits + math.ceil(math.log2(max(largest, 1))) - output.bits
-    return mantissas, np.clip(centre + rng.integers(-4, 2, counts[1]), 0, min(62, bits + mantissa_bits))
+    center = mantissa_bits + math.ceil(math.log2(max(largest, 1))) - output.bits
+    return mantissas, np.clip(center + rng.integers(-4, 2, counts[1]), 0, min(62, bits + mantissa_bits))
 
 
 @st.composite
 def float_scales(draw: Draw, output: Format, count: int, largest: int) -> np.ndarray:
-    """Bits of float32 scales that bring sums up to `largest` near the output's range; powers of two make ties."""
+    """Bits of float32 scales that scale sums of up to `largest` to the output's range; powers of two give ties."""
     scale = 2.0**output.bits / max(largest, 1) * generator(draw).uniform(0.3, 4, count)
     if draw(st.booleans()):
         scale = 2.0 ** np.round(np.log2(scale))
@@ -211,7 +210,7 @@ def float_scales(draw: Draw, output: Format, count: int, largest: int) -> np.nda
 def requantizers(
     draw: Draw, output: Format, counts: tuple[int, int], largest: int, bits: int = 32, rules=tuple(Rounding)
 ) -> Requantizer:
-    """A rounding rule with so many multipliers and shifts."""
+    """A requantizer with `counts` = (number of multipliers, number of shifts)."""
     allowed = [rule for rule in rules if bits <= 32 or rule is not Rounding.GEMMLOWP_DOUBLE]
     rule = Rounding.HALF_UP if draw(COMMON) else draw(st.sampled_from(allowed))
     if rule is Rounding.F32_HALF_EVEN:
@@ -223,9 +222,9 @@ def requantizers(
 
 @st.composite
 def thresholds(draw: Draw, output: Format, channels: int, largest: int) -> Thresholds:
-    """Levels that never fall, among them some that no sum reaches, and equal ones."""
-    room = min(255, output.qmax - output.qmin)
-    count = draw(st.just(room) | st.integers(1, min(room, 15)))
+    """Levels that do not decrease, some equal and some that no sum reaches."""
+    max_count = min(255, output.qmax - output.qmin)
+    count = draw(st.just(max_count) | st.integers(1, min(max_count, 15)))
     rows = draw(st.sampled_from((1, channels)))
     levels = generator(draw).integers(-largest - 1, largest + 2, (rows, count))
     levels[:, 0] = levels[:, -1]
@@ -234,7 +233,7 @@ def thresholds(draw: Draw, output: Format, channels: int, largest: int) -> Thres
 
 @st.composite
 def finished(draw: Draw, layer: Layer, inputs: list[Value], last: bool = False) -> Layer:
-    """`layer` with an accumulator and, unless it emits logits, an output format and a requantizer."""
+    """`layer` with an accumulator and, unless it is the last layer, an output format and a requantizer."""
     bound = layer_bound(layer, {v.name: v.format for v in inputs}, {v.name: v.shape for v in inputs})
     accumulator = draw(accumulators(layer, int(bound.max()), 32 if last else 48))
     layer = dataclasses.replace(layer, accumulator=accumulator)
@@ -251,14 +250,14 @@ def finished(draw: Draw, layer: Layer, inputs: list[Value], last: bool = False) 
     return dataclasses.replace(layer, output=output, requantizer=requantizer)
 
 
-# Layers: each composite gives those that follow `x`; `values` are all that can be read.
+# Layers: each composite draws the layers after `x`; `values` are all values that they can read.
 
 
 @st.composite
 def conv_layers(
     draw: Draw, name: str, x: Value, values: list[Value], last: bool = False, same: bool = False
 ) -> list[Layer]:
-    """A convolution: plain, grouped or depthwise, perhaps with regions; with `same` it keeps the shape of `x`."""
+    """A convolution: plain, grouped or depthwise, with or without regions; with `same` it keeps the shape of `x`."""
     channels = x.shape[0]
     groups = draw(st.sampled_from([1, 1, channels, *(g for g in (2, 3, 4) if channels % g == 0)]))
     if same:
@@ -276,7 +275,7 @@ def conv_layers(
 
 @st.composite
 def regions(draw: Draw, w_shape: Shape, x: Format, w: Format) -> Region | None:
-    """Region precision with random coarse weights, where the formats allow it; channels decide together or alone."""
+    """Region precision with random low weights, where the formats allow it, over all channels or per channel."""
     widest = min(x.bits - 1, w.bits)
     if {x.kind, w.kind} != {Kind.UNIFORM} or x.signed or x.zero_point or widest < 1:
         return None
@@ -302,7 +301,7 @@ def norm_layers(draw: Draw, name: str, x: Value, values: list[Value]) -> list[La
 
 @st.composite
 def matmul_layers(draw: Draw, name: str, x: Value, values: list[Value]) -> list[Layer]:
-    """A product with a value that fits, else with the transpose of `x` itself."""
+    """A product with another value of matching shape, else with the transpose of `x`."""
     partners = [v for v in values if v.shape[:-2] == x.shape[:-2] and v.shape[-2:-1] == x.shape[-1:]]
     before = []
     if partners and draw(st.booleans()):
@@ -334,7 +333,7 @@ def global_pool_layers(draw: Draw, name: str, x: Value, values: list[Value]) -> 
 def add_layers(draw: Draw, name: str, x: Value, values: list[Value]) -> list[Layer]:
     """A residual add in either order: with a convolution of `x`, with any value of its shape, or with itself."""
     before, other = [], draw(st.sampled_from([v for v in values if v.shape == x.shape]))
-    if takes(Op.CONV, x) and draw(st.booleans()):
+    if accepts(Op.CONV, x) and draw(st.booleans()):
         before = draw(conv_layers(f"{name}_branch", x, values, same=True))
         other = Value(before[0].name, x.shape, before[0].output)
     inputs = draw(st.permutations([x, other]))
@@ -355,7 +354,7 @@ def concat_layers(draw: Draw, name: str, x: Value, values: list[Value]) -> list[
 
 @st.composite
 def softmax_layers(draw: Draw, name: str, x: Value, values: list[Value]) -> list[Layer]:
-    """Weights that fall with the distance from the largest code, down to 0 or cut off before that."""
+    """Weights that decrease with the distance from the largest code, to 0 or to a shorter table's end."""
     top = draw(st.sampled_from((1, 255, INT32_MAX)))
     table = np.floor(top * np.exp2(-np.arange(draw(st.integers(1, 40))) / draw(st.integers(1, 8)))).astype(np.int64)
     rule = Softmax(table, draw(st.sampled_from((1, 255, 256, 65536))))
@@ -368,7 +367,7 @@ def flatten_layers(name: str, x: Value, values: list[Value]) -> st.SearchStrateg
 
 @st.composite
 def reshape_layers(draw: Draw, name: str, x: Value, values: list[Value]) -> list[Layer]:
-    """One to three axes that hold as many codes."""
+    """One to three axes with the same number of codes."""
     first = draw(st.sampled_from(divisors(x.size)))
     second = draw(st.sampled_from(divisors(x.size // first)))
     shape = draw(st.sampled_from(((x.size,), (first, x.size // first), (first, second, x.size // first // second))))
@@ -401,8 +400,8 @@ LAYERS = {
 }
 
 
-def takes(op: Op, x: Value) -> bool:
-    """Can a layer of this op read `x`, and stay small?"""
+def accepts(op: Op, x: Value) -> bool:
+    """Return True if a layer of this op can read `x` and has a small output."""
     match op:
         case Op.CONV | Op.MAX_POOL | Op.AVG_POOL | Op.GLOBAL_AVG_POOL:
             return len(x.shape) == 3
@@ -425,22 +424,22 @@ FEATURE_SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 9)) | st.tuples(st.
 
 @st.composite
 def networks(draw: Draw) -> Network:
-    """Layers of any kind, the last of which emits raw logits."""
+    """A network of any layers; the last layer has raw logits as output."""
     shape = draw(FEATURE_SHAPES if draw(one_in(4)) else MAP_SHAPES)
     first = Value(INPUT, shape, draw(formats()))
     values, layers = [first], []
     for number in range(draw(st.integers(0, 5))):
         x = draw(st.sampled_from([values[-1]] * 3 + values))
-        ops = [op for op in LAYERS if takes(op, x)]
-        ops += [Op.CONV, Op.ADD] * (4 if takes(Op.CONV, x) else 0)
+        ops = [op for op in LAYERS if accepts(op, x)]
+        ops += [Op.CONV, Op.ADD] * (4 if accepts(Op.CONV, x) else 0)
         grow(draw(LAYERS[draw(st.sampled_from(ops))](f"layer{number}", x, values)), layers, values)
-    end = conv_layers if takes(Op.CONV, values[-1]) and draw(st.booleans()) else linear_layers
+    end = conv_layers if accepts(Op.CONV, values[-1]) and draw(st.booleans()) else linear_layers
     layers += draw(end("logits", values[-1], values, last=True))
     return Network(first.format, first.shape, 1 / 255, tuple(layers))
 
 
 def grow(added: list[Layer], layers: list[Layer], values: list[Value]) -> None:
-    """Append layers, and the values that they compute."""
+    """Append layers and their output values."""
     for layer in added:
         shapes = {v.name: v.shape for v in values}
         layers.append(layer)

@@ -1,22 +1,41 @@
-"""A membership game whose leak is planted by hand, in every channel, with no network and no training."""
+"""Membership games with a planted leak in every channel, without networks and training."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.privacy import Game, Observation, balanced_keep
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Observed, Scores, view_game
 from hwsim.privacy.observation.channels.outputs import softmax
 
 CLASSES = 5
 
 
-def planted(models: int, samples: int, seed: int, leak: float) -> tuple[Game, list[Observation]]:
-    """A game and one observation per model; members stand `leak` standard deviations apart in every channel.
+def membership_view(keep: NDArray[np.bool_], targets: Sequence[int] | None = None) -> GameView:
+    """Return the view of a game without observations, with all labels 0."""
+    return view_game({}, keep, np.zeros(keep.shape[1], dtype=np.int64), targets)
 
-    The inputs alone hold no leak.
+
+def scores_of(
+    attack: Attack,
+    observed: Observed,
+    keep: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    targets: Sequence[int] | None = None,
+) -> Scores:
+    """Return the scores of an attack on arrays [model, sample, ...]."""
+    return attack.scores(view_game(observed, keep, labels, targets))
+
+
+def planted(models: int, samples: int, seed: int, leak: float) -> tuple[Game, list[Observation]]:
+    """Return a game and one observation per model; members differ by `leak` standard deviations in every channel.
+
+    The inputs have no leak.
     """
     rng = np.random.default_rng(seed)
     labels = rng.integers(CLASSES, size=samples)
@@ -51,9 +70,9 @@ def _channels(
     probabilities = softmax(logits)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :3]
     by_layer = rng.poisson(20 + 4 * leak * member[:, None], size=(samples, 3))
-    moved = np.stack([logits.argmax(axis=1)] + [outputs().argmax(axis=1) for _ in range(4)], axis=1)
-    foreign_member = rng.random(samples) < 0.5
-    foreign = softmax(rng.normal(size=(samples, CLASSES)) + leak * foreign_member[:, None] * np.eye(CLASSES)[0])
+    augmented = np.stack([logits.argmax(axis=1)] + [outputs().argmax(axis=1) for _ in range(4)], axis=1)
+    transfer_member = rng.random(samples) < 0.5
+    transfer = softmax(rng.normal(size=(samples, CLASSES)) + leak * transfer_member[:, None] * np.eye(CLASSES)[0])
     return {
         "logits": logits,
         "probabilities": probabilities,
@@ -65,12 +84,12 @@ def _channels(
         "region_counts": by_layer,
         "precision_map": (rng.random((samples, 24)) < 0.3 + 0.2 * min(leak, 2) * member[:, None]).astype(np.uint8),
         "float_logits": outputs(),
-        "augmented_labels": moved,
+        "augmented_labels": augmented,
         "boundary_distance": np.maximum(0, 1 + 0.3 * hardness[:, 2] + 0.2 * (rng.normal(size=samples) + leak * member)),
         "loss_trajectory": np.exp(
             0.3 * hardness[:, 3:4] - 0.2 * (rng.normal(size=(samples, 6)) + leak * member[:, None])
         ),
         "adversarial_logits": outputs(),
         "verified_logits": outputs(),
-        "transfer_records": np.column_stack([-np.sort(-foreign, axis=1)[:, :3], foreign_member]),
+        "transfer_records": np.column_stack([-np.sort(-transfer, axis=1)[:, :3], transfer_member]),
     }

@@ -1,4 +1,4 @@
-"""Adversarial inputs raise the loss inside their ball, verified bounds hold, robust training helps."""
+"""Adversarial inputs raise the loss inside their ball, verified bounds are valid, adversarial training helps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ensemble(request: pytest.FixtureRequest, data: tuple[np.ndarray, np.ndarray]
 
 
 def own_logits(ensemble: Ensemble, inputs: np.ndarray) -> np.ndarray:
-    """Logits [model, sample, class] where every model has inputs [model, sample, ...] of its own."""
+    """Logits [model, sample, class] of separate inputs for every model, [model, sample, ...]."""
     return np.stack([ensemble.logits(x)[model] for model, x in enumerate(inputs)])
 
 
@@ -47,45 +47,43 @@ def losses(ensemble: Ensemble, inputs: np.ndarray, labels: np.ndarray) -> np.nda
 
 def test_pgd_raises_the_loss_inside_the_ball(ensemble: Ensemble, data: tuple[np.ndarray, np.ndarray]) -> None:
     x, labels = data
-    moved = pgd(ensemble, x, labels, EPS)
-    assert moved.shape == (4, *x.shape)
-    assert np.abs(moved - x).max() <= EPS * (1 + 1e-5)
-    assert moved.min() >= 0
-    assert moved.max() <= 1
+    adversarial = pgd(ensemble, x, labels, EPS)
+    assert adversarial.shape == (4, *x.shape)
+    assert np.abs(adversarial - x).max() <= EPS * (1 + 1e-5)
+    assert adversarial.min() >= 0
+    assert adversarial.max() <= 1
     plain = label_losses(ensemble.graph, ensemble.weights, x, labels)
     rng = np.random.default_rng(0)
-    by_chance = np.clip(x + EPS * rng.choice([-1, 1], (4, *x.shape)), 0, 1).astype(np.float32)
-    raised = losses(ensemble, moved, labels)
+    random = np.clip(x + EPS * rng.choice([-1, 1], (4, *x.shape)), 0, 1).astype(np.float32)
+    raised = losses(ensemble, adversarial, labels)
     assert (raised >= plain - 1e-6).mean() > 0.95
-    assert raised.mean() > losses(ensemble, by_chance, labels).mean() + 0.5 * (raised - plain).mean()
+    assert raised.mean() > losses(ensemble, random, labels).mean() + 0.5 * (raised - plain).mean()
 
 
-def test_each_model_is_climbed_by_itself_and_each_sample_too(
+def test_models_and_samples_are_perturbed_independently(
     ensemble: Ensemble, data: tuple[np.ndarray, np.ndarray]
 ) -> None:
     x, labels = data
-    moved = pgd(ensemble, x, labels, EPS, steps=3)
-    assert (moved[0] != moved[1]).any()
+    adversarial = pgd(ensemble, x, labels, EPS, steps=3)
+    assert (adversarial[0] != adversarial[1]).any()
     order = np.random.default_rng(1).permutation(SAMPLES)
-    np.testing.assert_array_equal(pgd(ensemble, x[order], labels[order], EPS, steps=3), moved[:, order])
+    np.testing.assert_array_equal(pgd(ensemble, x[order], labels[order], EPS, steps=3), adversarial[:, order])
 
 
-def test_verified_bounds_hold_for_every_input_of_the_ball(
-    ensemble: Ensemble, data: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_verified_bounds_are_valid_in_the_whole_ball(ensemble: Ensemble, data: tuple[np.ndarray, np.ndarray]) -> None:
     x, labels = data
     worst, rng, one_hot = verified_logits(ensemble, x, labels, EPS), np.random.default_rng(0), np.eye(10)[labels] > 0
     corners = [np.clip(x + EPS * rng.choice([-1, 0, 1], (4, *x.shape)), 0, 1) for _ in range(6)]
     inside = [np.clip(x + EPS * rng.uniform(-1, 1, (4, *x.shape)), 0, 1) for _ in range(2)]
-    climbed = [pgd(ensemble, x, labels, EPS), pgd(ensemble, x, (labels + 1) % 10, EPS)]
-    for inputs in [*corners, *inside, *climbed]:
+    adversarial = [pgd(ensemble, x, labels, EPS), pgd(ensemble, x, (labels + 1) % 10, EPS)]
+    for inputs in [*corners, *inside, *adversarial]:
         out = own_logits(ensemble, inputs.astype(np.float32))
         slack = 1e-4 * np.abs(out).max()
         assert (out >= worst - slack)[:, one_hot].all()
         assert (out <= worst + slack)[:, ~one_hot].all()
 
 
-def test_verified_bounds_close_on_the_logits(ensemble: Ensemble, data: tuple[np.ndarray, np.ndarray]) -> None:
+def test_verified_bounds_converge_to_the_logits(ensemble: Ensemble, data: tuple[np.ndarray, np.ndarray]) -> None:
     x, labels = data
     np.testing.assert_allclose(verified_logits(ensemble, x, labels, 0.0), ensemble.logits(x), rtol=1e-3, atol=1e-3)
     near, far = (verified_logits(ensemble, x, labels, eps) for eps in (0.01, 0.05))
@@ -94,7 +92,7 @@ def test_verified_bounds_close_on_the_logits(ensemble: Ensemble, data: tuple[np.
     assert (far > near)[:, ~mine].all()
 
 
-def test_bounds_of_one_unit_are_the_ones_of_paper_and_pencil() -> None:
+def test_bounds_of_one_unit_equal_a_calculation_by_hand() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.ReLU(), torch.nn.Linear(1, 2))
     values = {"0.weight": [[1.0, -2.0]], "0.bias": [0.5], "2.weight": [[1.0], [-1.0]], "2.bias": [0.0, 1.0]}
     net.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
@@ -102,7 +100,7 @@ def test_bounds_of_one_unit_are_the_ones_of_paper_and_pencil() -> None:
 
     ensemble = Ensemble(*import_module(net, (2,)))
     x, labels = np.array([[0.5, 0.25], [0.0, 1.0]], dtype=np.float32), np.array([0, 1])
-    # first sample: hidden unit 0.5 - 0.5 + 0.5 within 0.3 of it; second: never on (0 - 2 + 0.5 at best -1.2)
+    # first sample: hidden unit 0.5 - 0.5 + 0.5 within 0.3 of it; second: always off (0 - 2 + 0.5, at most -1.2)
     np.testing.assert_allclose(verified_logits(ensemble, x, labels, 0.1)[0], [[0.2, 0.8], [0, 1]], atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""A training that is stopped anywhere goes on with the same bits as one that was not."""
+"""An interrupted training continues with the same bits as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -6,32 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from hwsim.datasets import Data
 from hwsim.privacy.game import balanced_keep
 from hwsim.registry import build
 from hwsim.training import fit
 from hwsim.training.checkpoint import Checkpoint
-from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
+from hwsim.training.ensemble import Members, train
+from tests.support.interrupted_training import StopAfter, Stopped, assert_same
 
 MODELS, SAMPLES = 4, 120
-
-
-class Stopped(Exception):
-    pass
-
-
-class StopAfter:
-    """A tick that stops the training at the end of an epoch and counts the epochs that were run."""
-
-    def __init__(self, epochs: int | None = None) -> None:
-        self.left, self.run = epochs, 0
-
-    def __call__(self, done: float) -> None:
-        self.run += 1
-        if self.run == self.left:
-            raise Stopped
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +28,9 @@ MODEL = build("model", "small_cnn", channels=(3, 4), epochs=4, batch=16, weight_
 ROBUST = build("model", "mlp", hidden=(8,), epochs=4, adversarial_eps=0.1, adversarial_steps=2)
 
 
-def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
-    assert one.keys() == other.keys()
-    for name in one:
-        assert torch.equal(one[name], other[name]), name
-
-
 @pytest.mark.parametrize("model", [MODEL, ROBUST], ids=["small_cnn", "robust mlp"])
 @pytest.mark.parametrize("group_bytes", [fit.GROUP_BYTES, 1], ids=["one group", "pairs"])
-def test_a_stopped_training_goes_on_with_the_same_bits(
+def test_an_interrupted_training_continues_with_the_same_bits(
     members: Members, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: object, group_bytes: int
 ) -> None:
     monkeypatch.setattr(fit, "GROUP_BYTES", group_bytes)
@@ -63,21 +41,7 @@ def test_a_stopped_training_goes_on_with_the_same_bits(
     last = StopAfter()
     assert_same(train(model, members, last, file).weights, straight)
     assert last.run == 1, "three of four epochs were done before"
-    assert not list(file.parent.iterdir()), "a training that has ended leaves nothing behind"
-
-
-def test_a_stopped_fine_tuning_goes_on_with_the_same_bits(members: Members, tmp_path: Path) -> None:
-    ensemble: Ensemble = train(MODEL.model_copy(update={"epochs": 1}), members)
-    quantizer = build("quantizer", "lsq", w_bits=3, a_bits=3, epochs=3)
-    straight, steps = fine_tune(ensemble, quantizer, members.x[:32], members)
-    with pytest.raises(Stopped):
-        fine_tune(ensemble, quantizer, members.x[:32], members, 64, StopAfter(2), tmp_path / "c")
-    last = StopAfter()
-    tuned, scheme = fine_tune(ensemble, quantizer, members.x[:32], members, 64, last, tmp_path / "c")
-    assert_same(tuned.weights, straight.weights)
-    assert_same(scheme.steps(), steps.steps())
-    assert last.run == 1
-    assert not (tmp_path / "c").exists()
+    assert not list(file.parent.iterdir()), "a finished training leaves no file"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +67,7 @@ def test_a_checkpoint_of_another_setting_is_not_used(members: Members, tmp_path:
 
 
 @pytest.mark.parametrize("junk", [b"", b"PK\x03\x04 half a file", b"no archive at all"])
-def test_a_file_that_is_no_checkpoint_is_overwritten(members: Members, tmp_path: Path, junk: bytes) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_overwritten(members: Members, tmp_path: Path, junk: bytes) -> None:
     (file := tmp_path / "c").write_bytes(junk)
     every = StopAfter()
     train(MODEL, members, every, file)
@@ -111,21 +75,21 @@ def test_a_file_that_is_no_checkpoint_is_overwritten(members: Members, tmp_path:
     assert not file.exists()
 
 
-def test_a_checkpoint_holds_what_was_saved_and_only_for_its_key(tmp_path: Path) -> None:
+def test_a_checkpoint_contains_the_saved_arrays_for_its_key_only(tmp_path: Path) -> None:
     arrays = {"value a.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
-    kept = Checkpoint(tmp_path / "c", "key")
-    assert kept.load(arrays) is None
-    kept.save(3, arrays)
-    epochs, loaded = kept.load(arrays) or (0, {})
+    checkpoint = Checkpoint(tmp_path / "c", "key")
+    assert checkpoint.load(arrays) is None
+    checkpoint.save(3, arrays)
+    epochs, loaded = checkpoint.load(arrays) or (0, {})
     assert epochs == 3
     np.testing.assert_array_equal(loaded["value a.weight"], arrays["value a.weight"])
     assert Checkpoint(tmp_path / "c", "other key").load(arrays) is None
-    assert kept.load({"value a.weight": np.zeros((2, 4), np.float32)}) is None
-    assert kept.load({"value a.weight": np.zeros((2, 3))}) is None
-    assert kept.load({"value b.weight": np.zeros((2, 3), np.float32)}) is None
+    assert checkpoint.load({"value a.weight": np.zeros((2, 4), np.float32)}) is None
+    assert checkpoint.load({"value a.weight": np.zeros((2, 3))}) is None
+    assert checkpoint.load({"value b.weight": np.zeros((2, 3), np.float32)}) is None
 
 
-def test_an_archive_that_would_fill_the_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_larger_than_expected_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "c").open("wb") as file:
         np.savez_compressed(file, key=np.array("key"), epochs=np.array(1), **{"state a": np.zeros(3_000_000)})
     assert (tmp_path / "c").stat().st_size < 100_000

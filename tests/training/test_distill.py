@@ -1,4 +1,4 @@
-"""Loss trajectories: students follow their teachers, one each, from an auxiliary set that nobody trained on."""
+"""Loss trajectories: each student approaches its own teacher, on an auxiliary set without members."""
 
 from __future__ import annotations
 
@@ -38,20 +38,19 @@ def game(data: Data, teachers: Ensemble) -> dict[str, np.ndarray]:
     }
 
 
-def test_students_come_near_their_own_teacher(game: dict[str, np.ndarray], teachers: Ensemble) -> None:
+def test_students_approach_their_own_teacher(game: dict[str, np.ndarray], teachers: Ensemble) -> None:
     losses = loss_trajectory(**game, model=MODEL, epochs=EPOCHS)  # type: ignore[arg-type]
     assert losses.shape == (MODELS, POOL, EPOCHS)
     assert losses.dtype == np.float64
     assert np.isfinite(losses).all()
     assert losses[:, :, -1].mean() < 0.5 * losses[:, :, 0].mean()
     taught = label_losses(teachers.graph, teachers.weights, game["pool"], game["labels"])
-    own, theirs = (part - part.mean(0) for part in (losses[:, :, -1], taught))  # what sets a model apart
-    alike = np.corrcoef(own, theirs)[:MODELS, MODELS:]
-    assert (alike.argmax(1) == np.arange(MODELS)).all(), "each student is most like the teacher that it learned from"
+    own, theirs = (part - part.mean(0) for part in (losses[:, :, -1], taught))  # differences between models
+    correlation = np.corrcoef(own, theirs)[:MODELS, MODELS:]
+    assert (correlation.argmax(1) == np.arange(MODELS)).all(), "each student is most similar to its own teacher"
 
 
-def test_the_trajectory_is_that_of_a_student_after_so_many_epochs(game: dict[str, np.ndarray]) -> None:
-    """The first epoch by hand: the schedule aside, a run of one epoch is another training."""
+def test_the_trajectory_is_deterministic_and_depends_on_the_seed(game: dict[str, np.ndarray]) -> None:
     losses = loss_trajectory(**game, model=MODEL, epochs=2)  # type: ignore[arg-type]
     again = loss_trajectory(**game, model=MODEL, epochs=2)  # type: ignore[arg-type]
     np.testing.assert_array_equal(losses, again)
@@ -59,11 +58,11 @@ def test_the_trajectory_is_that_of_a_student_after_so_many_epochs(game: dict[str
     assert (losses != other).all(axis=(1, 2)).any()
 
 
-def test_samples_move_along_with_their_losses(game: dict[str, np.ndarray]) -> None:
+def test_losses_follow_the_order_of_the_samples(game: dict[str, np.ndarray]) -> None:
     order = np.random.default_rng(0).permutation(POOL)
-    moved = game | {"pool": game["pool"][order], "labels": game["labels"][order]}
+    permuted = game | {"pool": game["pool"][order], "labels": game["labels"][order]}
     straight = loss_trajectory(**game, model=MODEL, epochs=2)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(loss_trajectory(**moved, model=MODEL, epochs=2), straight[:, order])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(loss_trajectory(**permuted, model=MODEL, epochs=2), straight[:, order])  # type: ignore[arg-type]
 
 
 def test_only_the_softmax_of_a_teacher_matters(game: dict[str, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""The models of the literature: their sizes, that they learn, and that their integers are exact."""
+"""Models of the literature: sizes, fit to their members, exact integers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SMALL: Mapping[str, tuple[tuple[int, ...], dict[str, Any]]] = {
         ("texas_mlp", (6170,), 100, [(1024, 6170), (512, 1024), (256, 512), (128, 256), (100, 128)]),
     ],
 )
-def test_perceptrons_have_the_sizes_of_the_papers(
+def test_perceptrons_have_the_published_sizes(
     name: str, shape: tuple[int, ...], classes: int, linear: list[tuple[int, int]]
 ) -> None:
     with torch.device("meta"):
@@ -47,7 +47,7 @@ def test_perceptrons_have_the_sizes_of_the_papers(
     ("name", "layers", "filters"), [("resnet8", 8, 64), ("resnet20", 20, 64), ("resnet18_slim", 18, 128)]
 )
 def test_residual_networks_have_the_layers_of_their_names(name: str, layers: int, filters: int) -> None:
-    """Convolutions with windows, and the linear layer; the 1x1 convolutions of shortcuts do not count."""
+    """Counts 3x3 convolutions and the linear layer, without the 1x1 convolutions of shortcuts."""
     with torch.device("meta"):
         module = build("model", name).module((3, 32, 32), 10)
     windows = [m for m in module.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3)]
@@ -56,7 +56,7 @@ def test_residual_networks_have_the_layers_of_their_names(name: str, layers: int
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in module.modules())
 
 
-def test_the_scaled_start_keeps_the_variance_of_a_deep_network() -> None:
+def test_the_scaled_initialization_keeps_the_variance_of_a_deep_network() -> None:
     torch.manual_seed(0)
     module = build("model", "resnet20").module((3, 32, 32), 10)
     features = torch.nn.Sequential(*list(module.children())[:-3])
@@ -75,14 +75,14 @@ def trained(request: pytest.FixtureRequest) -> tuple[Ensemble, np.ndarray]:
     return train(model, Members(x, labels, balanced_keep(4, 24, 0))), x
 
 
-def test_they_learn_their_members(trained: tuple[Ensemble, np.ndarray]) -> None:
+def test_models_fit_their_members(trained: tuple[Ensemble, np.ndarray]) -> None:
     ensemble, x = trained
     right = ensemble.logits(x).argmax(2) == np.arange(24) % 3
     assert right[balanced_keep(4, 24, 0)].mean() > 0.9
 
 
 @pytest.mark.parametrize("quantizer", ["minmax", "drq"])
-def test_their_integers_are_exact(trained: tuple[Ensemble, np.ndarray], quantizer: str) -> None:
+def test_quantized_models_are_exact(trained: tuple[Ensemble, np.ndarray], quantizer: str) -> None:
     ensemble, x = trained
     network = quantize_ensemble(ensemble, build("quantizer", quantizer), x[:12])[1]
     codes = network.encode(x)
@@ -93,6 +93,6 @@ def test_their_integers_are_exact(trained: tuple[Ensemble, np.ndarray], quantize
 
 
 @pytest.mark.parametrize("name", ["resnet8", "resnet20", "resnet18_slim"])
-def test_a_residual_network_asks_for_images(name: str) -> None:
+def test_a_residual_network_needs_images(name: str) -> None:
     with pytest.raises(HwsimError, match=f"model {name}: it needs images"):
         build("model", name).module((20,), 3)

@@ -75,7 +75,7 @@ def region_networks(codes: Codes, shares: Sequence[float], per_channel: bool = F
     network = _resnet(_OnPictures(codes, 8, regions=True), stages=(16, 32, 64), blocks=3)
     wide = _with_thresholds(network, {layer.name: 0 for layer in network.layers}, per_channel)
     read = {layer.name: layer.inputs[0] for layer in network.layers if layer.region}
-    seen = hwsim.execute(wide, codes, keep=tuple(dict.fromkeys(read.values()))).codes
+    seen = hwsim.execute(wide, codes, capture=tuple(dict.fromkeys(read.values()))).codes
     means = {
         layer.name: _means(layer.region, seen[read[layer.name]], per_channel)
         for layer in network.layers
@@ -111,7 +111,7 @@ def outlier_network(codes: Codes, share: float) -> Network:
     builder.share = share
     network = _resnet(builder, stages=(16, 32, 64), blocks=3)
     sources = {layer.inputs[0] for layer in network.layers if layer.has_macs and layer.inputs[0] != INPUT}
-    seen = hwsim.execute(network, codes, keep=tuple(sources)).codes
+    seen = hwsim.execute(network, codes, capture=tuple(sources)).codes
     read = np.concatenate([seen[source].ravel() for source in sorted(sources)])
     return _scaled(network, (LARGEST + 0.5) / float(np.quantile(read, 1 - share)))
 

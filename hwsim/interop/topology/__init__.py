@@ -1,1 +1,1 @@
-"""Topology files of SCALE-Sim: layer sizes as CSV, and the built-in workloads."""
+"""Topology files, SCALE-Sim's CSV of layer sizes: reader, writer, and the built-in workloads."""

@@ -1,1 +1,1 @@
-"""Torch modules, read into a float graph."""
+"""Reader of torch modules: a float graph and its weights."""

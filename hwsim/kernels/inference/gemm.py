@@ -1,104 +1,109 @@
-"""Convolutions and linear layers: by register tiles where sums are proved to fit, one product at a time elsewhere."""
+"""Convolutions and linear layers: by register blocks where the sums are proved to be exact, else by scalar products."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from hwsim.kernels.compile import kernel
-from hwsim.kernels.inference.instructions import TILES, Emit, Fit
+from hwsim.kernels.inference.instructions import BLOCKS, Epilogue, OverflowPolicy
 from hwsim.kernels.inference.microkernels import (
     LANES,
     PIXELS,
-    adding_byte_tile,
-    byte_tile,
-    dot_tile,
-    emit,
-    emit_wide,
-    int_tile,
+    Addend,
+    PlaneSums,
+    Reduction,
+    Requantization,
+    Target,
+    byte_add_microkernel,
+    byte_microkernel,
+    int32_microkernel,
+    requantize_planes,
+    requantize_vector,
+    sum_microkernel,
 )
-from hwsim.kernels.inference.requantize import codes_of, fit_row, saturate
+from hwsim.kernels.inference.requantize import apply_overflow, requantize_row, saturate
 
 i32, i64, u8 = np.int32, np.int64, np.uint8
-BYTES, BYTES_ADD, WIDE = int(Emit.BYTES), int(Emit.BYTES_ADD), int(Emit.WIDE)
-INTS, LOGITS = int(Emit.INTS), int(Emit.LOGITS)
-SATURATE_STEP = int(Fit.SATURATE_STEP)
+BYTES, BYTES_ADD, WIDE = int(Epilogue.BYTES), int(Epilogue.BYTES_ADD), int(Epilogue.WIDE)
+INT32, LOGITS = int(Epilogue.INT32), int(Epilogue.LOGITS)
+SATURATE_STEP = int(OverflowPolicy.SATURATE_STEP)
+VECTOR_BYTES = 64
 
 
-def _five(make):  # type: ignore[no-untyped-def]
-    """A tile of each kind: five names, so that Numba sees each call; a CPU with fewer tiles never picks the last."""
-    made = [make(*tile) for tile in TILES]
+def _for_each_block(make):  # type: ignore[no-untyped-def]
+    """Return a micro-kernel per register block, as five names: Numba needs a fixed callee at each call.
+
+    On a CPU with fewer register blocks the last names repeat and are never called.
+    """
+    made = [make(*block) for block in BLOCKS]
     return [made[min(i, len(made) - 1)] for i in range(5)]
 
 
-_sum_0, _sum_1, _sum_2, _sum_3, _sum_4 = _five(dot_tile)
-_int_0, _int_1, _int_2, _int_3, _int_4 = _five(int_tile)
-_byte_0, _byte_1, _byte_2, _byte_3, _byte_4 = _five(byte_tile)
-_add_0, _add_1, _add_2, _add_3, _add_4 = _five(adding_byte_tile)
+_sum_0, _sum_1, _sum_2, _sum_3, _sum_4 = _for_each_block(sum_microkernel)
+_int32_0, _int32_1, _int32_2, _int32_3, _int32_4 = _for_each_block(int32_microkernel)
+_byte_0, _byte_1, _byte_2, _byte_3, _byte_4 = _for_each_block(byte_microkernel)
+_add_0, _add_1, _add_2, _add_3, _add_4 = _for_each_block(byte_add_microkernel)
 
 
 @kernel()
-def _sum_tile(tile, x, offsets, stride, segments, count, w, sums):  # type: ignore[no-untyped-def]
-    if tile == 0:
-        _sum_0(x, offsets, stride, segments, count, w, sums)
-    elif tile == 1:
-        _sum_1(x, offsets, stride, segments, count, w, sums)
-    elif tile == 2:
-        _sum_2(x, offsets, stride, segments, count, w, sums)
-    elif tile == 3:
-        _sum_3(x, offsets, stride, segments, count, w, sums)
+def _sum_block(block, reduction, sums):  # type: ignore[no-untyped-def]
+    if block == 0:
+        _sum_0(reduction, sums)
+    elif block == 1:
+        _sum_1(reduction, sums)
+    elif block == 2:
+        _sum_2(reduction, sums)
+    elif block == 3:
+        _sum_3(reduction, sums)
     else:
-        _sum_4(x, offsets, stride, segments, count, w, sums)
+        _sum_4(reduction, sums)
 
 
 @kernel()
-def _int_tile(tile, x, ins, stride, segments, count, w, bias, out, outs, out_stride, n):  # type: ignore[no-untyped-def]
-    if tile == 0:
-        _int_0(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
-    elif tile == 1:
-        _int_1(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
-    elif tile == 2:
-        _int_2(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
-    elif tile == 3:
-        _int_3(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
+def _int32_block(block, reduction, bias, target):  # type: ignore[no-untyped-def]
+    if block == 0:
+        _int32_0(reduction, bias, target)
+    elif block == 1:
+        _int32_1(reduction, bias, target)
+    elif block == 2:
+        _int32_2(reduction, bias, target)
+    elif block == 3:
+        _int32_3(reduction, bias, target)
     else:
-        _int_4(x, ins, stride, segments, count, w, bias, out, outs, out_stride, n)
+        _int32_4(reduction, bias, target)
 
 
 @kernel()
-def _byte_tile(  # type: ignore[no-untyped-def]
-    tile, x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n
-):
-    if tile == 0:
-        _byte_0(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
-    elif tile == 1:
-        _byte_1(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
-    elif tile == 2:
-        _byte_2(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
-    elif tile == 3:
-        _byte_3(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
+def _byte_block(block, reduction, requantization, target):  # type: ignore[no-untyped-def]
+    if block == 0:
+        _byte_0(reduction, requantization, target)
+    elif block == 1:
+        _byte_1(reduction, requantization, target)
+    elif block == 2:
+        _byte_2(reduction, requantization, target)
+    elif block == 3:
+        _byte_3(reduction, requantization, target)
     else:
-        _byte_4(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, out_stride, n)
+        _byte_4(reduction, requantization, target)
 
 
 @kernel()
-def _add_tile(  # type: ignore[no-untyped-def]
-    tile, x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts
-):
-    if tile == 0:
-        _add_0(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
-    elif tile == 1:
-        _add_1(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
-    elif tile == 2:
-        _add_2(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
-    elif tile == 3:
-        _add_3(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
+def _byte_add_block(block, reduction, requantization, target, addend):  # type: ignore[no-untyped-def]
+    if block == 0:
+        _add_0(reduction, requantization, target, addend)
+    elif block == 1:
+        _add_1(reduction, requantization, target, addend)
+    elif block == 2:
+        _add_2(reduction, requantization, target, addend)
+    elif block == 3:
+        _add_3(reduction, requantization, target, addend)
     else:
-        _add_4(x, ins, stride, segments, count, w, bias, mul, half, shift, scalars, out, outs, to, n, other, others, ts)
+        _add_4(reduction, requantization, target, addend)
 
 
 @kernel()
 def store_code(arena, y, at, code, first_code):  # type: ignore[no-untyped-def]
-    """Write one code at a byte of map `y`."""
+    """Store one code at byte `at` of map `y`."""
     stored = (code - first_code) * y.unit
     arena[at] = u8(stored & 255)
     if y.planes == 2:
@@ -107,7 +112,7 @@ def store_code(arena, y, at, code, first_code):  # type: ignore[no-untyped-def]
 
 @kernel()
 def store_codes(arena, y, at, codes, first_code):  # type: ignore[no-untyped-def]
-    """Write codes side by side from a byte of map `y` on."""
+    """Store contiguous codes, int64 [code], from byte `at` of map `y` on."""
     unit, low = y.unit, arena[at:][: len(codes)]
     for c in range(len(codes)):
         low[c] = u8(((codes[c] - first_code) * unit) & 255)
@@ -118,45 +123,64 @@ def store_codes(arena, y, at, codes, first_code):  # type: ignore[no-untyped-def
 
 
 @kernel()
-def value_at(arena, x, at):  # type: ignore[no-untyped-def]
-    """The value whose code stands at a byte of map `x`."""
+def load_value(arena, x, at):  # type: ignore[no-untyped-def]
+    """Return the value of the code at byte `at` of map `x`."""
     if x.planes == 2:
         return i64(arena[at]) + (i64(arena[at + x.plane]) << 8) + x.low
     return i64(arena[at]) + x.low
 
 
 @kernel()
-def lay_groups(step, x, y, other, images):  # type: ignore[no-untyped-def]
-    """Where the pixel groups of a step begin: int64 offsets in x, y and other [group], and three strides.
+def load_values(arena, x, at, values):  # type: ignore[no-untyped-def]
+    """Load the values of contiguous codes from byte `at` of map `x` on into `values`, int64 [code]."""
+    low, base = arena[at:][: len(values)], x.low
+    for c in range(len(values)):
+        values[c] = i64(low[c]) + base
+    if x.planes == 2:
+        high = arena[at + x.plane :][: len(values)]
+        for c in range(len(values)):
+            values[c] += i64(high[c]) << 8
 
-    A group is PIXELS output pixels of one row; where rows are shorter, the same pixel of PIXELS
-    samples; where there are fewer samples, one pixel as often as needed. The last group of a row or
-    batch overlaps the one before it: what is computed twice has the same value twice.
+
+@kernel()
+def _aligned_zeros(count):  # type: ignore[no-untyped-def]
+    """Return at least `count` int32 zeros at an address that is a multiple of VECTOR_BYTES."""
+    raw = np.zeros(count + LANES, i32)
+    return raw[-raw.ctypes.data % VECTOR_BYTES // 4 :]
+
+
+@kernel()
+def pixel_group_offsets(step, x, y, other, samples):  # type: ignore[no-untyped-def]
+    """Return the offsets of a step's pixel groups in x, y and other, int64 [group], three strides and their number.
+
+    A group is PIXELS output pixels of one row. Where rows are shorter, it is the same pixel of PIXELS
+    samples. Where there are fewer samples too, it is one pixel PIXELS times. The last group of a row or
+    batch overlaps the group before it: values computed twice are equal.
     """
     if y.width >= PIXELS:
-        across, samples = (y.width + PIXELS - 1) // PIXELS, images
+        across, sample_groups = (y.width + PIXELS - 1) // PIXELS, samples
         strides = (step.stride_w * x.pixel, y.pixel, other.pixel)
-    elif images >= PIXELS:
-        across, samples = y.width, (images + PIXELS - 1) // PIXELS
-        strides = (x.image, y.image, other.image)
+    elif samples >= PIXELS:
+        across, sample_groups = y.width, (samples + PIXELS - 1) // PIXELS
+        strides = (x.sample, y.sample, other.sample)
     else:
-        across, samples = y.width, images
+        across, sample_groups = y.width, samples
         strides = (i64(0), i64(0), i64(0))
     in_step = step.stride_w * x.pixel
-    count = samples * y.height * across
-    padded = count + step.tile_groups
+    count = sample_groups * y.height * across
+    padded = count + step.block_groups
     ins, outs, others = np.empty(padded, i64), np.empty(padded, i64), np.empty(padded, i64)
     column = np.empty(across, i64)  # of each group's first pixel
     for a in range(across):
         column[a] = min(a * PIXELS, y.width - PIXELS) if y.width >= PIXELS else a
     at = 0
-    for s in range(samples):
-        sample = min(s * PIXELS, images - PIXELS) if y.width < PIXELS <= images else s
+    for s in range(sample_groups):
+        sample = min(s * PIXELS, samples - PIXELS) if y.width < PIXELS <= samples else s
         for row in range(y.height):
             top = row * step.stride_h - step.pad_h
-            in_row = x.origin + sample * x.image + top * x.row - step.pad_w * x.pixel
-            out_row = y.origin + sample * y.image + row * y.row
-            other_row = other.origin + sample * other.image + row * other.row
+            in_row = x.origin + sample * x.sample + top * x.row - step.pad_w * x.pixel
+            out_row = y.origin + sample * y.sample + row * y.row
+            other_row = other.origin + sample * other.sample + row * other.row
             in_part, out_part, other_part = ins[at:][:across], outs[at:][:across], others[at:][:across]
             for a in range(across):
                 in_part[a] = in_row + column[a] * in_step
@@ -169,46 +193,37 @@ def lay_groups(step, x, y, other, images):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def place_segments(step, x, words):  # type: ignore[no-untyped-def]
-    """The segments of a step, int64 [count, (byte offset, four-byte words)], once it is known how far planes lie apart.
+def segment_offsets(step, x, longs):  # type: ignore[no-untyped-def]
+    """Return the segments of a step, int64 [segment, 2] of (byte offset, words), for the plane distance of map `x`.
 
-    They stand in `words` as (offset, plane, four-byte words): a layer with region precision walks
-    through the fine codes in one plane and the coarse ones in the other.
+    `longs` contains them as (offset, plane, words): a layer with region precision reads the fine codes
+    in one plane and the coarse codes in the other.
     """
-    placed = np.empty((step.segment_count, 2), i64)
+    segments = np.empty((step.segment_count, 2), i64)
     for s in range(step.segment_count):
         at = step.segments + 3 * s
-        placed[s, 0], placed[s, 1] = words[at] + words[at + 1] * x.plane, words[at + 2]
-    return placed
+        segments[s, 0], segments[s, 1] = longs[at] + longs[at + 1] * x.plane, longs[at + 2]
+    return segments
 
 
 @kernel()
-def finish(step, y, channel, totals, at, arena, words, floats, logits):  # type: ignore[no-untyped-def]
-    """Emit exact sums, bias included, of the channels from `channel` on; `at` is a byte of y or an output."""
-    if step.emit == LOGITS:
-        fit_row(totals, step.fit, step.fit_bits)
+def store_sums(step, y, channel, totals, at, arena, constants, logits):  # type: ignore[no-untyped-def]
+    """Store exact sums, bias included, of the channels from `channel` on as codes or logits.
+
+    `totals` int64 [channel] is overwritten. `at` is a byte of map y, or an element of the output.
+    """
+    if step.epilogue == LOGITS:
+        apply_overflow(totals, step.overflow, step.accumulator_bits)
         for c in range(len(totals)):
             logits[at + (channel + c) * y.plane] = i32(totals[c])
     else:
-        codes_of(step, channel, totals, words, floats)
+        requantize_row(step, channel, totals, constants)
         store_codes(arena, y, at + channel, totals, step.first_code)
 
 
 @kernel()
-def values_of(arena, x, at, values):  # type: ignore[no-untyped-def]
-    """The values of codes side by side from a byte of map `x` on."""
-    low, base = arena[at:][: len(values)], x.low
-    for c in range(len(values)):
-        values[c] = i64(low[c]) + base
-    if x.planes == 2:
-        high = arena[at + x.plane :][: len(values)]
-        for c in range(len(values)):
-            values[c] += i64(high[c]) << 8
-
-
-@kernel()
-def add_planes(step, sums, area, x_planes, totals):  # type: ignore[no-untyped-def]
-    """Exact sums of a row of channels from the int32 sums of its byte planes, `area` apart."""
+def join_planes(step, sums, area, x_planes, totals):  # type: ignore[no-untyped-def]
+    """Compute exact sums of a row of channels, `totals` int64, from int32 `sums` of byte planes, `area` apart."""
     totals[:] = 0
     for p in range(x_planes * step.weight_planes):
         x_plane, w_plane = divmod(p, step.weight_planes)
@@ -218,106 +233,123 @@ def add_planes(step, sums, area, x_planes, totals):  # type: ignore[no-untyped-d
 
 
 @kernel(nogil=True)
-def multiply(step, x, y, other, arena, words, ints, floats, weights, logits, images, part, parts):  # type: ignore[no-untyped-def]
-    """A convolution or linear layer by register tiles; this part of all (channel tile, pixel tile) pairs.
+def gemm(step, x, y, other, arena, constants, logits, share):  # type: ignore[no-untyped-def]
+    """Compute a thread's share of the (channel block, pixel block) pairs of a convolution or linear layer.
 
-    `logits` is the flat output of these samples. Channel tiles are the outer loop: their weights stay
-    in the cache while all pixels pass.
+    `logits` is the flat output of these samples. Channel blocks are the outer loop, so that their weights
+    stay in the cache during the loop over pixels.
     """
-    ins, outs, others, strides, count = lay_groups(step, x, y, other, images)
+    longs, ints = constants.longs, constants.ints
+    ins, outs, others, strides, count = pixel_group_offsets(step, x, y, other, share.samples)
     in_stride, out_stride, other_stride = strides
     width = LANES * step.vectors
-    channel_tiles = (step.filters + width - 1) // width
-    pixel_tiles = (count + step.tile_groups - 1) // step.tile_groups
-    area = step.tile_groups * PIXELS * width
+    channel_blocks = (step.filters + width - 1) // width
+    pixel_blocks = (count + step.block_groups - 1) // step.block_groups
+    area = step.block_groups * PIXELS * width
     x_planes = 1 if step.split else x.planes
     planes = x_planes * step.weight_planes
-    raw = np.zeros(4 * area + LANES, i32)
-    sums, totals = raw[-raw.ctypes.data % 64 // 4 :], np.empty(width, i64)  # at an address of whole vectors
+    sums, totals = _aligned_zeros(4 * area), np.empty(width, i64)
 
-    arena_at, words_at, ints_at = arena.ctypes.data, words.ctypes.data, ints.ctypes.data
-    weights_at = weights.ctypes.data + step.weights
-    placed = place_segments(step, x, words)  # addresses are taken in the loop only: Numba frees what is not named later
-    work = step.groups * channel_tiles * pixel_tiles
-    for item in range(part * work // parts, (part + 1) * work // parts):
-        block, tile = divmod(item, pixel_tiles)
-        group, channel_tile = divmod(block, channel_tiles)
-        first, inner = tile * step.tile_groups, channel_tile * width  # first pixel group, first filter of the group
+    arena_at, longs_at, ints_at = arena.ctypes.data, longs.ctypes.data, ints.ctypes.data
+    weights_at = constants.weights.ctypes.data + step.weights
+    segments = segment_offsets(step, x, longs)  # addresses are taken inside the loop: Numba frees unused arrays early
+    work = step.groups * channel_blocks * pixel_blocks
+    for item in range(share.part * work // share.parts, (share.part + 1) * work // share.parts):
+        block, pixel_block = divmod(item, pixel_blocks)
+        group, channel_block = divmod(block, channel_blocks)
+        first, inner = pixel_block * step.block_groups, channel_block * width  # first pixel group, filter of the group
         filters, channel = min(width, step.filters - inner), group * step.filters + inner
-        x_at, at, segments = arena_at + group * step.depth, 8 * first, placed.ctypes.data
-        if step.emit == INTS:
-            _int_tile(
-                step.tile, x_at, ins.ctypes.data + at, in_stride, segments, step.segment_count,
-                weights_at + block * step.weight_bytes, ints_at + 4 * (step.bias32 + block * width),
-                logits.ctypes.data + 4 * channel, outs.ctypes.data + at, out_stride, filters,
-            )  # fmt: skip
+        at, lane = 8 * first, block * width
+        x_at, in_at, segments_at = arena_at + group * step.depth, ins.ctypes.data + at, segments.ctypes.data
+        if step.epilogue == INT32:
+            w, bias = weights_at + block * step.weight_bytes, ints_at + 4 * (step.bias32 + lane)
+            _int32_block(
+                step.block,
+                Reduction(x_at, in_at, in_stride, segments_at, step.segment_count, w),
+                bias,
+                Target(logits.ctypes.data + 4 * channel, outs.ctypes.data + at, out_stride, filters),
+            )
             continue
-        if step.emit == BYTES or step.emit == BYTES_ADD:
-            w, lane = weights_at + block * step.weight_bytes, block * width
-            bias, multiplier = ints_at + 4 * (step.bias32 + lane), ints_at + 4 * (step.multiplier32 + lane)
-            half, shift = words_at + 8 * (step.half + lane), words_at + 8 * (step.shift + lane)
-            scalars, out = words_at + 8 * step.scalars, arena_at + channel
-            if step.emit == BYTES:
-                _byte_tile(
-                    step.tile, x_at, ins.ctypes.data + at, in_stride, segments, step.segment_count, w, bias, multiplier,
-                    half, shift, scalars, out, outs.ctypes.data + at, out_stride, filters,
-                )  # fmt: skip
+        if step.epilogue == BYTES or step.epilogue == BYTES_ADD:
+            w, out = weights_at + block * step.weight_bytes, arena_at + channel
+            reduction = Reduction(x_at, in_at, in_stride, segments_at, step.segment_count, w)
+            requantization = Requantization(
+                ints_at + 4 * (step.bias32 + lane),
+                ints_at + 4 * (step.multiplier32 + lane),
+                longs_at + 8 * (step.half + lane),
+                longs_at + 8 * (step.shift + lane),
+                longs_at + 8 * step.scalars,
+            )
+            target = Target(out, outs.ctypes.data + at, out_stride, filters)
+            if step.epilogue == BYTES:
+                _byte_block(step.block, reduction, requantization, target)
             else:
-                _add_tile(
-                    step.tile, x_at, ins.ctypes.data + at, in_stride, segments, step.segment_count, w, bias, multiplier,
-                    half, shift, scalars, out, outs.ctypes.data + at, out_stride, filters, out,
-                    others.ctypes.data + at, other_stride,
-                )  # fmt: skip
+                addend = Addend(out, others.ctypes.data + at, other_stride)
+                _byte_add_block(step.block, reduction, requantization, target, addend)
             continue
         for p in range(planes):
             x_plane, w_plane = divmod(p, step.weight_planes)
             w = weights_at + (block * step.weight_planes + w_plane) * step.weight_bytes
-            _sum_tile(
-                step.tile, x_at + x_plane * x.plane, ins.ctypes.data + at, in_stride, segments, step.segment_count, w,
-                sums.ctypes.data + 4 * p * area,
-            )  # fmt: skip
-        if step.emit == WIDE:
-            emit_tile(step, y, outs[first:], out_stride, sums, area, block * width, channel, filters, arena, words)
+            plane_at = x_at + x_plane * x.plane
+            reduction = Reduction(plane_at, in_at, in_stride, segments_at, step.segment_count, w)
+            _sum_block(step.block, reduction, sums.ctypes.data + 4 * p * area)
+        if step.epilogue == WIDE:
+            target = Target(arena_at + channel, outs.ctypes.data + at, out_stride, filters)
+            requantize_block(step, y, sums, area, lane, longs, target)
             continue
-        sign, bias = words[step.table + channel :], words[step.bias + channel :]
-        for pixel in range(step.tile_groups * PIXELS):
-            target = outs[first + pixel // PIXELS] + pixel % PIXELS * out_stride
+        sign, bias = longs[step.table + channel :], longs[step.bias + channel :]
+        for pixel in range(step.block_groups * PIXELS):
+            target_at = outs[first + pixel // PIXELS] + pixel % PIXELS * out_stride
             row = totals[:filters]
-            if planes == 1:  # the tile's sums are right modulo 2^32
+            if planes == 1:  # the block's sums are right modulo 2^32
                 for c in range(filters):
                     row[c] = i64(i32(i64(sums[pixel * width + c]) + bias[c]))
             else:
-                add_planes(step, sums[pixel * width :], area, x_planes, row)
+                join_planes(step, sums[pixel * width :], area, x_planes, row)
                 for c in range(filters):
                     row[c] = row[c] * sign[c] + bias[c]
-            finish(step, y, channel, row, target, arena, words, floats, logits)
+            store_sums(step, y, channel, row, target_at, arena, constants, logits)
 
 
 @kernel()
-def emit_tile(step, y, outs, out_stride, sums, area, lane, channel, filters, arena, words):  # type: ignore[no-untyped-def]
-    """Join the planes of a tile's sums and write its codes, by vectors of 64 bits."""
-    words_at, high_byte = words.ctypes.data, y.plane if y.planes == 2 else i64(0)
-    for group in range(step.tile_groups):
+def requantize_block(step, y, sums, area, lane, longs, target):  # type: ignore[no-untyped-def]
+    """Join the planes of a block's `sums` and store its codes, by vectors of 64 bits.
+
+    `sums` int32 [plane, group, pixel, channel], `area` per plane; `lane` is the block's first channel in the
+    constants of `longs`.
+    """
+    longs_at, high_byte = longs.ctypes.data, y.plane if y.planes == 2 else i64(0)
+    for group in range(step.block_groups):
         for v in range(step.vectors):
-            if filters <= v * LANES:
+            if target.filters <= v * LANES:
                 continue
-            at = 8 * (lane + v * LANES)
-            emit_wide(  # type: ignore[call-arg]
-                sums.ctypes.data + 4 * (group * PIXELS * step.vectors + v) * LANES, 4 * step.vectors * LANES, 4 * area,
-                words_at + 8 * step.table + at, words_at + 8 * step.bias + at, words_at + 8 * step.multiplier + at,
-                words_at + 8 * step.half + at, words_at + 8 * step.shift + at, words_at + 8 * step.scalars,
-                arena.ctypes.data + outs[group] + channel + v * LANES, high_byte, out_stride, filters - v * LANES,
-            )  # fmt: skip
+            at = longs_at + 8 * (lane + v * LANES)
+            first = sums.ctypes.data + 4 * (group * PIXELS * step.vectors + v) * LANES
+            requantization = Requantization(
+                at + 8 * step.bias,
+                at + 8 * step.multiplier,
+                at + 8 * step.half,
+                at + 8 * step.shift,
+                longs_at + 8 * step.scalars,
+            )
+            base, offsets = target.base + v * LANES, target.offsets + 8 * group
+            requantize_planes(  # type: ignore[call-arg]
+                PlaneSums(first, 4 * step.vectors * LANES, 4 * area, at + 8 * step.table),
+                requantization,
+                Target(base, offsets, target.stride, target.filters - v * LANES),
+                high_byte,
+            )
 
 
 @kernel()
-def depthwise(step, x, y, arena, words, ints, weights, images, part, parts):  # type: ignore[no-untyped-def]
-    """A convolution with one filter per channel, by vectors of channels: sums modulo 2^32, one byte per code."""
+def depthwise(step, x, y, arena, constants, share):  # type: ignore[no-untyped-def]
+    """Compute a convolution with one filter per channel, by vectors of channels: sums modulo 2^32."""
+    longs, ints, weights = constants.longs, constants.ints, constants.weights
     channels = step.groups
     padded = (channels + LANES - 1) // LANES * LANES
     sums = np.empty((PIXELS, padded), i32)
-    ins, outs, _, strides, count = lay_groups(step, x, y, y, images)
-    for group in range(part * count // parts, (part + 1) * count // parts):
+    ins, outs, _, strides, count = pixel_group_offsets(step, x, y, y, share.samples)
+    for group in range(share.part * count // share.parts, (share.part + 1) * count // share.parts):
         sums[:] = 0
         for ky in range(step.kernel_h):
             for kx in range(step.kernel_w):
@@ -328,42 +360,46 @@ def depthwise(step, x, y, arena, words, ints, weights, images, part, parts):  # 
                     for c in range(channels):
                         row[c] = i32(row[c] + i32(codes[c]) * i32(tap[c]))
         for c in range(0, channels, LANES):
-            emit(  # type: ignore[call-arg]
-                sums.ctypes.data + 4 * c, 4 * padded, ints.ctypes.data + 4 * (step.bias32 + c),
-                ints.ctypes.data + 4 * (step.multiplier32 + c), words.ctypes.data + 8 * (step.half + c),
-                words.ctypes.data + 8 * (step.shift + c), words.ctypes.data + 8 * step.scalars,
-                arena.ctypes.data + c, outs.ctypes.data + 8 * group, strides[1], channels - c,
-            )  # fmt: skip
+            requantization = Requantization(
+                ints.ctypes.data + 4 * (step.bias32 + c),
+                ints.ctypes.data + 4 * (step.multiplier32 + c),
+                longs.ctypes.data + 8 * (step.half + c),
+                longs.ctypes.data + 8 * (step.shift + c),
+                longs.ctypes.data + 8 * step.scalars,
+            )
+            target = Target(arena.ctypes.data + c, outs.ctypes.data + 8 * group, strides[1], channels - c)
+            requantize_vector(sums.ctypes.data + 4 * c, 4 * padded, requantization, target)  # type: ignore[call-arg]
 
 
 @kernel()
-def multiply_exactly(step, x, y, arena, words, floats, logits, images, part, parts):  # type: ignore[no-untyped-def]
-    """A convolution or linear layer one product at a time in int64, in the order (row, column, channel).
+def gemm_int64(step, x, y, arena, constants, logits, share):  # type: ignore[no-untyped-def]
+    """Compute a convolution or linear layer by scalar products in int64, in the order (row, column, channel).
 
-    Weights int64 [filter, kernel row, kernel column, channel] stand in `words` at `table`.
+    Weights are int64 [filter, kernel row, kernel column, channel] in `constants.longs` at `step.table`.
     """
-    steps = step.fit == SATURATE_STEP
+    longs = constants.longs
+    every_step = step.overflow == SATURATE_STEP
     taps = step.kernel_h * step.kernel_w * step.depth
     totals = np.empty(step.groups * step.filters, i64)
-    pixels = images * y.height * y.width
-    for p in range(part * pixels // parts, (part + 1) * pixels // parts):
+    pixels = share.samples * y.height * y.width
+    for p in range(share.part * pixels // share.parts, (share.part + 1) * pixels // share.parts):
         n, inside = divmod(p, y.height * y.width)
         row, column = divmod(inside, y.width)
         top, left = row * step.stride_h - step.pad_h, column * step.stride_w - step.pad_w
-        corner = x.origin + n * x.image + top * x.row + left * x.pixel
-        at = y.origin + n * y.image + row * y.row + column * y.pixel
+        corner = x.origin + n * x.sample + top * x.row + left * x.pixel
+        at = y.origin + n * y.sample + row * y.row + column * y.pixel
         for channel in range(len(totals)):
-            total, w = words[step.bias + channel], step.table + channel * taps
-            if steps:
-                total = saturate(total, step.fit_bits)
+            total, w = longs[step.bias + channel], step.table + channel * taps
+            if every_step:
+                total = saturate(total, step.accumulator_bits)
             for ky in range(step.kernel_h):
                 for kx in range(step.kernel_w):
                     start = corner + ky * step.dilation_h * x.row + kx * step.dilation_w * x.pixel
                     start += channel // step.filters * step.depth
                     for c in range(step.depth):
-                        total += value_at(arena, x, start + c) * words[w]
+                        total += load_value(arena, x, start + c) * longs[w]
                         w += 1
-                        if steps:
-                            total = saturate(total, step.fit_bits)
+                        if every_step:
+                            total = saturate(total, step.accumulator_bits)
             totals[channel] = total
-        finish(step, y, 0, totals, at, arena, words, floats, logits)
+        store_sums(step, y, 0, totals, at, arena, constants, logits)

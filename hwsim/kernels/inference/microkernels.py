@@ -1,25 +1,26 @@
-"""Register tiles: sums of products of unsigned bytes with signed bytes for a few pixels and channels at once.
+"""Micro-kernels: sums of products of unsigned bytes with signed bytes for a register block of pixels and channels.
 
-A tile holds the int32 sums of 4, 8 or 16 output pixels x 16 or 32 channels in registers while it
-walks along the reduction. The reduction is a list of segments: runs of bytes that lie side by side
-in the activation map, taken four at a time. A convolution over a channels-last map is such a walk
-without any copying: its segments are the kernel rows, and the next pixel reads the same segments
-`stride * channels` bytes later. Every tile gives the exact sum modulo 2^32.
+A register block contains the int32 sums of 4, 8 or 16 output pixels x 16 or 32 channels in vector
+registers during the whole reduction. The reduction is a list of segments: runs of bytes that are
+contiguous in the activation map, read one word (four bytes) at a time. A convolution over a
+channels-last map is such a reduction without any copy: its segments are the kernel rows, and the next
+pixel reads the same segments `stride * channels` bytes later. Every sum is exact modulo 2^32.
 
-Each tile is made by one generator of LLVM code with one of these multiply-adds:
+One generator of LLVM code makes each micro-kernel with one of these multiply-adds:
 
 vnni      the AVX-512 instruction vpdpbusd: 64 products per instruction, no saturation inside
 avx2      vpmaddwd on bytes widened to int16: 16 products per instruction
 generic   plain vector code, which LLVM lowers for any CPU
-xnor      bits for bytes: products of -1 and +1, 32 channels to a word, counted by xor and popcount
+xnor      bits instead of bytes: products of -1 and +1, 32 channels per word, counted by xor and popcount
 
-All functions take addresses (int64), as kernels know where their arrays lie.
+The arguments of all functions are addresses and distances, int64, in the tuples `Reduction`,
+`Requantization`, `Target`, `Addend` and `PlaneSums`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -29,10 +30,10 @@ from hwsim.kernels.compile import compiles_for
 from hwsim.kernels.llvm import clip, constant, i8, i16, i32, i64, load, splat, store
 
 LANES = 16
-"""Channels of one vector of sums."""
+"""Channels per vector of sums."""
 
 PIXELS = 4
-"""Output pixels of one group: they lie one stride apart, groups lie anywhere."""
+"""Output pixels per pixel group: equally spaced in memory; the groups of a block have any addresses."""
 
 ROW = ir.VectorType(i32, LANES)
 
@@ -40,11 +41,97 @@ HAS_VNNI = compiles_for("avx512vnni")
 HAS_AVX2 = compiles_for("avx2")
 
 KERNELS = tuple(name for name, able in (("vnni", HAS_VNNI), ("avx2", HAS_AVX2), ("generic", True)) if able)
-"""The multiply-adds that this CPU has, fastest first."""
+"""The multiply-adds for this CPU, fastest first."""
+
+
+class Reduction(NamedTuple):
+    """Operands of the sums of one register block.
+
+    Attributes
+    ----------
+    x : address to which `offsets` and segment offsets are added
+    offsets : address of int64 [group], byte offset of the first pixel of each pixel group
+    stride : bytes between the pixels of a group
+    segments : address of int64 [segment_count, 2] of (byte offset, words)
+    segment_count : number of segments
+    weights : address of int8 [word, channel, 4]
+    """
+
+    x: int
+    offsets: int
+    stride: int
+    segments: int
+    segment_count: int
+    weights: int
+
+
+class Requantization(NamedTuple):
+    """Addresses of the constants that turn sums into codes.
+
+    Attributes
+    ----------
+    bias : int32 [channel]; int64 in `requantize_planes`
+    multiplier : int32 [channel]; int64 in `requantize_planes`
+    half : int64 [channel], added before the shift; the even channels of each vector precede the odd ones,
+        except in `requantize_planes`
+    shift : int64 [channel], in the order of `half`
+    scalars : int64, (zero, low, high) with bounds before zero is added. A residual add appends
+        (multiplier of the sums' codes, multiplier of the other operand, constant, shift less 16, zero,
+        low, high). `requantize_planes` appends (spare bits, smallest, largest): the number of the 64 bits
+        that a wrapping accumulator lacks, and the bounds of a saturating accumulator
+    """
+
+    bias: int
+    multiplier: int
+    half: int
+    shift: int
+    scalars: int
+
+
+class Target(NamedTuple):
+    """Destination of the codes or sums of one register block.
+
+    Attributes
+    ----------
+    base : address to which `offsets` are added
+    offsets : address of int64 [group], offset of the first channel of each group's first pixel
+    stride : distance between the pixels of a group; offsets and stride are in elements of the result
+    filters : number of channels that are written
+    """
+
+    base: int
+    offsets: int
+    stride: int
+    filters: int
+
+
+class Addend(NamedTuple):
+    """Second operand of a residual add: codes of one byte, addressed as in `Target`."""
+
+    base: int
+    offsets: int
+    stride: int
+
+
+class PlaneSums(NamedTuple):
+    """int32 sums of byte planes of one vector of channels, for one pixel group.
+
+    Attributes
+    ----------
+    base : address of the first plane
+    stride : bytes between pixels
+    plane : bytes between planes; four planes count 1, 256, 256 and 65536, unused planes are zero
+    sign : address of int64 [LANES]
+    """
+
+    base: int
+    stride: int
+    plane: int
+    sign: int
 
 
 class _Vnni:
-    """acc += four products per lane, by one instruction."""
+    """Multiply-add of four products per lane by one instruction."""
 
     def __init__(self, b: ir.IRBuilder) -> None:
         bytes64 = ir.VectorType(i8, 64)
@@ -63,7 +150,7 @@ class _Vnni:
 
 
 class _Avx2:
-    """acc += products of int16 pairs, twice, in halves of eight lanes; sums are kept as one 16-lane vector."""
+    """Multiply-add of int16 pairs, twice, in halves of eight lanes; the sums are one vector of 16 lanes."""
 
     def __init__(self, b: ir.IRBuilder) -> None:
         half, pairs = ir.VectorType(i32, 8), ir.VectorType(i16, 16)
@@ -72,7 +159,7 @@ class _Avx2:
         self.instruction = b.module.declare_intrinsic("llvm.x86.avx2.pmadd.wd", (), kind)
 
     def weights(self, raw: Any) -> Any:
-        """Bytes [channel, 4] as int16 pairs: for the first and the second pair of terms two halves of 8 channels."""
+        """Return bytes [channel, 4] as int16 pairs: two halves of 8 channels for each of the two pairs of terms."""
         wide = self.b.sext(raw, ir.VectorType(i16, 64))
         undefined = ir.Constant(wide.type, ir.Undefined)
         parts = []
@@ -104,7 +191,7 @@ class _Avx2:
 
 
 class _Generic:
-    """acc += four products per lane, in plain vector arithmetic of int32."""
+    """Multiply-add of four products per lane in plain vector arithmetic of int32."""
 
     def __init__(self, b: ir.IRBuilder) -> None:
         self.b = b
@@ -128,10 +215,10 @@ class _Generic:
 
 
 class _Xnor:
-    """acc += bits that differ in a word of 32 channels, each bit for -1 or +1.
+    """Count of differing bits in words of 32 channels, each bit for -1 or +1.
 
-    Of K products those that differ are -1 and the others +1: their sum is K less twice the count. The
-    count goes out as -2 * count; K is the bias' business.
+    A product is -1 where the bits differ and +1 where they are equal, so that the sum of K products is
+    K - 2 * count. The total is -2 * count; K is part of the bias.
     """
 
     def __init__(self, b: ir.IRBuilder) -> None:
@@ -159,24 +246,23 @@ _INSTRUCTIONS: dict[str, Callable[[ir.IRBuilder], Any]] = {
 }
 
 
-class _Bytes:
-    """The end of a tile that requantizes: half up, one byte per code, and perhaps a residual add.
+class _ByteEpilogue:
+    """Epilogue that requantizes half up to one byte per code, and optionally applies a residual add.
 
-    Only for multipliers of at most 1, so that 32 bits hold what is left after the shift. The products
-    of even and odd channels are made apart, as 64-bit lanes lie over pairs of 32-bit ones.
+    For multipliers of at most 1 only, so that 32 bits suffice after the shift. Products of even and odd
+    channels are computed separately, because a 64-bit lane covers two 32-bit lanes.
     """
 
-    def __init__(self, b: ir.IRBuilder, arguments: Any, with_add: bool) -> None:
-        bias, multiplier, half, shift, scalars, out, outs, out_stride, filters = arguments[:9]
-        self.b, self.with_add, self.filters = b, with_add, filters
-        self.bias, self.multiplier, self.half, self.shift = bias, multiplier, half, shift
-        self.out, self.outs, self.out_stride = out, outs, out_stride
-        self.scalars = [load(b, i64, b.add(scalars, constant(8 * i)), 8) for i in range(10 if with_add else 3)]
-        if with_add:
-            self.other, self.others, self.other_stride = arguments[9:]
+    def __init__(self, b: ir.IRBuilder, requantization: Any, target: Any, addend: Any = None) -> None:
+        self.b = b
+        self.bias, self.multiplier, self.half, self.shift, scalars = fields(b, requantization)
+        self.out, self.outs, self.out_stride, self.filters = fields(b, target)
+        self.addend = None if addend is None else fields(b, addend)
+        count = 3 if addend is None else 10
+        self.scalars = [load(b, i64, b.add(scalars, constant(8 * i)), 8) for i in range(count)]
 
     def vector(self, v: int) -> None:
-        """Read the constants of the tile's vector `v` of channels."""
+        """Load the constants of vector `v` of the block's channels."""
         b = self.b
         at32, at64, pairs = constant(4 * LANES * v), constant(8 * LANES * v), ir.VectorType(i64, LANES // 2)
         self.bias_v = load(b, ROW, b.add(self.bias, at32))
@@ -189,56 +275,62 @@ class _Bytes:
         self.count = b.sub(self.filters, self.first)
 
     def pixel(self, total: Any, group: int, pixel: int) -> None:
-        """Requantize the sums of one pixel and write its codes."""
+        """Requantize the sums of one pixel and store its codes."""
         b = self.b
         products = [b.mul(x, m) for x, m in zip(self._halves(b.add(total, self.bias_v)), self.multipliers, strict=True)]
         even, odd = (b.ashr(b.add(p, h), s) for p, h, s in zip(products, self.halves, self.shifts, strict=True))
         low_half = ir.Constant(even.type, [(1 << 32) - 1] * (LANES // 2))
         joined = b.or_(b.and_(even, low_half), b.shl(odd, ir.Constant(even.type, [32] * (LANES // 2))))
         code = self._clip(b.bitcast(joined, ROW), *self.scalars[:3])
-        if self.with_add:
-            code = self._add(code, self._place(self.other, self.others, self.other_stride, group, pixel))
-        place = self._place(self.out, self.outs, self.out_stride, group, pixel)
-        write_lanes(b, b.trunc(code, ir.VectorType(i8, LANES)), place, self.count)
+        if self.addend is not None:
+            other, others, other_stride = self.addend
+            code = self._add(code, self._address(other, others, other_stride, group, pixel))
+        address = self._address(self.out, self.outs, self.out_stride, group, pixel)
+        store_lanes(b, b.trunc(code, ir.VectorType(i8, LANES)), address, self.count)
 
     def _halves(self, vector: Any) -> list[Any]:
-        """Even and odd lanes of 32 bits, each as lanes of 64 bits."""
+        """Return the even and the odd 32-bit lanes, each as 64-bit lanes."""
         b = self.b
         pairs = b.bitcast(vector, ir.VectorType(i64, LANES // 2))
         by = ir.Constant(pairs.type, [32] * (LANES // 2))
         return [b.ashr(b.shl(pairs, by), by), b.ashr(pairs, by)]
 
     def _clip(self, value: Any, zero: Any, low: Any, high: Any) -> Any:
-        """Clip to low and high, then add zero: in this order nothing overflows."""
+        """Clip to low and high, then add zero: no lane overflows in this order."""
         b = self.b
         zero, low, high = (splat(b, b.trunc(scalar, i32), LANES) for scalar in (zero, low, high))
         return b.add(clip(b, value, low, high), zero)
 
     def _add(self, code: Any, address: Any) -> Any:
-        """code * mine + other * its, plus a constant, shifted: in two digits of 16 bits, which 32 bits hold."""
+        """Return the code of a residual add, computed in two digits of 16 bits so that int32 suffices."""
         b = self.b
         other = b.zext(load(b, ir.VectorType(i8, LANES), address), ROW)
         low, high = ir.Constant(i64, 0xFFFF), ir.Constant(i64, 16)
-        mine, its, more, shift = self.scalars[3:7]
+        code_multiplier, other_multiplier, bias, shift = self.scalars[3:7]
 
         def digits(scalar: Any) -> list[Any]:
             return [splat(b, b.trunc(part, i32), LANES) for part in (b.and_(scalar, low), b.ashr(scalar, high))]
 
         lower, upper = (
             b.add(b.add(b.mul(code, m), b.mul(other, t)), c)
-            for m, t, c in zip(digits(mine), digits(its), digits(more), strict=True)
+            for m, t, c in zip(digits(code_multiplier), digits(other_multiplier), digits(bias), strict=True)
         )
         total = b.add(upper, b.lshr(lower, ir.Constant(ROW, [16] * LANES)))
         return self._clip(b.ashr(total, splat(b, b.trunc(shift, i32), LANES)), *self.scalars[7:10])
 
-    def _place(self, base: Any, offsets: Any, stride: Any, group: int, pixel: int) -> Any:
+    def _address(self, base: Any, offsets: Any, stride: Any, group: int, pixel: int) -> Any:
         b = self.b
         start = b.add(base, load(b, i64, b.add(offsets, constant(8 * group)), 8))
         return b.add(b.add(start, self.first), b.mul(stride, constant(pixel)))
 
 
-def write_lanes(b: ir.IRBuilder, values: Any, address: Any, count: Any) -> None:
-    """Store the first `count` lanes of a vector, or all of them."""
+def fields(b: ir.IRBuilder, record: Any) -> list[Any]:
+    """Return the fields of a tuple argument as LLVM values."""
+    return [b.extract_value(record, i) for i in range(len(record.type.elements))]
+
+
+def store_lanes(b: ir.IRBuilder, values: Any, address: Any, count: Any) -> None:
+    """Store the first `count` lanes of a vector, all lanes where `count` is at least LANES."""
     with b.if_else(b.icmp_signed(">=", count, constant(LANES))) as (all_lanes, some_lanes):  # masked stores are slow
         with all_lanes:
             store(b, values, address)
@@ -251,9 +343,9 @@ def write_lanes(b: ir.IRBuilder, values: Any, address: Any, count: Any) -> None:
             b.call(write, [values, b.inttoptr(address, pointer), ir.Constant(i32, 1), mask])
 
 
-def _walk(b: ir.IRBuilder, instruction: Any, groups: int, vectors: int, arguments: Any) -> list[Any]:
-    """The sums [pixel, vector] of a tile, in registers: a loop over segments, and over the words of each."""
-    x, offsets, stride, segments, count, weights = arguments
+def _accumulate(b: ir.IRBuilder, instruction: Any, groups: int, vectors: int, reduction: Any) -> list[Any]:
+    """Return the sums [pixel, vector] of a block, in registers: a loop over segments and over their words."""
+    x, offsets, stride, segments, count, weights = fields(b, reduction)
     raw = ir.VectorType(i8, 4 * LANES)
     steps = [constant(0), stride, b.mul(stride, constant(2)), b.mul(stride, constant(3))]
     bases = [b.add(x, load(b, i64, b.add(offsets, constant(8 * g)), 8)) for g in range(groups)]
@@ -307,152 +399,137 @@ def _walk(b: ir.IRBuilder, instruction: Any, groups: int, vectors: int, argument
     return [instruction.total(last) for last in new] if isinstance(instruction, _Xnor) else new
 
 
-def dot_tile(name: str, groups: int, vectors: int) -> Any:
-    """A tile of `groups` x PIXELS pixels and `vectors` x LANES channels that writes its sums.
+def sum_microkernel(name: str, groups: int, vectors: int) -> Any:
+    """Return the micro-kernel that stores its sums: microkernel(reduction, sums).
 
-    tile(x, offsets, stride, segments, count, weights, sums): `x` is the address to which the int64
-    `offsets` [group] and segment offsets are added; pixels of a group lie `stride` bytes apart;
-    `segments` is int64 [count, 2] of (byte offset, number of four-byte words); `weights` int8
-    [word, channel, 4]; the result goes to `sums` int32 [group, pixel, channel]. `name` is one of KERNELS.
+    Its block has `groups` x PIXELS pixels and `vectors` x LANES channels; `name` is one of KERNELS or
+    "xnor". `sums` is the address of int32 [group, pixel, channel].
     """
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        for place, total in enumerate(_walk(b, _INSTRUCTIONS[name](b), groups, vectors, arguments[:6])):
-            store(b, total, b.add(arguments[6], constant(4 * LANES * place)))
+        reduction, address = arguments
+        for place, total in enumerate(_accumulate(b, _INSTRUCTIONS[name](b), groups, vectors, reduction)):
+            store(b, total, b.add(address, constant(4 * LANES * place)))
         return context.get_dummy_value()
 
-    def tile(typing_context, x, offsets, stride, segments, count, weights, sums):  # type: ignore[no-untyped-def]
-        return types.void(*[types.int64] * 7), generate
+    def microkernel(typing_context, reduction, sums):  # type: ignore[no-untyped-def]
+        return types.void(reduction, types.int64), generate
 
-    return intrinsic(tile)
+    return intrinsic(microkernel)
 
 
-def byte_tile(name: str, groups: int, vectors: int) -> Any:
-    """The same tile, which requantizes its sums half up and writes bytes.
+def int32_microkernel(name: str, groups: int, vectors: int) -> Any:
+    """Return the micro-kernel that adds an int32 bias and stores int32: microkernel(reduction, bias, target).
 
-    tile(x, offsets, stride, segments, count, weights, bias, multiplier, half, shift, scalars, out,
-    outs, out_stride, filters): `bias` and `multiplier` int32, `half` and `shift` int64 with the even
-    channels of each vector before the odd ones; `scalars` int64 (zero, low, high), bounds before zero
-    is added; byte `outs` [group] after `out` takes the first channel of each group's first pixel;
-    `filters` channels are written.
+    `bias` is the address of int32 [channel]; offsets and stride of the target count int32.
     """
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        sums = _walk(b, _INSTRUCTIONS[name](b), groups, vectors, arguments[:6])
-        _finish(b, sums, vectors, _Bytes(b, arguments[6:], with_add=False))
-        return context.get_dummy_value()
-
-    def tile(  # type: ignore[no-untyped-def]
-        typing_context, x, offsets, stride, segments, count, weights, bias, multiplier, half, shift, scalars, out,
-        outs, out_stride, filters,
-    ):  # fmt: skip
-        return types.void(*[types.int64] * 15), generate
-
-    return intrinsic(tile)
-
-
-def adding_byte_tile(name: str, groups: int, vectors: int) -> Any:
-    """The same again, with a residual add after it.
-
-    tile(... as `byte_tile` ..., other, others, other_stride): codes of the other operand lie as those
-    of the output do. `scalars` goes on with (multiplier of this, of the other, constant, shift less
-    16, zero, low, high).
-    """
-
-    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        sums = _walk(b, _INSTRUCTIONS[name](b), groups, vectors, arguments[:6])
-        _finish(b, sums, vectors, _Bytes(b, arguments[6:], with_add=True))
-        return context.get_dummy_value()
-
-    def tile(  # type: ignore[no-untyped-def]
-        typing_context, x, offsets, stride, segments, count, weights, bias, multiplier, half, shift, scalars, out,
-        outs, out_stride, filters, other, others, other_stride,
-    ):  # fmt: skip
-        return types.void(*[types.int64] * 18), generate
-
-    return intrinsic(tile)
-
-
-def int_tile(name: str, groups: int, vectors: int) -> Any:
-    """The same tile, which adds a bias and writes int32.
-
-    tile(x, offsets, stride, segments, count, weights, bias, out, outs, out_stride, filters): `bias` int32;
-    int32 `outs` [group] of those at address `out` takes the first channel of each group's first pixel,
-    pixels are `out_stride` int32 apart; `filters` channels are written.
-    """
-
-    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        sums = _walk(b, _INSTRUCTIONS[name](b), groups, vectors, arguments[:6])
-        bias, out, outs, out_stride, filters = arguments[6:]
+        reduction, bias, target = arguments
+        sums = _accumulate(b, _INSTRUCTIONS[name](b), groups, vectors, reduction)
+        out, outs, out_stride, filters = fields(b, target)
         stride = b.mul(out_stride, constant(4))
         for v in range(vectors):
             first = constant(LANES * v)
             with b.if_then(b.icmp_signed(">", filters, first)):
-                more = load(b, ROW, b.add(bias, constant(4 * LANES * v)))
+                added = load(b, ROW, b.add(bias, constant(4 * LANES * v)))
                 for pixel, total in enumerate(sums[v::vectors]):
                     start = load(b, i64, b.add(outs, constant(8 * (pixel // PIXELS))), 8)
-                    place = b.add(out, b.mul(b.add(start, first), constant(4)))
-                    place = b.add(place, b.mul(stride, constant(pixel % PIXELS)))
-                    write_lanes(b, b.add(total, more), place, b.sub(filters, first))
+                    address = b.add(out, b.mul(b.add(start, first), constant(4)))
+                    address = b.add(address, b.mul(stride, constant(pixel % PIXELS)))
+                    store_lanes(b, b.add(total, added), address, b.sub(filters, first))
         return context.get_dummy_value()
 
-    def tile(  # type: ignore[no-untyped-def]
-        typing_context, x, offsets, stride, segments, count, weights, bias, out, outs, out_stride, filters
-    ):
-        return types.void(*[types.int64] * 11), generate
+    def microkernel(typing_context, reduction, bias, target):  # type: ignore[no-untyped-def]
+        return types.void(reduction, types.int64, target), generate
 
-    return intrinsic(tile)
+    return intrinsic(microkernel)
 
 
-def _finish(b: ir.IRBuilder, sums: list[Any], vectors: int, ending: _Bytes) -> None:
-    """Hand the sums [pixel, vector] of a tile to its end, vector by vector, as each has constants of its own."""
-    for v in range(vectors):
-        with b.if_then(b.icmp_signed(">", ending.filters, constant(LANES * v))):
-            ending.vector(v)
-            for pixel, total in enumerate(sums[v::vectors]):
-                ending.pixel(total, pixel // PIXELS, pixel % PIXELS)
+def byte_microkernel(name: str, groups: int, vectors: int) -> Any:
+    """Return the micro-kernel that stores codes of one byte, rounded half up.
 
-
-@intrinsic
-def emit(  # type: ignore[no-untyped-def]
-    typing_context, sums, sums_stride, bias, multiplier, half, shift, scalars, out, outs, out_stride, filters
-):
-    """The end of `byte_tile` alone, for one group and one vector: `sums` int32, pixels `sums_stride` bytes apart."""
+    Call: microkernel(reduction, requantization, target).
+    """
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        sums, stride = arguments[:2]
-        ending = _Bytes(b, arguments[2:], with_add=False)
-        ending.vector(0)
-        for pixel in range(PIXELS):
-            ending.pixel(load(b, ROW, b.add(sums, b.mul(stride, constant(pixel)))), 0, pixel)
+        reduction, requantization, target = arguments
+        sums = _accumulate(b, _INSTRUCTIONS[name](b), groups, vectors, reduction)
+        _apply_epilogue(b, sums, vectors, _ByteEpilogue(b, requantization, target))
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 11), generate
+    def microkernel(typing_context, reduction, requantization, target):  # type: ignore[no-untyped-def]
+        return types.void(reduction, requantization, target), generate
+
+    return intrinsic(microkernel)
+
+
+def byte_add_microkernel(name: str, groups: int, vectors: int) -> Any:
+    """Return the micro-kernel of `byte_microkernel` followed by a residual add.
+
+    Call: microkernel(reduction, requantization, target, addend).
+    """
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        reduction, requantization, target, addend = arguments
+        sums = _accumulate(b, _INSTRUCTIONS[name](b), groups, vectors, reduction)
+        _apply_epilogue(b, sums, vectors, _ByteEpilogue(b, requantization, target, addend))
+        return context.get_dummy_value()
+
+    def microkernel(typing_context, reduction, requantization, target, addend):  # type: ignore[no-untyped-def]
+        return types.void(reduction, requantization, target, addend), generate
+
+    return intrinsic(microkernel)
+
+
+def _apply_epilogue(b: ir.IRBuilder, sums: list[Any], vectors: int, epilogue: _ByteEpilogue) -> None:
+    """Apply an epilogue to the sums [pixel, vector] of a block, vector by vector, as each has its own constants."""
+    for v in range(vectors):
+        with b.if_then(b.icmp_signed(">", epilogue.filters, constant(LANES * v))):
+            epilogue.vector(v)
+            for pixel, total in enumerate(sums[v::vectors]):
+                epilogue.pixel(total, pixel // PIXELS, pixel % PIXELS)
 
 
 @intrinsic
-def emit_wide(  # type: ignore[no-untyped-def]
-    typing_context, sums, sums_stride, plane, sign, bias, multiplier, half, shift, scalars, out, high_byte, out_stride,
-    filters,
-):  # fmt: skip
-    """Join the int32 sums of byte planes, requantize half up in 64 bits, write codes of one or two bytes.
+def requantize_vector(typing_context, sums, stride, requantization, target):  # type: ignore[no-untyped-def]
+    """Apply the epilogue of `byte_microkernel` to one pixel group and one vector of channels.
 
-    For one group and one vector. Four planes of `sums` lie `plane` bytes apart and count 1, 256, 256
-    and 65536; planes that a layer lacks are zero. `sign`, `bias`, `multiplier`, `half` and `shift` int64
-    [LANES]; `scalars` int64 (zero, low, high, spare bits, smallest, largest): bounds before zero is
-    added, the bits of 64 that a wrapping accumulator lacks, and the bounds of one that saturates. High
-    bytes are written `high_byte` bytes after the low ones, unless that is 0.
+    `sums` is the address of int32 [LANES] of the first pixel, `stride` the bytes between pixels.
+    """
+
+    def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        sums, stride, requantization, target = arguments
+        epilogue = _ByteEpilogue(b, requantization, target)
+        epilogue.vector(0)
+        for pixel in range(PIXELS):
+            epilogue.pixel(load(b, ROW, b.add(sums, b.mul(stride, constant(pixel)))), 0, pixel)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, requantization, target), generate
+
+
+@intrinsic
+def requantize_planes(typing_context, sums, requantization, target, high_byte):  # type: ignore[no-untyped-def]
+    """Join the sums of byte planes, requantize half up in 64 bits, and store codes of one or two bytes.
+
+    For one pixel group and one vector of channels. `sums` are PlaneSums. The target has one group. High
+    bytes are stored `high_byte` bytes after the low bytes, unless `high_byte` is 0.
     """
     wide, narrow = ir.VectorType(i64, LANES), ir.VectorType(i8, LANES)
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        sums, sums_stride, plane, *places, scalars, out, high_byte, out_stride, filters = arguments
-        sign, bias, multiplier, half, shift = (load(b, wide, place) for place in places)
+        sums, requantization, target, high_byte = arguments
+        base, stride, plane, sign_address = fields(b, sums)
+        *addresses, scalars = fields(b, requantization)
+        out, outs, out_stride, filters = fields(b, target)
+        sign, bias, multiplier, half, shift = (load(b, wide, address) for address in (sign_address, *addresses))
         zero, low, high, spare, smallest, largest = (
             splat(b, load(b, i64, b.add(scalars, constant(8 * i)), 8), LANES) for i in range(6)
         )
+        out = b.add(out, load(b, i64, outs, 8))
         for pixel in range(PIXELS):
-            at = b.add(sums, b.mul(sums_stride, constant(pixel)))
+            at = b.add(base, b.mul(stride, constant(pixel)))
             parts = [b.sext(load(b, ROW, b.add(at, b.mul(plane, constant(p)))), wide) for p in range(4)]
             total = parts[0]
             for part, bits in zip(parts[1:], (8, 8, 16), strict=True):
@@ -461,19 +538,19 @@ def emit_wide(  # type: ignore[no-untyped-def]
             total = clip(b, b.ashr(b.shl(total, spare), spare), smallest, largest)
             code = b.ashr(b.add(b.mul(total, multiplier), half), shift)
             code = b.add(clip(b, code, low, high), zero)
-            place = b.add(out, b.mul(out_stride, constant(pixel)))
-            write_lanes(b, b.trunc(code, narrow), place, filters)
+            address = b.add(out, b.mul(out_stride, constant(pixel)))
+            store_lanes(b, b.trunc(code, narrow), address, filters)
             with b.if_then(b.icmp_signed("!=", high_byte, constant(0))):
                 upper = b.trunc(b.lshr(code, ir.Constant(wide, [8] * LANES)), narrow)
-                write_lanes(b, upper, b.add(place, high_byte), filters)
+                store_lanes(b, upper, b.add(address, high_byte), filters)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 13), generate
+    return types.void(sums, requantization, target, types.int64), generate
 
 
 @intrinsic
 def pack_word(typing_context, x):  # type: ignore[no-untyped-def]
-    """The 32 bytes at address `x` as bits of an int64: 1 where a byte is not 0."""
+    """Return the 32 bytes at address `x` as bits of an int64: 1 where a byte is not 0."""
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         bytes32 = ir.VectorType(i8, 32)

@@ -1,36 +1,36 @@
-"""From one exact sum to one output code: accumulator, rounding, thresholds, clip."""
+"""Requantization of exact sums to output codes: accumulator overflow, rounding, thresholds and clip."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from hwsim.kernels.compile import kernel
-from hwsim.kernels.inference.instructions import Fit
+from hwsim.kernels.inference.instructions import OverflowPolicy
 
 i64, f32 = np.int64, np.float32
 HALF_UP, HALF_EVEN, HALF_AWAY, FLOOR, TRUNC, GEMMLOWP_DOUBLE, F32_HALF_EVEN = range(7)
-"""Places of the rules in `network.layer.Rounding` (a test holds them to it)."""
+"""Indices of the members of `network.layer.Rounding` (a test compares them)."""
 
-WRAP, SATURATE = int(Fit.WRAP), int(Fit.SATURATE)
+WRAP, SATURATE = int(OverflowPolicy.WRAP), int(OverflowPolicy.SATURATE)
 
 
 @kernel(inline="always")
 def wrap(value, bits):  # type: ignore[no-untyped-def]
-    """Two's complement of `bits`."""
+    """Return `value` modulo 2^bits, in two's complement."""
     half = i64(1) << (bits - 1)
     return ((value + half) & ((i64(1) << bits) - 1)) - half
 
 
 @kernel(inline="always")
 def saturate(value, bits):  # type: ignore[no-untyped-def]
-    """The nearest integer that has `bits`."""
+    """Return the nearest integer of `bits` in two's complement."""
     high = (i64(1) << (bits - 1)) - 1
     return min(max(value, -high - 1), high)
 
 
 @kernel()
-def fit_row(totals, policy, bits):  # type: ignore[no-untyped-def]
-    """Exact sums as they leave their accumulator, in place."""
+def apply_overflow(totals, policy, bits):  # type: ignore[no-untyped-def]
+    """Apply the overflow of an accumulator of `bits` to exact sums, int64 [channel], in place."""
     if policy == WRAP:
         for c in range(len(totals)):
             totals[c] = wrap(totals[c], bits)
@@ -41,7 +41,7 @@ def fit_row(totals, policy, bits):  # type: ignore[no-untyped-def]
 
 @kernel()
 def round_shift(value, shift, rule):  # type: ignore[no-untyped-def]
-    """`value / 2^shift` by a rule of one step. Equals `reference.round_shift`."""
+    """Return `value / 2^shift`, rounded by a rule of one step. Equals `reference.round_shift`."""
     down = value >> shift
     rest = value - (down << shift)
     if rest == 0 or rule == FLOOR:
@@ -58,7 +58,7 @@ def round_shift(value, shift, rule):  # type: ignore[no-untyped-def]
 
 @kernel()
 def round_row(totals, shift, rule):  # type: ignore[no-untyped-def]
-    """`total / 2^shift` by a rule of one step and a common shift, in place."""
+    """Compute `total / 2^shift`, rounded by a rule of one step, for int64 [channel] and one shift, in place."""
     if rule == HALF_UP:
         half = (i64(1) << shift) >> i64(1)
         for c in range(len(totals)):
@@ -70,14 +70,17 @@ def round_row(totals, shift, rule):  # type: ignore[no-untyped-def]
 
 @kernel()
 def clip_row(totals, zero, low, high):  # type: ignore[no-untyped-def]
-    """Codes of rounded values: plus the zero point, then clipped, in place."""
+    """Add the zero point to rounded values, int64 [channel], and clip to [low, high], in place."""
     for c in range(len(totals)):
         totals[c] = min(max(totals[c] + zero, low), high)
 
 
 @kernel()
 def scale_row(totals, multiplier, shift, rule):  # type: ignore[no-untyped-def]
-    """`total * multiplier / 2^shift` by a rule of integers, in place. Equals what `reference.requantize` does."""
+    """Compute `total * multiplier / 2^shift`, rounded by an integer rule, for int64 [channel] each, in place.
+
+    Equals the rounding of `reference.requantize`.
+    """
     if rule == HALF_UP:
         for c in range(len(totals)):
             s = shift[c]
@@ -97,7 +100,7 @@ def scale_row(totals, multiplier, shift, rule):  # type: ignore[no-untyped-def]
 
 @kernel()
 def scale_row_f32(totals, scales):  # type: ignore[no-untyped-def]
-    """Sums as float32 times float32 scales, rounded to the even neighbour, in place."""
+    """Multiply sums, int64 [channel], by float32 scales in float32 and round half to even, in place."""
     largest = f32(2.0**62)
     for c in range(len(totals)):
         product = f32(totals[c]) * scales[c]
@@ -105,8 +108,11 @@ def scale_row_f32(totals, scales):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def reach_row(totals, levels, count, channels, low):  # type: ignore[no-untyped-def]
-    """`low` plus the number of levels that each sum reaches, in place; `levels` [count, channels] from a channel on."""
+def threshold_row(totals, levels, count, channels, low):  # type: ignore[no-untyped-def]
+    """Replace each sum, int64 [channel], by `low` plus the number of levels that are at most the sum.
+
+    `levels` int64 is [count, channels], flat, from the first channel of `totals` on.
+    """
     reached = np.full(len(totals), low, i64)
     for i in range(count):
         level = levels[i * channels :]
@@ -116,19 +122,19 @@ def reach_row(totals, levels, count, channels, low):  # type: ignore[no-untyped-
 
 
 @kernel()
-def codes_of(step, channel, totals, words, floats):  # type: ignore[no-untyped-def]
-    """Output codes, in place, of exact sums (bias included) of the channels from `channel` on.
+def requantize_row(step, channel, totals, constants):  # type: ignore[no-untyped-def]
+    """Replace exact sums (bias included) of the channels from `channel` on, int64 [channel], by output codes.
 
-    Equals `reference.requantize` after `reference.fit`.
+    Equals the accumulator overflow and `reference.requantize`, one after the other.
     """
-    count = len(totals)
-    fit_row(totals, step.fit, step.fit_bits)
+    count, longs = len(totals), constants.longs
+    apply_overflow(totals, step.overflow, step.accumulator_bits)
     if step.level_count > 0:
-        reach_row(totals, words[step.levels + channel :], step.level_count, step.channels, step.code_low)
+        threshold_row(totals, longs[step.levels + channel :], step.level_count, step.channels, step.code_low)
         return
     if step.rounding == F32_HALF_EVEN:
-        scale_row_f32(totals, floats[step.multiplier32 + channel :][:count])
+        scale_row_f32(totals, constants.floats[step.multiplier32 + channel :][:count])
     else:
-        multiplier, shift = words[step.multiplier + channel :][:count], words[step.shift + channel :][:count]
+        multiplier, shift = longs[step.multiplier + channel :][:count], longs[step.shift + channel :][:count]
         scale_row(totals, multiplier, shift, step.rounding)
     clip_row(totals, step.zero, step.code_low, step.code_high)

@@ -1,1 +1,1 @@
-"""Kernels that count cycles, traffic and toggles."""
+"""Kernels of cycles, traffic and switching activity of an accelerator."""

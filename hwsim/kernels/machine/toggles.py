@@ -1,25 +1,26 @@
-"""How many bits toggle in a weight-stationary array: Hamming distances between what neighbouring cycles hold.
+"""Switching activity of a weight-stationary array: Hamming distances between register contents of consecutive cycles.
 
-Two counts per sample. The operand count weighs the bits that change in an activation register with a
-number per register: it needs one look at every code. The psum count needs every partial sum of the
-array, as many as there are products, so it is made for blocks of PEs and cycles that the caller
-chooses. `hwsim.machine.activity.toggles` knows which registers, weights and blocks these are.
+There are two counts per sample. The operand count weights the bits that change in an activation
+register with a number per register; it reads every code once. The psum count needs every partial sum
+of the array, as many as there are products, so it is computed for blocks of PEs and cycles that the
+caller chooses. `hwsim.machine.activity.toggles` chooses registers, weights and blocks.
 
-`ones` and `prefix_toggles` are written in numpy, which is what they mean; compiled code gets the same
-as straight vector instructions.
+`popcount`, `wire_bits`, `borrow`, `decode` and `prefix_toggles` are defined in numpy; compiled code
+has the same functions as vector instructions.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic, overload
+from numpy.typing import NDArray
 
-from hwsim.kernels.barrier import begin_call, end_call
+from hwsim.kernels.barrier import CallSlots, begin_call, end_call
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.llvm import constant, load, splat, store
 
@@ -27,204 +28,314 @@ LANES = 16
 """Columns of a block of PEs."""
 
 PIXELS = 4
-"""Neighbouring cycles of a block: between them lie PIXELS - 1 transitions."""
+"""Consecutive cycles of a block: there are PIXELS - 1 transitions between them."""
 
 i64 = np.int64
 i64_type = ir.IntType(64)
 
 
-def ones(word):  # type: ignore[no-untyped-def]
-    """How many bits of an unsigned integer are 1, in its own type."""
+class Wires(NamedTuple):
+    """Codes on the activation wires; all fields have one dtype, uint8 or uint16.
+
+    Attributes
+    ----------
+    codes : [sample, code], channels last
+    sensitive : [sample, code], all ones for sensitive codes, else 0; no rows for a layer without regions
+    zero : subtracted from a code before its bits are counted; 0 with regions
+    mask : bits of the difference that count; all bits with regions
+    """
+
+    codes: NDArray[Any]
+    sensitive: NDArray[Any]
+    zero: Any
+    mask: Any
+
+
+class OperandPairs(NamedTuple):
+    """Pairs of runs of codes that follow each other in an activation register, and their weights.
+
+    Attributes
+    ----------
+    entries : int64 [entry, (p, q)], first codes of the two runs; q = -1 stands for a run of zero bits
+    groups : int64 [group, (first entry, end, codes, offset)], entries with runs of one length and the
+        offset of their weights, one per code. A group has so few entries that the distances of a code
+        add up within the dtype of the wires
+    ones : int32 or int64 [weight]; with regions, weights of a distance with a sensitive code
+    low_ones : int32 or int64 [weight], weights of all other distances; empty without regions
+    """
+
+    entries: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    ones: NDArray[Any]
+    low_ones: NDArray[Any]
+
+
+class PsumBlocks(NamedTuple):
+    """Blocks of PEs and cycles whose partial sums are computed.
+
+    Attributes
+    ----------
+    decoding : int64 (flip, unit, offset): a code c has the value unit * (c ^ flip) - offset
+    inputs : int64 [1 + pixel, tap], first code of the input pixel that a tap reads; -1 for padding and for
+        the pauses before and after a stream
+    channels : channels of one group
+    blocks : int64 [block, (group, first row, end row, first filter, offset of the first pixel)], rows of the
+        reduction
+    weights : int32 or int64 [plane, group, reduction, filter], filters padded with zeros
+    mask : bits of a partial sum that count
+    rows : rows of the array; those below a block's rows pass the last sum on
+    """
+
+    decoding: NDArray[np.int64]
+    inputs: NDArray[np.int64]
+    channels: int
+    blocks: NDArray[np.int64]
+    weights: NDArray[Any]
+    mask: int
+    rows: int
+
+
+class RegionRule(NamedTuple):
+    """Selection of fine and coarse codes in a layer with region precision.
+
+    Attributes
+    ----------
+    decisions : int64 [pixel, decider], offsets of a pixel's decisions in a sample's mask: one for all
+        channels, or one per channel
+    coarse : [code] of the codes' dtype, coarse code of each code
+    """
+
+    decisions: NDArray[np.int64]
+    coarse: NDArray[Any]
+
+
+class SplitCodes(NamedTuple):
+    """Results of `split_codes`, of the codes' dtype.
+
+    Attributes
+    ----------
+    planes : [2, sample, code], sensitive codes, and coarse codes of all other positions; elsewhere 0
+    wires : [sample, code], both planes together
+    sensitive : [sample, code], all ones for sensitive codes, else 0
+    """
+
+    planes: NDArray[Any]
+    wires: NDArray[Any]
+    sensitive: NDArray[Any]
+
+
+class Strided(NamedTuple):
+    """Address of an array, and the bytes between its planes and between pixels (operands) or rows (weights)."""
+
+    address: int
+    plane: int
+    inner: int
+
+
+def popcount(word):  # type: ignore[no-untyped-def]
+    """Return the number of 1 bits of an unsigned integer, in its own type."""
     return np.bitwise_count(word)
 
 
-def on_wires(code, zero, mask):  # type: ignore[no-untyped-def]
-    """The bits `mask` of code - zero; all of one unsigned type."""
+def wire_bits(code, zero, mask):  # type: ignore[no-untyped-def]
+    """Return the bits `mask` of code - zero; all of one unsigned type."""
     return type(code)((int(code) - int(zero)) & int(mask))
 
 
 def borrow(array):  # type: ignore[no-untyped-def]
-    """The same C-contiguous array without a share in its memory, which the caller has to keep.
+    """Return the same C-contiguous array without a reference to its memory, which the caller keeps alive.
 
-    Slices of an array that threads share count its owners, and threads fight over that counter: it
-    costs ten times as much as these kernels' work.
+    Slices of an array that threads share change its reference count, and the threads contend for that
+    counter: this takes ten times as long as the work of these kernels.
     """
     return array
 
 
 def decode(codes, at, decoding, values, to, count):  # type: ignore[no-untyped-def]
-    """The values of so many codes from `at` on, into `values` from `to` on: unit * (code ^ flip) - offset."""
+    """Write the values of `count` codes from `at` on to `values` from `to` on; see PsumBlocks.decoding."""
     flip, unit, offset = decoding
     values[to : to + count] = unit * (codes[at : at + count].astype(values.dtype) ^ flip) - offset
 
 
-def prefix_toggles(operands, weights, mask, below):  # type: ignore[no-untyped-def]
-    """Bits that change in the partial sums of a block of PEs, counted where they leave a PE and where they enter.
+def prefix_toggles(operands, weights, mask, extra):  # type: ignore[no-untyped-def]
+    """Return the bits that change in the partial sums of a block of PEs, where they leave and where they enter a PE.
 
     `operands` [plane, PIXELS, row] and `weights` [plane, row, LANES] are both int32 or both int64. Row r
-    holds the sum of the products of the rows up to r, of all planes, modulo 2^32 or 2^64; the bits
-    in `mask` count. Every distance counts twice, because the sum that leaves a row enters the next
-    one; that of the last row counts 2 + `below` times.
+    has the sum of the products of rows 0 to r, of all planes, modulo 2^32 or 2^64; the bits in `mask`
+    count. Every distance counts twice, because the sum that leaves a row enters the next row; a distance
+    of the last row counts 2 + `extra` times.
     """
     products = (operands[:, :, :, None] * weights[:, None]).sum(axis=0, dtype=weights.dtype)
     sums = np.cumsum(products, axis=1, dtype=weights.dtype)
     changed = (sums[1:] ^ sums[:-1]).view(f"u{weights.itemsize}") & np.uint64(mask)
     distances = np.bitwise_count(changed).astype(np.int64)
-    return 2 * distances.sum() + below * distances[:, -1].sum()
+    return 2 * distances.sum() + extra * distances[:, -1].sum()
 
 
 @kernel(nogil=True)
 def share_of_toggles(  # type: ignore[no-untyped-def]
-    worker, workers, counts, wires, sensitive, zero, mask, entries, groups, ones_met, low_ones_met, codes, decoding,
-    where, channels, blocks, weights, psum_mask, rows, asked, served, call,
+    worker, workers, counts, codes, on_wires, sensitive, zero, mask, entries, groups, ones, low_ones, decoding, inputs,
+    channels, blocks, weights, psum_mask, rows, requested, completed, number,
 ):  # fmt: skip
-    """The share of one of `workers` threads in `array_toggles`; the last three are those of `kernels.barrier`."""
-    begin_call(asked, call, worker, workers)
+    """Compute the share of one of `workers` threads in `array_toggles`.
+
+    The fields of Wires, OperandPairs, PsumBlocks and CallSlots are separate arguments in the order of the
+    tuples: unboxing NamedTuples takes 4 % of the simulation of one sample of a small network.
+    """
+    wires = Wires(on_wires, sensitive, zero, mask)
+    pairs = OperandPairs(entries, groups, ones, low_ones)
+    psums = PsumBlocks(decoding, inputs, channels, blocks, weights, psum_mask, rows)
+    slots = CallSlots(requested, completed, number)
+    begin_call(slots, worker, workers)
     first, end = worker * len(counts) // workers, (worker + 1) * len(counts) // workers
-    array_toggles(
-        first, end, counts, wires, sensitive, zero, mask, entries, groups, ones_met, low_ones_met, codes, decoding,
-        where, channels, blocks, weights, psum_mask, rows,
-    )  # fmt: skip
-    end_call(asked, served, call, worker, workers)
+    array_toggles(first, end, counts, codes, wires, pairs, psums)
+    end_call(slots, worker, workers)
 
 
 @kernel(nogil=True)
-def array_toggles(  # type: ignore[no-untyped-def]
-    first, end, counts, wires, sensitive, zero, mask, entries, groups, ones_met, low_ones_met, codes, decoding, where,
-    channels, blocks, weights, psum_mask, rows,
-):  # fmt: skip
-    """Both counts of the samples from `first` to `end` into `counts` int64 [sample, 1 + block].
+def array_toggles(first, end, counts, codes, wires, pairs, psums):  # type: ignore[no-untyped-def]
+    """Write both counts of the samples from `first` to `end` to `counts`, int64 [sample, 1 + block].
 
-    First `operand_toggles`, or `region_operand_toggles` where `sensitive` has a row for each sample,
-    then `psum_toggles` of each block: a sample's codes are still in the cache then. `wires` and
-    `sensitive` are [sample, code], `codes` [plane, sample, code].
+    Column 0 is `operand_toggles`, or `region_operand_toggles` for a layer with regions. The other columns
+    are `psum_toggles` of each block, counted while a sample's codes are in the cache.
+
+    Parameters
+    ----------
+    codes : uint8 or uint16 [plane, sample, code], channels last
+    wires : Wires
+    pairs : OperandPairs
+    psums : PsumBlocks
     """
+    counts, codes = borrow(counts), borrow(codes)
+    on_wires, sensitive = borrow(wires.codes), borrow(wires.sensitive)
+    pairs = OperandPairs(borrow(pairs.entries), borrow(pairs.groups), borrow(pairs.ones), borrow(pairs.low_ones))
+    psums = PsumBlocks(
+        borrow(psums.decoding),
+        borrow(psums.inputs),
+        psums.channels,
+        borrow(psums.blocks),
+        borrow(psums.weights),
+        psums.mask,
+        psums.rows,
+    )
     for n in range(first, end):
-        row = borrow(counts)[n]
         if len(sensitive) == 0:
-            row[0] = operand_toggles(borrow(wires)[n], zero, mask, borrow(entries), borrow(groups), borrow(ones_met))
+            counts[n, 0] = operand_toggles(on_wires[n], wires.zero, wires.mask, pairs)
         else:
-            row[0] = region_operand_toggles(
-                borrow(wires)[n],
-                borrow(sensitive)[n],
-                borrow(entries),
-                borrow(groups),
-                borrow(ones_met),
-                borrow(low_ones_met),
-            )
-        psum_toggles(
-            borrow(codes)[:, n], borrow(decoding), borrow(where), channels, borrow(blocks), borrow(weights), psum_mask,
-            rows, row[1:],
-        )  # fmt: skip
+            counts[n, 0] = region_operand_toggles(on_wires[n], sensitive[n], pairs)
+        psum_toggles(codes[:, n], psums, counts[n, 1:])
 
 
 @kernel()
-def operand_toggles(wires, zero, mask, entries, groups, ones_met):  # type: ignore[no-untyped-def]
-    """Sum of weighted Hamming distances between pairs of runs of codes of one sample.
+def operand_toggles(wires, zero, mask, pairs):  # type: ignore[no-untyped-def]
+    """Return the sum of weighted Hamming distances between pairs of runs of codes of one sample.
 
-    `wires` are uint8 or uint16; of a code the bits `mask` of code - `zero`, both of that type, count. A
-    pair of runs in `entries` int64 [entry, (p, q)] begins at codes p and q; where q is -1 the other run is all zero
-    bits. Rows of `groups` int64 [group, (first entry, end, codes, place)] say which pairs are so many
-    codes long, and from which place on int32 or int64 `ones_met` has their weights, one per code. A group has
-    so few entries that the distances of each code add up within the dtype of `wires`.
+    `wires` are uint8 or uint16 [code]; of a code the bits `mask` of code - `zero` count, both of that
+    type. `pairs` are OperandPairs.
     """
+    groups = pairs.groups
     if len(groups) == 0:
         return i64(0)
+    entries, ones = pairs.entries, pairs.ones
     distances, total = np.empty(groups[:, 2].max(), wires.dtype), i64(0)
     for g in range(len(groups)):
-        first, end, size, place = groups[g]
-        here, share = distances[:size], ones_met[place:][:size]
+        first, end, size, offset = groups[g]
+        here, weights = distances[:size], ones[offset:][:size]
         here[:] = 0
         for e in range(first, end):
             _add_distances(wires, zero, mask, entries[e, 0], entries[e, 1], here)
         for i in range(size):
-            total += i64(here[i]) * share[i]
+            total += i64(here[i]) * weights[i]
     return total
 
 
 @kernel()
 def _add_distances(wires, zero, mask, p, q, distances):  # type: ignore[no-untyped-def]
+    """Add the Hamming distances of the runs at codes p and q of `wires` [code] to `distances` [code of a run]."""
     word = distances.dtype.type
     x = wires[p:][: len(distances)]
     if q < 0:
         for i in range(len(distances)):
-            distances[i] += ones(on_wires(x[i], zero, mask))
+            distances[i] += popcount(wire_bits(x[i], zero, mask))
         return
     y = wires[q:][: len(distances)]
     for i in range(len(distances)):
-        distances[i] += ones(word(on_wires(x[i], zero, mask) ^ on_wires(y[i], zero, mask)))
+        distances[i] += popcount(word(wire_bits(x[i], zero, mask) ^ wire_bits(y[i], zero, mask)))
 
 
 @kernel()
-def region_operand_toggles(wires, sensitive, entries, groups, ones_met, low_ones_met):  # type: ignore[no-untyped-def]
-    """The same for codes of two widths.
+def region_operand_toggles(wires, sensitive, pairs):  # type: ignore[no-untyped-def]
+    """Return the sum of weighted Hamming distances for codes of two widths.
 
-    `ones_met` weigh a distance of which one code is sensitive, `low_ones_met` any other. All bits of
-    `wires` count; `sensitive`, of the same dtype, is all ones or zero for each code. Padding and pauses
-    are not sensitive.
+    A distance with a sensitive code is weighted with `pairs.ones`, any other with `pairs.low_ones`. All
+    bits of `wires` [code] count; `sensitive` [code] is all ones or 0. Padding and pauses are not sensitive.
     """
+    groups = pairs.groups
     if len(groups) == 0:
         return i64(0)
+    entries, ones, low_ones = pairs.entries, pairs.ones, pairs.low_ones
     longest, total = groups[:, 2].max(), i64(0)
     fine_distances, coarse_distances = np.empty(longest, wires.dtype), np.empty(longest, wires.dtype)
     for g in range(len(groups)):
-        first, end, size, place = groups[g]
+        first, end, size, offset = groups[g]
         fine, coarse = fine_distances[:size], coarse_distances[:size]
-        share, low_share = ones_met[place:][:size], low_ones_met[place:][:size]
+        weights, low_weights = ones[offset:][:size], low_ones[offset:][:size]
         fine[:] = 0
         coarse[:] = 0
         for e in range(first, end):
             _add_region_distances(wires, sensitive, entries[e, 0], entries[e, 1], fine, coarse)
         for i in range(size):
-            total += i64(fine[i]) * share[i] + i64(coarse[i]) * low_share[i]
+            total += i64(fine[i]) * weights[i] + i64(coarse[i]) * low_weights[i]
     return total
 
 
 @kernel()
 def _add_region_distances(wires, sensitive, p, q, fine, coarse):  # type: ignore[no-untyped-def]
+    """Add the Hamming distances of the runs at codes p and q to `fine` where a code is sensitive, else to `coarse`."""
     word = fine.dtype.type
     x, sensitive_x = wires[p:][: len(fine)], sensitive[p:][: len(fine)]
     if q < 0:
         for i in range(len(fine)):
-            distance, either = ones(x[i]), sensitive_x[i]
+            distance, either = popcount(x[i]), sensitive_x[i]
             fine[i] += word(distance & either)
             coarse[i] += word(distance & ~either)
         return
     y, sensitive_y = wires[q:][: len(fine)], sensitive[q:][: len(fine)]
     for i in range(len(fine)):
-        distance, either = ones(word(x[i] ^ y[i])), word(sensitive_x[i] | sensitive_y[i])
+        distance, either = popcount(word(x[i] ^ y[i])), word(sensitive_x[i] | sensitive_y[i])
         fine[i] += word(distance & either)
         coarse[i] += word(distance & ~either)
 
 
 @kernel(nogil=True)
-def share_of_codes(worker, workers, codes, masks, decisions, coarse, planes, wires, sensitive, asked, served, call):  # type: ignore[no-untyped-def]
-    """The share of one of `workers` threads in `split_codes`; the last three are those of `kernels.barrier`."""
-    begin_call(asked, call, worker, workers)
+def share_of_codes(  # type: ignore[no-untyped-def]
+    worker, workers, codes, masks, decisions, coarse, planes, wires, sensitive, requested, completed, number
+):
+    """Compute the share of one of `workers` threads in `split_codes`; tuples as in `share_of_toggles`."""
+    rule, split = RegionRule(decisions, coarse), SplitCodes(planes, wires, sensitive)
+    slots = CallSlots(requested, completed, number)
+    begin_call(slots, worker, workers)
     first, end = worker * len(codes) // workers, (worker + 1) * len(codes) // workers
-    split_codes(first, end, codes, masks, decisions, coarse, planes, wires, sensitive)
-    end_call(asked, served, call, worker, workers)
+    split_codes(first, end, codes, masks, rule, split)
+    end_call(slots, worker, workers)
 
 
 @kernel(nogil=True)
-def split_codes(first, end, codes, masks, decisions, coarse, planes, wires, sensitive):  # type: ignore[no-untyped-def]
-    """The codes of the samples from `first` to `end` as a layer with regions multiplies them.
+def split_codes(first, end, codes, masks, rule, split):  # type: ignore[no-untyped-def]
+    """Split the codes of the samples from `first` to `end` into the operands of a layer with regions.
 
-    `codes` [sample, code] lie channels last; `masks` bool [sample, decision]; `decisions` int64 [pixel,
-    decider] are the places of a pixel's decisions, one for all channels or one for each. Of `planes`
-    [2, sample, code] the first receives the sensitive codes, and the second the others as the table
-    `coarse` has them; elsewhere they are 0. `wires` is both together, `sensitive` all ones or zero. All
-    but the first two are of the dtype of `codes`.
+    `codes` [sample, code], channels last; `masks` bool [sample, decision]; `rule` is a RegionRule. The
+    results are written to `split`, SplitCodes.
     """
+    codes, masks, decisions, coarse = borrow(codes), borrow(masks), borrow(rule.decisions), borrow(rule.coarse)
+    planes, wires, sensitive = borrow(split.planes), borrow(split.wires), borrow(split.sensitive)
     for n in range(first, end):
-        _split(
-            borrow(codes)[n], borrow(masks)[n], borrow(decisions), borrow(coarse), borrow(planes)[:, n],
-            borrow(wires)[n], borrow(sensitive)[n],
-        )  # fmt: skip
+        _split(codes[n], masks[n], decisions, coarse, planes[:, n], wires[n], sensitive[n])
 
 
 @kernel()
 def _split(codes, mask, decisions, coarse, planes, wires, sensitive):  # type: ignore[no-untyped-def]
+    """Split the codes [code] of one sample; arguments as in `split_codes`, without the sample axis."""
     word, (pixels, deciders) = codes.dtype.type, decisions.shape
     all_bits, together = word(~word(0)), len(codes) // (pixels * deciders)  # codes that share a decision
     at = 0
@@ -242,38 +353,36 @@ def _split(codes, mask, decisions, coarse, planes, wires, sensitive):  # type: i
 
 
 @kernel()
-def psum_toggles(codes, decoding, where, channels, blocks, weights, mask, rows, counts):  # type: ignore[no-untyped-def]
-    """Bits that change in the partial sums of each block of PEs and cycles, of one sample, into `counts` [block].
+def psum_toggles(codes, psums, counts):  # type: ignore[no-untyped-def]
+    """Write the bits that change in the partial sums of each block of one sample to `counts`, int64 [block].
 
-    `codes` uint8 or uint16 [plane, code] lie channels last; `decoding` int64 (flip, unit, offset)
-    makes the value unit * (code ^ flip) - offset of each. `where` int64 [1 + pixel, tap] is the first
-    code of the input pixel that a tap reads, -1 for padding and in the pauses before and after a
-    stream. `channels` are those of one group, `weights` int32 or int64 [plane, group, reduction,
-    filter], the filters padded with zeros. `blocks` int64 [block, (group, first row, end row, first
-    filter, place of the first pixel)] are rows of the reduction in an array of `rows`, which passes the
-    last sum down where they are fewer. The bits `mask` of a sum count.
+    `codes` are uint8 or uint16 [plane, code], channels last; `psums` are PsumBlocks.
     """
+    channels, rows, weights, blocks, inputs = psums.channels, psums.rows, psums.weights, psums.blocks, psums.inputs
     operands = np.empty((len(codes), PIXELS, rows), weights.dtype)
     for b in range(len(blocks)):
         group, first, end, column, start = blocks[b]
         filled = operands[:, :, : end - first]
         for plane in range(len(codes)):
             for pixel in range(PIXELS):
-                taps, values = where[start + pixel], filled[plane, pixel]
-                _take(codes[plane], decoding, taps, channels, group * channels, first, values)
+                taps, values = inputs[start + pixel], filled[plane, pixel]
+                _load_operands(codes[plane], psums.decoding, taps, channels, group * channels, first, values)
         block = weights[:, group, first:end, column : column + LANES]
-        counts[b] = prefix_toggles(filled, block, mask, 2 * (rows - (end - first)) - 1)
+        counts[b] = prefix_toggles(filled, block, psums.mask, 2 * (rows - (end - first)) - 1)
 
 
 @kernel()
-def _take(codes, decoding, taps, channels, offset, first, values):  # type: ignore[no-untyped-def]
-    """The operands of neighbouring rows of the reduction, from row `first` on, at one output pixel."""
+def _load_operands(codes, decoding, taps, channels, offset, first, values):  # type: ignore[no-untyped-def]
+    """Load the operands of consecutive rows of the reduction, from row `first` on, of one output pixel.
+
+    `codes` [code], `taps` int64 [tap]; fills `values` [row]. `offset` is the first channel of the group.
+    """
     done = 0
     tap, channel = first // channels, first % channels
     while done < len(values):
         place, run = taps[tap], channels - channel
         tap += 1
-        while done + run < len(values) and place >= 0 and taps[tap] == place + channel + run:  # side by side
+        while done + run < len(values) and place >= 0 and taps[tap] == place + channel + run:  # contiguous codes
             tap, run = tap + 1, run + channels
         run = min(run, len(values) - done)
         if place < 0:
@@ -283,24 +392,24 @@ def _take(codes, decoding, taps, channels, offset, first, values):  # type: igno
         done, channel = done + run, 0
 
 
-# The same as vector code.
+# Vector code of the functions above.
 
 
 @intrinsic
-def _ones(typing_context, word):  # type: ignore[no-untyped-def]
+def _popcount(typing_context, word):  # type: ignore[no-untyped-def]
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         return b.ctpop(arguments[0])
 
     return word(word), generate
 
 
-@overload(ones)
-def _compile_ones(word):  # type: ignore[no-untyped-def]
-    return lambda word: _ones(word)  # type: ignore[call-arg]
+@overload(popcount)
+def _compile_popcount(word):  # type: ignore[no-untyped-def]
+    return lambda word: _popcount(word)  # type: ignore[call-arg]
 
 
-@overload(on_wires)
-def _compile_on_wires(code, zero, mask):  # type: ignore[no-untyped-def]
+@overload(wire_bits)
+def _compile_wire_bits(code, zero, mask):  # type: ignore[no-untyped-def]
     word = getattr(np, code.name)
     return lambda code, zero, mask: word(word(code - zero) & mask)
 
@@ -319,7 +428,10 @@ def _compile_borrow(array):  # type: ignore[no-untyped-def]
 
 
 def _decode_vector(narrow: int, wide: int) -> Any:
-    """One vector of codes as values, of so many bits each: (address of codes, of values, flip, unit, offset)."""
+    """Return an intrinsic that decodes one vector of codes of `narrow` bits to values of `wide` bits.
+
+    Its arguments are the addresses of codes and values, and (flip, unit, offset) of PsumBlocks.decoding.
+    """
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         codes, values, *constants = arguments
@@ -351,23 +463,23 @@ def _compile_decode(codes, at, decoding, values, to, count):  # type: ignore[no-
         x, y = codes.ctypes.data + at * codes.itemsize, values.ctypes.data + to * values.itemsize
         for i in range(0, count - LANES, LANES):
             vector(x + i * codes.itemsize, y + i * values.itemsize, flip, unit, offset)
-        last = count - LANES  # overlaps with the vector before it
+        last = count - LANES  # overlaps the vector before it
         vector(x + last * codes.itemsize, y + last * values.itemsize, flip, unit, offset)
 
     return by_vectors
 
 
 def _prefix_toggles(bits: int) -> Any:
-    """Block of a given width: (operands, from plane to plane, from pixel to pixel, weights, plane, row, rows, planes,
-    mask, below), addresses and distances in bytes."""
+    """Return an intrinsic that counts the toggles of a block of int32 or int64 sums.
+
+    Its arguments are operands and weights (Strided), rows, planes, mask and extra of `prefix_toggles`.
+    """
 
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return _emit_block(b, bits, *arguments)
+        return _generate_block(b, bits, *arguments)
 
-    def block(  # type: ignore[no-untyped-def]
-        typing_context, operands, plane, pixel, weights, weight_plane, weight_row, rows, planes, mask, below
-    ):
-        return types.int64(*[types.int64] * 10), generate
+    def block(typing_context, operands, weights, rows, planes, mask, extra):  # type: ignore[no-untyped-def]
+        return types.int64(operands, weights, *[types.int64] * 4), generate
 
     return intrinsic(block)
 
@@ -377,37 +489,34 @@ _block_32, _block_64 = _block[32], _block[64]
 
 
 @overload(prefix_toggles)
-def _compile_prefix_toggles(operands, weights, mask, below):  # type: ignore[no-untyped-def]
+def _compile_prefix_toggles(operands, weights, mask, extra):  # type: ignore[no-untyped-def]
     wide = operands.dtype == types.int64
 
-    def toggles_32(operands, weights, mask, below):  # type: ignore[no-untyped-def]
+    def toggles_32(operands, weights, mask, extra):  # type: ignore[no-untyped-def]
         (x_plane, x_pixel, _), (w_plane, w_row, _) = operands.strides, weights.strides
-        return _block_32(
-            operands.ctypes.data, x_plane, x_pixel, weights.ctypes.data, w_plane, w_row, i64(weights.shape[1]),
-            i64(len(weights)), mask, i64(below),
-        )  # fmt: skip
+        x, w = Strided(operands.ctypes.data, x_plane, x_pixel), Strided(weights.ctypes.data, w_plane, w_row)
+        return _block_32(x, w, i64(weights.shape[1]), i64(len(weights)), mask, i64(extra))
 
-    def toggles_64(operands, weights, mask, below):  # type: ignore[no-untyped-def]
+    def toggles_64(operands, weights, mask, extra):  # type: ignore[no-untyped-def]
         (x_plane, x_pixel, _), (w_plane, w_row, _) = operands.strides, weights.strides
-        return _block_64(
-            operands.ctypes.data, x_plane, x_pixel, weights.ctypes.data, w_plane, w_row, i64(weights.shape[1]),
-            i64(len(weights)), mask, i64(below),
-        )  # fmt: skip
+        x, w = Strided(operands.ctypes.data, x_plane, x_pixel), Strided(weights.ctypes.data, w_plane, w_row)
+        return _block_64(x, w, i64(weights.shape[1]), i64(len(weights)), mask, i64(extra))
 
     return toggles_64 if wide else toggles_32
 
 
-def _emit_block(
-    b: ir.IRBuilder, bits: int, operands: Any, plane: Any, pixel: Any, weights: Any, weight_plane: Any,
-    weight_row: Any, rows: Any, planes: Any, mask: Any, below: Any,
-) -> Any:  # fmt: skip
-    """All sums of one row of PEs in registers, one vector of columns per pixel; a loop over rows, and over planes."""
+def _generate_block(
+    b: ir.IRBuilder, bits: int, operands: Any, weights: Any, rows: Any, planes: Any, mask: Any, extra: Any
+) -> Any:
+    """Generate a loop over rows, and over planes; the sums of one row of PEs are in registers, one vector per pixel."""
+    x_address, x_plane, x_pixel = (b.extract_value(operands, i) for i in range(3))
+    w_address, w_plane, w_row = (b.extract_value(weights, i) for i in range(3))
     one = ir.IntType(bits)
     vector, bytes_each = ir.VectorType(one, LANES), constant(bits // 8)
     none = ir.Constant(vector, [0] * LANES)
     count = b.module.declare_intrinsic(f"llvm.ctpop.v{LANES}i{bits}", (), ir.FunctionType(vector, [vector]))
     counted = splat(b, b.trunc(mask, one) if bits < 64 else mask, LANES)
-    steps = [b.mul(pixel, constant(p)) for p in range(PIXELS)]
+    pixels = [b.mul(x_pixel, constant(p)) for p in range(PIXELS)]
     entry = b.block
     row_loop, plane_loop, row_end, done = (b.append_basic_block(name) for name in ("row", "plane", "row_end", "done"))
     b.branch(row_loop)
@@ -415,18 +524,18 @@ def _emit_block(
     b.position_at_end(row_loop)
     row, total = b.phi(i64_type), b.phi(vector)
     sums_above = [b.phi(vector) for _ in range(PIXELS)]
-    x_row = b.add(operands, b.mul(row, bytes_each))
-    w_first = b.add(weights, b.mul(row, weight_row))
+    x_row = b.add(x_address, b.mul(row, bytes_each))
+    w_first = b.add(w_address, b.mul(row, w_row))
     b.branch(plane_loop)
 
     b.position_at_end(plane_loop)
     p = b.phi(i64_type)
     sums = [b.phi(vector) for _ in range(PIXELS)]
-    w = load(b, vector, b.add(w_first, b.mul(p, weight_plane)))
-    x = b.add(x_row, b.mul(p, plane))
+    w = load(b, vector, b.add(w_first, b.mul(p, w_plane)))
+    x = b.add(x_row, b.mul(p, x_plane))
     added = [
-        b.add(old, b.mul(splat(b, load(b, one, b.add(x, step)), LANES), w))
-        for old, step in zip(sums, steps, strict=True)
+        b.add(old, b.mul(splat(b, load(b, one, b.add(x, pixel)), LANES), w))
+        for old, pixel in zip(sums, pixels, strict=True)
     ]
     p_next = b.add(p, constant(1))
     b.cbranch(b.icmp_signed("<", p_next, planes), plane_loop, row_end)
@@ -452,11 +561,11 @@ def _emit_block(
         phi.add_incoming(following, end)
 
     b.position_at_end(done)
-    return b.add(b.mul(_sum_of_lanes(b, total_next), constant(2)), b.mul(_sum_of_lanes(b, distances), below))
+    return b.add(b.mul(_sum_of_lanes(b, total_next), constant(2)), b.mul(_sum_of_lanes(b, distances), extra))
 
 
 def _sum_of_lanes(b: ir.IRBuilder, values: Any) -> Any:
-    """All lanes together, as int64."""
+    """Return the sum of all lanes as int64."""
     one = values.type.element
     kind = ir.FunctionType(one, [values.type])
     add = b.module.declare_intrinsic(f"llvm.vector.reduce.add.v{LANES}i{one.width}", (), kind)

@@ -1,1 +1,1 @@
-"""Kernels of the statistics of membership inference."""
+"""Kernels of membership-inference statistics."""

@@ -1,4 +1,4 @@
-"""ROC statistics of many bootstrap resamples, without sorting again and without keeping the resamples."""
+"""ROC statistics of many bootstrap resamples, without sorting or storing the resamples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hwsim.kernels.compile import kernel
 
 AUC, BALANCED_ACCURACY, TPR = 0, 1, 2
-"""Rows of the result of `resampled_statistics`; the TPRs at the several FPRs are TPR, TPR + 1, ..."""
+"""Rows of the result of `resampled_statistics`; the TPRs at the FPRs are rows TPR, TPR + 1, ..."""
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -19,11 +19,11 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 @kernel()
 def draw_counts(seed: np.uint64, counts: NDArray[np.uint8]) -> None:
-    """Draw as many samples as there are, with replacement, and count each: fills uint8 [sample].
+    """Draw len(counts) samples with replacement, and write the number of draws of each to `counts`, uint8 [sample].
 
-    The stream is SplitMix64 (G. Steele et al., OOPSLA 2014) from `seed`, two draws from each number; a
-    sample's chance is off by less than `len(counts) / 2**32` of itself. That one of n samples is drawn
-    more than 255 times has a chance below n / 256!.
+    The stream is SplitMix64 (G. Steele et al., OOPSLA 2014) from `seed`, two draws from each number. The
+    relative error of a sample's probability is below `len(counts) / 2**32`. The probability that one of n
+    samples is drawn more than 255 times is below n / 256!.
     """
     samples = np.uint64(len(counts))
     counts[:] = 0
@@ -39,10 +39,13 @@ def draw_counts(seed: np.uint64, counts: NDArray[np.uint8]) -> None:
 
 
 @kernel()
-def _walk(
+def _statistics(
     places: NDArray[np.int32], counts: NDArray[np.uint8], max_fprs: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
-    """The statistics of one target in one resample; `out` float64 [statistic]."""
+    """Write the statistics of one target in one resample to `out`, float64 [statistic].
+
+    `places` int32 [sample], as in `resampled_statistics`; `counts` uint8 [sample]; `max_fprs` float64 [fpr].
+    """
     members = drawn = np.int64(0)
     for place in places:
         count = np.int64(counts[place >> 2])
@@ -67,7 +70,7 @@ def _walk(
         if place & 1:
             twice_area += (fp - last_fp) * (tp + last_tp)
             best = max(best, tp * nonmembers - fp * members)
-            if fp <= highest:  # seldom, so that the loop below costs little
+            if fp <= highest:  # rarely true, so that the loop below takes little time
                 for k in range(len(fp_limits)):
                     if fp <= fp_limits[k]:
                         tp_at_limits[k] = tp
@@ -83,14 +86,20 @@ def _walk(
 def resampled_statistics(
     places: NDArray[np.int32], seeds: NDArray[np.uint64], max_fprs: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """AUC, best balanced accuracy and TPR at each of `max_fprs` of every target in every resample.
+    """Return AUC, best balanced accuracy and TPR at each of `max_fprs` of every target in every resample.
 
-    `places` int32 [target, sample] holds each target's samples from the largest score to the smallest:
-    four times the sample, plus 2 if it is a member, plus 1 if it is the last of a group of equal scores
-    (`places_of` makes it). Resample r draws the samples by `draw_counts(seeds[r])`, the same ones for all
-    targets, so that differences on equal seeds are paired. Counting is in integers, so one division ends
-    each statistic. Returns float64 [statistic, resample, target]. A resample that drew no member or no
-    non-member tells nothing: 0.5, 0.5 and 0.
+    Resample r draws the samples by `draw_counts(seeds[r])`, the same for all targets, so that differences
+    at equal seeds are paired. Counts are integers; one division per statistic is the only rounding.
+
+    Parameters
+    ----------
+    places : int32 [target, sample], the samples of each target in descending order of score, from
+        `places_of`: four times the sample, plus 2 for a member, plus 1 for the last of a group of equal scores
+    seeds : uint64 [resample]
+    max_fprs : float64 [fpr]
+
+    Returns float64 [statistic, resample, target]: 0.5, 0.5 and 0 for a resample without members or without
+    non-members.
     """
     targets, samples = places.shape
     out = np.empty((len(seeds), targets, TPR + len(max_fprs)))
@@ -98,12 +107,12 @@ def resampled_statistics(
         counts = np.empty(samples, dtype=np.uint8)
         draw_counts(seeds[r], counts)
         for t in range(targets):
-            _walk(places[t], counts, max_fprs, out[r, t])
+            _statistics(places[t], counts, max_fprs, out[r, t])
     return out.transpose(2, 0, 1)
 
 
 def places_of(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """The `places` of `resampled_statistics`, of scores float64 and membership bool [target, sample].
+    """Return the `places` of `resampled_statistics` for scores float64 and membership bool [target, sample].
 
     >>> places_of(np.array([[0.5, 2.0, 0.5]]), np.array([[True, False, False]])).tolist()
     [[5, 2, 9]]

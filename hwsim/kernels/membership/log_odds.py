@@ -1,4 +1,4 @@
-"""Log-odds of the label, from many logits at once."""
+"""Log-odds of the label from the logits of many samples."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from numpy.typing import NDArray
 from hwsim.kernels.compile import JIT, kernel
 
 BLOCK = 64
-"""Rows that are worked on together, a class at a time, so that the processor takes several in one step."""
+"""Rows that are computed together, class by class, in vector instructions."""
 
 SUM_BITS = 62
-"""A sum over all classes stays at two to this or below."""
+"""A sum over all classes is at most 2^SUM_BITS."""
 
 _LOG2_E = 1 / math.log(2)
 _LN2_HIGH = float(np.float32(math.log(2)))
 _LN2_LOW = math.log(2) - _LN2_HIGH
 _TO_INTEGER = 1.5 * 2.0**52
-"""A float plus this one has the nearest integer in its last bits."""
+"""Adding this constant leaves the nearest integer in the last bits of a float."""
 
-_SMALLEST = -708.0
-"""Exponentials below e to this are taken as this one: beside the largest, which is 1, nobody sees them."""
+_MIN_EXPONENT = -708.0
+"""Smallest exponent: smaller terms are below the resolution of float64 next to the largest term, 1."""
 
 _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10, _C11, _C12, _C13 = (1 / math.factorial(n) for n in range(2, 14))
 
 
 @intrinsic
 def _bits(typing_context, number):  # type: ignore[no-untyped-def]
-    """The 64 bits of a float64, as an int64."""
+    """Return the 64 bits of a float64 as an int64."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         return b.bitcast(arguments[0], context.get_value_type(types.int64))
@@ -42,7 +42,7 @@ def _bits(typing_context, number):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def _from_bits(typing_context, bits):  # type: ignore[no-untyped-def]
-    """The float64 with these 64 bits."""
+    """Return the float64 with the 64 bits of an int64."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         return b.bitcast(arguments[0], context.get_value_type(types.float64))
@@ -51,13 +51,13 @@ def _from_bits(typing_context, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel(inline="always")
-def _exp_in_steps(x: float) -> float:
-    """e**x of x <= 0, within one unit in the last place; NaN stays NaN.
+def _exp_polynomial(x: float) -> float:
+    """Return e**x for x <= 0, within one unit in the last place; NaN for NaN.
 
     x = n ln 2 + r with an integer n and a small r, whose exponential is a Taylor polynomial; n is
-    added to the exponent bits of the result. No branch and no call, so loops of it become vectors.
+    added to the exponent bits of the result. Without branches and calls, loops over it are vectorized.
     """
-    x = _SMALLEST if x < _SMALLEST else x
+    x = _MIN_EXPONENT if x < _MIN_EXPONENT else x
     shifted = x * _LOG2_E + _TO_INTEGER
     n = shifted - _TO_INTEGER
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
@@ -77,19 +77,19 @@ def _exp_in_steps(x: float) -> float:
     return _from_bits(_bits(p) + (_bits(shifted) << 52))  # type: ignore[call-arg]
 
 
-_exp = _exp_in_steps if JIT else math.exp
+_exp = _exp_polynomial if JIT else math.exp
 
 
 @kernel(parallel=True)
 def label_log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """z_y - logsumexp of the other logits: `logits` float64 [row, class], returns float64 [row].
+    """Return z_y - logsumexp of the other logits, float64 [row].
 
-    The rows are the samples again and again, one model after the other: row r has the label
-    `labels[r % len(labels)]`. Each of the other logits counts with its exponential over that of the
-    largest, so that nothing overflows and nothing saturates. These are rounded to 2**-50 or finer
-    and added as integers: the order of the classes changes no bit, and neither does a number added to
-    all logits where the differences of logits are exact, so that outputs which tie stay tied. A row
-    with NaN gives NaN.
+    `logits` float64 [row, class] contains the samples of one model after the other: row r has the label
+    `labels[r % len(labels)]`. Each other logit contributes its exponential divided by that of the largest
+    other logit, so that nothing overflows or saturates. The exponentials are rounded to 2**-50 or finer
+    and added as integers. The order of the classes therefore changes no bit. Nor does a number added to
+    all logits where the differences of logits are exact, so that tied outputs stay tied. A row with NaN
+    gives NaN.
     """
     rows, classes = logits.shape
     odds = np.empty(rows)

@@ -1,4 +1,4 @@
-"""The vertices of an ROC curve from sorted scores."""
+"""Vertices of an ROC curve from sorted scores."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hwsim.kernels.compile import kernel
 
 @kernel()
 def roc_counts(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """False and true positives after each group of equal scores, (0, 0) first; int64 [vertex] each.
+    """Return false and true positives after each group of equal scores, (0, 0) first; int64 [vertex] each.
 
-    `scores` float64 [n], sorted from large to small without NaN; `member` bool [n] in that order.
-    No threshold parts two equal scores, so a group has one vertex, at its end.
+    `scores` float64 [sample], descending, without NaN; `member` bool [sample] in that order. No threshold
+    separates equal scores, so a group has one vertex, at its end.
     """
     false_positives = np.zeros(len(scores) + 1, dtype=np.int64)
     true_positives = np.zeros(len(scores) + 1, dtype=np.int64)

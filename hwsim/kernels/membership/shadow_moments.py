@@ -1,10 +1,14 @@
-"""What a sample's shadow models say, for many targets at once, and alike whatever their order.
+"""Moments, log-means and percentiles over the shadow models of each sample, independent of the models' order.
 
-Two samples whose shadows gave the same values in another order must get the same bits, or ties that
-quantized outputs made would be parted by rounding. Sums are therefore exact: values become integers
-on one grid, and integers add up in any order. That also makes them cheap: what does not belong to a
-target's shadows can be taken from the sum of all without a trace, so all targets together need
-little more work than a few.
+Samples whose shadows have the same values in another order must get the same bits, or rounding would
+break ties of quantized outputs. Sums are therefore exact: values become integers on one fixed-point
+grid, and integer addition is associative. This also saves time: models that are no shadows of a target
+are subtracted exactly from the sums over all models, so that all targets together take little more
+time than a few.
+
+The shadows of a sample are two sets: 0 = OUT, models trained without the sample, and 1 = IN, models
+trained with it. The shadows of a target in a set are the first models of that set after the target, in
+a ring.
 """
 
 from __future__ import annotations
@@ -18,57 +22,59 @@ from numpy.typing import NDArray
 from hwsim.kernels.compile import kernel
 
 BLOCK = 32
-"""Samples that one thread takes at a time, copied so that the models of a sample lie side by side."""
+"""Samples per thread and turn, copied so that the models of a sample are contiguous."""
 
 SUM_BITS = 62
-"""A sum over all models stays below two to this."""
+"""Bits of a sum over all models: it is below 2^SUM_BITS."""
 
 LOG_HALF = math.log(0.5)
 
 
 @kernel()
-def _walk(keep: NDArray[np.bool_], rank: NDArray[np.int64], first: NDArray[np.int64]) -> tuple[np.int64, np.int64]:
-    """Number the models of each side, 0 = out and 1 = in, of one sample; returns how many there are.
+def _rank_models(
+    keep: NDArray[np.bool_], rank: NDArray[np.int64], first: NDArray[np.int64]
+) -> tuple[np.int64, np.int64]:
+    """Number the models of each set of one sample; returns the number of OUT and of IN models.
 
-    `keep` bool [model]. `rank` int64 [model] becomes the number of each model on its side, and
-    `first` int64 [side, model] the number of the first model of that side met when walking on from
-    a target: its shadows are that one and those that follow, in a ring.
+    `keep` bool [model]. `rank` int64 [model] receives the number of each model in its set, and `first`
+    int64 [set, model] the number of the first model of each set after a model.
     """
-    out = inside = np.int64(0)
-    for m in range(len(keep)):  # no branch: memberships are coins, which no processor foresees
-        held = np.int64(keep[m])
-        rank[m] = held * inside + (1 - held) * out
-        inside += held
-        out += 1 - held
-        first[0, m], first[1, m] = out, inside
-    return out, inside
+    out_count = in_count = np.int64(0)
+    for m in range(len(keep)):  # branch-free: membership is random, a branch would be mispredicted half of the time
+        member = np.int64(keep[m])
+        rank[m] = member * in_count + (1 - member) * out_count
+        in_count += member
+        out_count += 1 - member
+        first[0, m], first[1, m] = out_count, in_count
+    return out_count, in_count
 
 
 @kernel()
-def _sums(codes: NDArray[np.int64], held: NDArray[np.int64], half: int, sums: NDArray[np.int64]) -> np.int64:
-    """Exact sums over the models of each side of one sample; returns how many hold it.
+def _sums(codes: NDArray[np.int64], keep: NDArray[np.int64], half: int, sums: NDArray[np.int64]) -> np.int64:
+    """Compute exact sums over the models of each set of one sample; returns the number of IN models.
 
-    `codes` int64 [model]; `held` int64 [model], 1 or 0. A code is high * 2**half + low, and `sums` int64
-    [side, 5] becomes the sums of high, low, high * high, high * low and low * low, out = 0 and in = 1.
+    `codes` int64 [model]; `keep` int64 [model], 1 or 0. A code is high * 2**half + low. `sums` int64
+    [set, 5] receives the sums of high, low, high * high, high * low and low * low.
     """
     mask = (np.int64(1) << half) - 1
-    h = l = hh = hl = ll = h_in = l_in = hh_in = hl_in = ll_in = holding = np.int64(0)  # noqa: E741
-    for m in range(len(codes)):  # no branch: memberships are coins, which no processor foresees
-        high, low, all_bits = codes[m] >> half, codes[m] & mask, -held[m]
+    # separate accumulators stay in registers: sums in an array take 2.7 times as long
+    h = w = hh = hw = ww = h_in = w_in = hh_in = hw_in = ww_in = in_count = np.int64(0)
+    for m in range(len(codes)):  # branch-free: membership is random, a branch would be mispredicted half of the time
+        high, low, all_bits = codes[m] >> half, codes[m] & mask, -keep[m]
         h, h_in = h + high, h_in + (high & all_bits)
-        l, l_in = l + low, l_in + (low & all_bits)  # noqa: E741
+        w, w_in = w + low, w_in + (low & all_bits)
         hh, hh_in = hh + high * high, hh_in + (high * high & all_bits)
-        hl, hl_in = hl + high * low, hl_in + (high * low & all_bits)
-        ll, ll_in = ll + low * low, ll_in + (low * low & all_bits)
-        holding += held[m]
-    sums[0, 0], sums[0, 1], sums[0, 2], sums[0, 3], sums[0, 4] = h - h_in, l - l_in, hh - hh_in, hl - hl_in, ll - ll_in
-    sums[1, 0], sums[1, 1], sums[1, 2], sums[1, 3], sums[1, 4] = h_in, l_in, hh_in, hl_in, ll_in
-    return holding
+        hw, hw_in = hw + high * low, hw_in + (high * low & all_bits)
+        ww, ww_in = ww + low * low, ww_in + (low * low & all_bits)
+        in_count += keep[m]
+    sums[0, 0], sums[0, 1], sums[0, 2], sums[0, 3], sums[0, 4] = h - h_in, w - w_in, hh - hh_in, hw - hw_in, ww - ww_in
+    sums[1, 0], sums[1, 1], sums[1, 2], sums[1, 3], sums[1, 4] = h_in, w_in, hh_in, hw_in, ww_in
+    return in_count
 
 
 @kernel()
-def _wide(high: np.int64, middle: np.int64, low: np.int64, half: int) -> np.float64:
-    """high * 4**half + middle * 2**(half + 1) + low in 128 bits, which is not negative, as a float."""
+def _to_float(high: np.int64, middle: np.int64, low: np.int64, half: int) -> np.float64:
+    """Return high * 4**half + middle * 2**(half + 1) + low, computed in 128 bits and not negative, as a float."""
     bits = np.uint64(2 * half)
     total = np.uint64(high) << bits
     carry = high >> (64 - 2 * half)
@@ -82,7 +88,7 @@ def _wide(high: np.int64, middle: np.int64, low: np.int64, half: int) -> np.floa
 
 
 @kernel(parallel=True)
-def side_moments(
+def shadow_moments(
     values: NDArray[np.float64],
     keep: NDArray[np.bool_],
     targets: NDArray[np.int64],
@@ -90,15 +96,21 @@ def side_moments(
     exponent: int,
     half: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and centred sum of squares of a sample's shadows, by side.
+    """Compute mean and centered sum of squares of a sample's shadows, by set.
 
-    `values` float64 and `keep` bool, [model, sample]; `targets` int64 [target]. `sizes` int64 [side,
-    target, count] says how many shadows to take on a side, 0 = out and 1 = in, when `count` models
-    other than the target hold the sample: the first ones met when walking on from the target.
-    Returns means and sums of squares, float64 [side, target, sample]; 0 where no shadow is taken.
+    Values are truncated to multiples of 2**-exponent, at most 2**(2 * half) of them. Nothing else is rounded
+    until mean and sum of squares become floats.
 
-    The values are cut to multiples of 2**-exponent, at most 2**(2 * half) of them; then nothing is
-    rounded until mean and sum of squares are turned into floats. See `grid`.
+    Parameters
+    ----------
+    values : float64 [model, sample]
+    keep : bool [model, sample], membership
+    targets : int64 [target], models
+    sizes : int64 [set, target, count], number of shadows in a set for a sample with `count` IN models besides
+        the target
+    exponent, half : see `fixed_point_grid`
+
+    Returns means and sums of squares, float64 [set, target, sample]; 0 for a set without shadows.
     """
     models, samples = values.shape
     means = np.zeros((2, len(targets), samples))
@@ -109,41 +121,41 @@ def side_moments(
         begin = block * BLOCK
         width = min(BLOCK, samples - begin)
         codes = np.empty((BLOCK, models), dtype=np.int64)
-        held = np.empty((BLOCK, models), dtype=np.int64)
+        kept = np.empty((BLOCK, models), dtype=np.int64)
         for m in range(models):
             for s in range(width):
                 codes[s, m] = np.int64(values[m, begin + s] * scale)
-                held[s, m] = keep[m, begin + s]
+                kept[s, m] = keep[m, begin + s]
         sums = np.empty((2, 5), dtype=np.int64)
         for s in range(width):
-            holding = _sums(codes[s], held[s], half, sums)
+            in_count = _sums(codes[s], kept[s], half, sums)
             for i in range(len(targets)):
                 t = targets[i]
-                count = holding - held[s, t]
-                for side in range(2):
-                    size = sizes[side, i, count]
+                count = in_count - kept[s, t]
+                for which in range(2):
+                    size = sizes[which, i, count]
                     if size == 0:
                         continue
-                    high, low, hh, hl, ll = sums[side]
-                    # taken away again: the target, and those met last, which are the first ones back from it
-                    surplus = (holding if side else models - holding) - size
+                    high, low, hh, hl, ll = sums[which]
+                    # subtract the target and the last models of the ring, which precede the target
+                    surplus = (in_count if which else models - in_count) - size
                     m = t
                     while surplus > 0:
-                        if held[s, m] == side:
+                        if kept[s, m] == which:
                             c, d = codes[s, m] >> half, codes[s, m] & mask
                             high, low, hh, hl, ll = high - c, low - d, hh - c * c, hl - c * d, ll - d * d
                             surplus -= 1
                         m = (m if m else models) - 1
                     total = (high << half) + low
-                    centre = total // size
-                    rest = total - size * centre
-                    c, d = centre >> half, centre & mask
+                    center = total // size
+                    rest = total - size * center
+                    c, d = center >> half, center & mask
                     hh += size * c * c - 2 * c * high
                     hl += size * c * d - c * low - d * high
                     ll += size * d * d - 2 * d * low
-                    about_centre = _wide(hh, hl, ll, half)
-                    means[side, i, begin + s] = (centre + rest / size) / scale
-                    squares[side, i, begin + s] = (about_centre - rest * (rest / size)) / scale / scale
+                    about_center = _to_float(hh, hl, ll, half)
+                    means[which, i, begin + s] = (center + rest / size) / scale
+                    squares[which, i, begin + s] = (about_center - rest * (rest / size)) / scale / scale
     return means, squares
 
 
@@ -154,14 +166,14 @@ def log_means(
     targets: NDArray[np.int64],
     sizes: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Logarithm of the mean probability that a sample's shadows give its label, float64 [target, sample].
+    """Return the logarithm of the mean label probability of a sample's shadows, float64 [target, sample].
 
-    `log_odds` float64 [model, sample], log p / (1 - p) of the label; the other arguments as in
-    `side_moments`, and the shadows of both sides are taken together. NaN where there are none.
+    `log_odds` float64 [model, sample], log p / (1 - p) of the label; other arguments as in
+    `shadow_moments`. Both sets are one here. NaN for a sample without shadows.
 
-    Where a shadow gives one half or more, the mean is taken of 1 - p, else of p over the largest p,
-    so that neither sure answers nor hopeless ones saturate. Either is cut to a share of 2**-50 or so
-    of the largest and then summed exactly, in any order.
+    If a shadow's p is one half or more, the mean is that of 1 - p, else that of p divided by the largest
+    p, so that probabilities near 0 and 1 keep their precision. Both are truncated to about 2**-50 of the
+    largest and summed exactly.
     """
     models, samples = log_odds.shape
     logs = np.empty((len(targets), samples))
@@ -186,17 +198,17 @@ def log_means(
         ring = np.empty((2, models), dtype=np.int64)
         chosen = np.empty(models, dtype=np.int64)
         for s in range(width):
-            counts = _walk(kept[s], rank, first)
+            counts = _rank_models(kept[s], rank, first)
             for m in range(models):
                 ring[np.int64(kept[s, m]), rank[m]] = m
             for i in range(len(targets)):
                 t = targets[i]
                 number = 0
-                for side in range(2):
-                    at = first[side, t]
-                    for _ in range(sizes[side, i, counts[1] - np.int64(kept[s, t])]):
-                        at = at if at < counts[side] else 0
-                        chosen[number] = ring[side, at]
+                for which in range(2):
+                    at = first[which, t]
+                    for _ in range(sizes[which, i, counts[1] - np.int64(kept[s, t])]):
+                        at = at if at < counts[which] else 0
+                        chosen[number] = ring[which, at]
                         number += 1
                         at += 1
                 logs[i, begin + s] = _log_mean(log_p[s], other[s], chosen[:number], bits)
@@ -205,35 +217,35 @@ def log_means(
 
 @kernel()
 def _log_mean(log_p: NDArray[np.float64], other: NDArray[np.float64], chosen: NDArray[np.int64], bits: int) -> float:
-    """Logarithm of the mean of the chosen p, given log p and 1 - p of every model; see `log_means`."""
+    """Return the logarithm of the mean p of the models `chosen`, given log p and 1 - p [model]; see `log_means`."""
     if len(chosen) == 0:
         return np.nan
-    top, most = -np.inf, 0.0
+    max_log_p, max_other = -np.inf, 0.0
     for m in chosen:
-        top, most = max(top, log_p[m]), max(most, other[m])
+        max_log_p, max_other = max(max_log_p, log_p[m]), max(max_other, other[m])
     total = np.int64(0)
-    if top >= LOG_HALF:
-        scale = math.ldexp(1.0, min(bits - math.frexp(most)[1], 1000))
+    if max_log_p >= LOG_HALF:
+        scale = math.ldexp(1.0, min(bits - math.frexp(max_other)[1], 1000))
         for m in chosen:
             total += np.int64(other[m] * scale)
         return math.log1p(-(np.float64(total) / len(chosen) / scale))
     scale = math.ldexp(1.0, bits)
     for m in chosen:
-        total += np.int64(math.exp(log_p[m] - top) * scale)
-    return top + math.log(np.float64(total) / len(chosen) / scale)
+        total += np.int64(math.exp(log_p[m] - max_log_p) * scale)
+    return max_log_p + math.log(np.float64(total) / len(chosen) / scale)
 
 
 @kernel(parallel=True)
-def shadows_beaten(
+def shadow_percentiles(
     values: NDArray[np.float64],
     keep: NDArray[np.bool_],
     targets: NDArray[np.int64],
     sizes: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Share of a sample's shadows with a smaller value than the target, equal ones half; float64 [target, sample].
+    """Return the share of a sample's shadows below the target's value, float64 [target, sample].
 
-    Arguments as in `side_moments`, and the shadows of both sides are taken together. One half where
-    there are none.
+    A shadow with an equal value counts one half. Arguments as in `shadow_moments`; both sets are one
+    here. One half for a sample without shadows.
     """
     models, samples = values.shape
     shares = np.full((len(targets), samples), 0.5)
@@ -250,18 +262,18 @@ def shadows_beaten(
         first = np.empty((2, models), dtype=np.int64)
         ring = np.empty((2, models))
         for s in range(width):
-            counts = _walk(kept[s], rank, first)
+            counts = _rank_models(kept[s], rank, first)
             for m in range(models):
                 ring[np.int64(kept[s, m]), rank[m]] = local[s, m]
             for i in range(len(targets)):
                 t = targets[i]
                 own = local[s, t]
                 number = twice = np.int64(0)
-                for side in range(2):
-                    at = first[side, t]
-                    for _ in range(sizes[side, i, counts[1] - np.int64(kept[s, t])]):
-                        at = at if at < counts[side] else 0
-                        twice += 2 * np.int64(ring[side, at] < own) + np.int64(ring[side, at] == own)
+                for which in range(2):
+                    at = first[which, t]
+                    for _ in range(sizes[which, i, counts[1] - np.int64(kept[s, t])]):
+                        at = at if at < counts[which] else 0
+                        twice += 2 * np.int64(ring[which, at] < own) + np.int64(ring[which, at] == own)
                         number += 1
                         at += 1
                 if number:
@@ -269,11 +281,11 @@ def shadows_beaten(
     return shares
 
 
-def grid(values: NDArray[np.float64]) -> tuple[int, int]:
-    """The grid that `side_moments` may cut finite values [model, sample] to: (exponent, half).
+def fixed_point_grid(values: NDArray[np.float64]) -> tuple[int, int]:
+    """Return (exponent, half) of the fixed-point grid of `shadow_moments` for finite values [model, sample].
 
-    Multiples of 2**-exponent, the finest ones whose sums over all models stay below 2**62: 54 bits
-    for the largest value of up to 256 models, which is more than a float has.
+    The grid has multiples of 2**-exponent, the finest whose sums over all models are below 2**62. The
+    largest of the values of up to 256 models has 54 bits, more than the 53 of a float.
     """
     half = min(27, (SUM_BITS - (len(values) - 1).bit_length()) // 2)
     largest = float(max(values.max(initial=0.0), -values.min(initial=0.0)))

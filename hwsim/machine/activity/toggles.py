@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numba
@@ -29,10 +30,10 @@ from hwsim.cache import cached, per_object
 from hwsim.engine.activation_capture import code_dtype
 from hwsim.errors import BadInput
 from hwsim.formats import Format, Kind, QTensor
-from hwsim.kernels.buffer_pool import arenas
+from hwsim.kernels.buffer_pool import BUFFERS
 from hwsim.kernels.compile import JIT
 from hwsim.kernels.machine import toggles as kernels
-from hwsim.kernels.threads import on_threads
+from hwsim.kernels.threads import run_on_threads
 from hwsim.machine.activity.sampling import (
     DEFAULT_BUDGET,
     PixelSequence,
@@ -185,15 +186,21 @@ def count_toggles(
     if layer.op not in (Op.CONV, Op.LINEAR) or layer.weight is None:
         raise BadInput(f"layer {layer.name!r}", str(layer.op), "a convolution or linear layer")
     if layer.region is not None and masks is None:
-        raise BadInput(f"layer {layer.name!r} masks", "nothing", "the sensitive regions of each sample")
+        raise BadInput(f"layer {layer.name!r} masks", None, "the sensitive regions of each sample")
     w_bits, a_bits = layer.weight.format.bits, network.formats[layer.inputs[0]].bits
     plan = _plan(network, layer, rows, widths or (w_bits, a_bits, w_bits + a_bits + 8), seed, budget)
     counts = np.empty((len(codes), 1 + len(plan.psums.blocks.positions)), dtype=np.int64)
     with _arranged(plan, layer, codes, masks) as inputs:
-        _run_kernel(
-            kernels.array_toggles, kernels.share_of_toggles, counts, inputs.registers, inputs.sensitive,
-            *plan.operands.arguments(inputs.registers.dtype), inputs.planes, *plan.psums.arguments(),
-        )  # fmt: skip
+        register, word = plan.operands.register, inputs.registers.dtype.type
+        wires = kernels.Wires(inputs.registers, inputs.sensitive, word(register.zero), word(register.mask))
+        _for_all_samples(
+            kernels.array_toggles,
+            kernels.share_of_toggles,
+            (counts, inputs.planes),
+            wires,
+            plan.operands.pairs(),
+            plan.psums.arguments(),
+        )
     return Toggles(counts[:, 0].copy(), *plan.psums.blocks.estimate(counts[:, 1:]))
 
 
@@ -230,10 +237,9 @@ class _OperandPlan:
     ones: NDArray[Any]
     low_ones: NDArray[Any]
 
-    def arguments(self, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-        """Return the kernel's arguments in its order, for registers of this dtype."""
-        zero, mask = dtype.type(self.register.zero), dtype.type(self.register.mask)
-        return zero, mask, self.run_starts, self.groups, self.ones, self.low_ones
+    def pairs(self) -> kernels.OperandPairs:
+        """Return the kernel's argument."""
+        return kernels.OperandPairs(self.run_starts, self.groups, self.ones, self.low_ones)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,10 +265,12 @@ class _PsumPlan:
     mask: int
     rows: int
 
-    def arguments(self) -> tuple[Any, ...]:
-        """Return the kernel's arguments in its order."""
-        places = self.blocks.positions
-        return self.decoding, self.first_codes, self.channels, places, self.weights, self.mask, self.rows
+    def arguments(self) -> kernels.PsumBlocks:
+        """Return the kernel's argument."""
+        positions = self.blocks.positions
+        return kernels.PsumBlocks(
+            self.decoding, self.first_codes, self.channels, positions, self.weights, self.mask, self.rows
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,23 +427,32 @@ def _arranged(plan: _Plan, layer: Layer, codes: NDArray[Any], masks: NDArray[np.
         yield _Inputs(words[None], registers, registers[:0])
         return
     flat = np.ascontiguousarray(masks.reshape(len(masks), math.prod(masks.shape[1:])))
-    with arenas(1, 4 * words.nbytes) as (buffer,):
+    with BUFFERS.lend(1, 4 * words.nbytes) as (buffer,):
         split = buffer.view(words.dtype).reshape(4, *words.shape)
         planes, registers, sensitive = split[:2], split[2], split[3]
-        _run_kernel(
-            kernels.split_codes, kernels.share_of_codes, words, flat, plan.decisions, plan.coarse.astype(words.dtype),
-            planes, registers, sensitive,
-        )  # fmt: skip
+        rule = kernels.RegionRule(plan.decisions, plan.coarse.astype(words.dtype))
+        results = kernels.SplitCodes(planes, registers, sensitive)
+        _for_all_samples(kernels.split_codes, kernels.share_of_codes, (words, flat), rule, results)
         yield _Inputs(planes, registers, sensitive)
 
 
-def _run_kernel(kernel: Callable[..., None], threaded: Callable[..., None], samples: NDArray[Any], *rest: Any) -> None:
-    """Run `threaded` over the first axis of `samples` on the engine's threads, or `kernel` without compilation."""
+def _for_all_samples(
+    kernel: Callable[..., None],
+    threaded: Callable[..., None],
+    arrays: tuple[NDArray[Any], ...],
+    *groups: tuple[Any, ...],
+) -> None:
+    """Run `threaded` over the first axis of `arrays[0]` on the engine's threads, or `kernel` without compilation.
+
+    `kernel` takes the groups of arguments as tuples, `threaded` takes their fields one by one.
+    """
+    samples = len(arrays[0])
     if not JIT:
-        kernel(0, len(samples), samples, *rest)
+        kernel(0, samples, *arrays, *groups)
         return
-    workers = max(1, min(numba.get_num_threads(), len(samples) // MIN_SAMPLES_PER_THREAD))
-    on_threads(lambda worker, call: threaded(worker, workers, samples, *rest, *call), workers)
+    workers = max(1, min(numba.get_num_threads(), samples // MIN_SAMPLES_PER_THREAD))
+    fields = (*arrays, *chain.from_iterable(groups))
+    run_on_threads(lambda worker, slots: threaded(worker, workers, *fields, *slots), workers)
 
 
 def _decisions(region: Region, shape: tuple[int, ...]) -> Ints:

@@ -150,7 +150,7 @@ def check_dataflow(accelerator: Accelerator) -> None:
     """Raise BadInput unless register file, timing model and row FIFO are consistent with the dataflow."""
     dataflow, register_file = accelerator.dataflow, accelerator.register_file
     if (register_file is not None) != dataflow.needs_register_file:
-        given = "nothing" if register_file is None else f"a table, but dataflow {dataflow}"
+        given = None if register_file is None else f"a table, but dataflow {dataflow}"
         able = _dataflows(lambda other: other.needs_register_file)
         allowed = f"memories inside the PEs, with dataflow {able} and only there"
         raise BadInput("accelerator.register_file", given, allowed)

@@ -39,7 +39,7 @@ def read_record(path: Path | Traversable) -> Record:
     text = {key: content.pop(key, None) for key in ("help", "citation")}
     for key, value in text.items():
         if not isinstance(value, str) or not value.strip():
-            raise BadInput(f"{path.name}: {key}", "nothing" if value is None else value, "a text")
+            raise BadInput(f"{path.name}: {key}", value, "a text")
     check_sources(content, content.pop("sources", {}), path.name)
     name = path.name.removesuffix(".toml")
     record = Record("accelerator", name, str(text["help"]).strip(), str(text["citation"]).strip(), Accelerator, content)
@@ -56,7 +56,7 @@ def check_sources(content: Mapping[str, Any], sources: Mapping[str, Any], where:
     named = {path: text for path, text in sources.items() if isinstance(text, str) and text.strip()}
     for path in sorted(numbers):
         if not any(path == source or path.startswith(f"{source}.") for source in named):
-            raise BadInput(f'{where}: sources."{path}"', "nothing", 'where the number is from, or "assumed" and why')
+            raise BadInput(f'{where}: sources."{path}"', None, 'where the number is from, or "assumed" and why')
     for source in sources:
         if not any(path == source or path.startswith(f"{source}.") for path in numbers):
             raise UnknownName(f"{where}: sources", source, numbers)

@@ -53,7 +53,7 @@ class Lookup(PE):
         if w_format.kind is not Kind.CODEBOOK:
             return super().supports(a_format, w_format)
         half = 1 << (self.max_bits - 1)
-        low, high = w_format.values
+        low, high = w_format.value_range
         fits = w_format.bits <= self.code_bits and -half <= low and high < half
         return fits and a_format.kind is not Kind.CODEBOOK and self.supports_widths(a_format.bits, w_format.bits)
 

@@ -60,7 +60,7 @@ def _located_rows(file: Path | Traversable, columns: Sequence[str]) -> Iterator[
     for column in (SOURCE, *columns):
         if column not in header:
             hint = _HINT if column == SOURCE else ""
-            raise BadInput(f"{file.name}, line 1", ",".join(header) or "nothing", f"a column {column!r}", hint)
+            raise BadInput(f"{file.name}, line 1", ",".join(header) or "no columns", f"a column {column!r}", hint)
     for cells in reader:
         if not cells:
             continue
@@ -69,7 +69,7 @@ def _located_rows(file: Path | Traversable, columns: Sequence[str]) -> Iterator[
             raise BadInput(where, f"{len(cells)} cells", f"{len(header)}, as in the header")
         row = dict(zip(header, cells, strict=True))
         if not row[SOURCE].strip():
-            raise BadInput(f"{where}: {SOURCE}", "nothing", "a text", _HINT)
+            raise BadInput(f"{where}: {SOURCE}", None, "a text", _HINT)
         yield where, row
 
 

@@ -46,7 +46,7 @@ class Price(Configurable):
     @classmethod
     def _source_given(cls, source: str) -> str:
         if not source.strip():
-            raise BadInput("technology.prices: source", "nothing", "where the number is from")
+            raise BadInput("technology.prices: source", None, "where the number is from")
         return source
 
 

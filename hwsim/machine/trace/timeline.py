@@ -105,7 +105,7 @@ def timeline_of(
     if max_events < 1:
         raise BadInput("max_events", max_events, "1 or more")
     if not layers:
-        raise BadInput("workload", "nothing", "one layer or more")
+        raise BadInput("workload", None, "one layer or more")
     runs = _runs([_length(accelerator, mapped, batch) for mapped in layers], max_events - len(layers))
     events: list[Event] = []
     start = 0
@@ -126,7 +126,7 @@ def write_trace(events: Sequence[Event], accelerator: Accelerator, path: Path) -
     when there are no events. The same events give the same bytes.
     """
     if not events:
-        raise BadInput("events", "nothing", "the events of a timeline")
+        raise BadInput("events", None, "the events of a timeline")
     rows = [*_names(accelerator), *(_complete(event, accelerator.clock_hz) for event in events)]
     head = {"displayTimeUnit": "ns", "otherData": _about(events, accelerator)}
     text = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)

@@ -1,15 +1,15 @@
-"""Attacks that learn from shadow models what a member looks like: what they share, and why none can cheat.
+"""Classifier-based attacks: cross-fitting and balanced shadow sets, which keep memorized membership out of the scores.
 
-Half of the models of a game hold a sample, so how many *shadows* hold it gives away whether the
-target does. A classifier with enough freedom would learn each sample by heart, count, and find a
-leak where there is none. Three rules prevent it:
+In a balanced game a sample is in half of the models, so the number of shadow models that contain it reveals whether
+the target does. A classifier with enough freedom would memorize each sample, count, and find a leak without any. Three
+rules prevent it:
 
-1. **Cross-fitting.** The samples are cut in two halves. What scores a sample against the target was
-   trained on samples of the other half.
-2. **Equally many shadows on both sides** of every sample that is trained on.
-3. **A canonical order.** Halves and rows follow a hash of what is known of a sample (its label, who
-   else holds it, what was observed), so the order in which samples arrive changes no bit, and
-   samples that are alike in all of it get one score.
+1. **Cross-fitting.** The samples are split into two halves. The attack model that scores a sample against the target
+   was trained on samples of the other half.
+2. **Equally many IN and OUT shadow models** of every sample in an attack training set.
+3. **A canonical order.** Halves and rows are ordered by a hash of the label, the membership in the shadow models and
+   the observed channels of a sample. The order of the samples changes no bit, and samples equal in all of these get
+   one score.
 """
 
 from __future__ import annotations
@@ -23,24 +23,31 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput
-from hwsim.privacy.attack_tools.attack import Attack, Observed
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attack_tools.shadow_selection import first_per_set
 from hwsim.privacy.sample_keys import content_keys
 from hwsim.rng import derive_seed
 
 Predictor = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
-"""What a lesson leaves behind: features [n, feature] and labels [n] in, scores [n] out."""
+"""A fitted attack model: features float64 [n, feature] and labels int64 [n] -> scores float64 [n]."""
 
-_AT_ONCE = 2**24
-"""Numbers of all lessons that are held in memory together."""
+MAX_NUMBERS = 2**24
+"""Default largest number of features in all attack training sets that are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
 class AttackTrainingSet:
-    """What one attack model is trained on: the shadows' rows of one half of the samples.
+    """Training set of one attack model: outputs of the shadow models on one half of the samples.
 
-    `features` float64 [row, feature], `member` bool [row] with both values, `labels` int64 [row].
+    Attributes
+    ----------
+    features : float64 [row, feature]
+    member : bool [row], with both values
+    labels : int64 [row]
+    seed : seed of the training
     """
 
     features: NDArray[np.float64]
@@ -50,10 +57,10 @@ class AttackTrainingSet:
 
 
 class LearnedAttack(Attack):
-    """Base of the attacks that are trained on shadow models; a subclass gives `features` and `fit`.
+    """Base of the attacks with an attack model trained on shadow models; a subclass gives `features` and `fit`.
 
-    `shadows` is the number of shadow models: the first ones after the target, in a circle. With two
-    or more, a sample counts with equally many shadows on both sides; a single shadow is taken whole.
+    The shadow models are the first `shadows` ones after the target in the ring of models. With two or more, a sample
+    enters with equally many IN and OUT models; a single shadow model enters with all its samples.
     """
 
     shadows: int | None = Field(default=None, ge=1, description="number of shadow models; all others when not given")
@@ -62,113 +69,134 @@ class LearnedAttack(Attack):
     )
 
     @abstractmethod
-    def features(self, observed: Observed, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What the attack model sees, float64 [model, sample, feature]; each sample for itself."""
+    def features(self, game: GameView) -> NDArray[np.float64]:
+        """Return the inputs of the attack model, float64 [model, sample, feature]."""
 
     @abstractmethod
-    def fit(self, lessons: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
-        """Learn every lesson for itself.
+    def fit(self, training_sets: Sequence[AttackTrainingSet], rows: int) -> Sequence[Predictor]:
+        """Train one attack model on each training set, independently of the other sets.
 
-        `rows` is how many rows a lesson of this game has at most; every lesson of every target gets
-        the same number, so that training steps counted from it do not depend on what else is learned.
+        `rows` is the largest number of rows of a training set in this game. It is the same for all sets of all
+        targets, so that a number of training steps derived from it does not depend on the other sets.
         """
 
     @final
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack. A half with members only, or none, teaches nothing: the other half scores 0.
+    def scores(self, game: GameView) -> Scores:
+        """Score both halves of the samples, each by attack models trained on the other half."""
+        return cross_fitted_scores(self, game)
 
-        Raises BadInput when the game has fewer other models than `shadows`.
-        """
-        models, samples = keep.shape
-        if self.shadows is not None and self.shadows >= models:
-            raise BadInput(
-                f"attack {self.name}.shadows", self.shadows, f"1 to {models - 1}, the models less the target"
-            )
-        chosen = list(range(models)) if targets is None else list(targets)
-        features = np.asarray(self.features(observed, labels), dtype=np.float64)
-        known = content_keys(labels, *(np.moveaxis(observed[name], 0, 1) for name in self.needs))
-        rows = self._rows(models, samples)
-        step = max(1, _AT_ONCE // (2 * rows * features.shape[2]))
-        scores = np.zeros((len(chosen), samples))
-        for start in range(0, len(chosen), step):
-            scores[start : start + step] = self._score(
-                features, keep, labels, known, chosen[start : start + step], rows
-            )
-        return scores
 
-    def _rows(self, models: int, samples: int) -> int:
-        """Number of rows of a lesson when the halves are even and each sample is in half of the models."""
-        count = self.shadows or models - 1
-        per_sample = 1 if count == 1 else 2 * (count // 2)
-        return min(self.most_rows, per_sample * -(-samples // 2))
+def cross_fitted_scores(attack: LearnedAttack, game: GameView, max_numbers: int = MAX_NUMBERS) -> Scores:
+    """Return the scores of a learned attack by cross-fitting, float64 [target, sample].
 
-    def _score(
-        self,
-        features: NDArray[np.float64],
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        known: NDArray[np.uint64],
-        targets: Sequence[int],
-        rows: int,
-    ) -> NDArray[np.float64]:
-        halves = {(i, half.number): half for i, t in enumerate(targets) for half in _halves(known, keep, t)}
-        lessons = {at: self._lesson(features, keep, labels, targets[at[0]], half) for at, half in halves.items()}
-        trainable = {at: lesson for at, lesson in lessons.items() if lesson.member.any() and not lesson.member.all()}
-        predictors = dict(zip(trainable, self.fit(list(trainable.values()), rows), strict=True)) if trainable else {}
-        scores = np.zeros((len(targets), keep.shape[1]))
-        for (i, half), predictor in predictors.items():
-            other = halves[i, 1 - half]
-            seen = predictor(features[targets[i], other.distinct], labels[other.distinct])
-            scores[i, other.samples] = seen[other.which]
-        return scores
+    A half with members only, or with none, trains no attack model, and the other half scores 0. `max_numbers` bounds
+    the memory and changes no score. Raises BadInput when the game has fewer shadow models than `attack.shadows`.
+    """
+    if attack.shadows is not None and attack.shadows >= game.models:
+        allowed = f"1 to {game.models - 1}, the models less the target"
+        raise BadInput(f"attack {attack.name}.shadows", attack.shadows, allowed)
+    features = np.asarray(attack.features(game), dtype=np.float64)
+    keys = content_keys(game.labels, *(np.moveaxis(game.observed[name], 0, 1) for name in attack.needs))
+    rows = _max_rows(attack, game)
+    step = max(1, max_numbers // (2 * rows * features.shape[2]))
+    targets = game.targets.tolist()
+    scores = np.zeros((len(targets), game.samples))
+    for start in range(0, len(targets), step):
+        part = targets[start : start + step]
+        scores[start : start + step] = _scores_of(attack, game, features, keys, part, rows)
+    return scores
 
-    def _lesson(
-        self,
-        features: NDArray[np.float64],
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        target: int,
-        half: _Half,
-    ) -> AttackTrainingSet:
-        models = len(keep)
-        shadows = [(target + 1 + step) % models for step in range(self.shadows or models - 1)]
-        samples = half.samples[: max(1, self.most_rows // len(shadows))]
-        inside = keep[shadows][:, samples]
-        selected = first_per_set(inside) if len(inside) > 1 else np.ones_like(inside)
-        column, row = np.nonzero(selected.T)
-        picked = samples[column]
-        return AttackTrainingSet(
-            features[np.array(shadows)[row], picked],
-            inside[row, column],
-            labels[picked],
-            derive_seed(0, "attack model", self.name, target, half.number),
-        )
+
+def _max_rows(attack: LearnedAttack, game: GameView) -> int:
+    """Return the number of rows of a training set for even halves and samples that are in half of the models."""
+    count = attack.shadows or game.models - 1
+    per_sample = 1 if count == 1 else 2 * (count // 2)
+    return min(attack.most_rows, per_sample * ceil_div(game.samples, 2))
+
+
+def _scores_of(
+    attack: LearnedAttack,
+    game: GameView,
+    features: NDArray[np.float64],
+    keys: NDArray[np.uint64],
+    targets: Sequence[int],
+    rows: int,
+) -> Scores:
+    """Return the scores of some targets, whose attack models are trained together.
+
+    `features` is float64 [model, sample, feature], `keys` uint64 [sample].
+    """
+    members = [game.shadow_members(target) for target in targets]
+    halves = {
+        (i, half.number): half
+        for i, target in enumerate(targets)
+        for half in _halves(keys, np.delete(members[i], target, axis=0))
+    }
+    training_sets = {
+        (i, number): _training_set(attack, game, features, members[i], targets[i], half)
+        for (i, number), half in halves.items()
+    }
+    trainable = {at: t for at, t in training_sets.items() if t.member.any() and not t.member.all()}
+    predictors = dict(zip(trainable, attack.fit(list(trainable.values()), rows), strict=True)) if trainable else {}
+    scores = np.zeros((len(targets), game.samples))
+    for (i, number), predict in predictors.items():
+        other = halves[i, 1 - number]
+        distinct = predict(features[targets[i], other.distinct], game.labels[other.distinct])
+        scores[i, other.samples] = distinct[other.kind]
+    return scores
+
+
+def _training_set(
+    attack: LearnedAttack,
+    game: GameView,
+    features: NDArray[np.float64],
+    members: NDArray[np.bool_],
+    target: int,
+    half: _Half,
+) -> AttackTrainingSet:
+    """Return the training set of one target and half.
+
+    `features` is float64 [model, sample, feature]; `members` bool [model, sample] is the membership in the shadows.
+    """
+    ring = [(target + 1 + step) % game.models for step in range(attack.shadows or game.models - 1)]
+    samples = half.samples[: max(1, attack.most_rows // len(ring))]
+    member = members[ring][:, samples]
+    selected = first_per_set(member) if len(member) > 1 else np.ones_like(member)
+    column, row = np.nonzero(selected.T)
+    picked = samples[column]
+    return AttackTrainingSet(
+        features[np.array(ring)[row], picked],
+        member[row, column],
+        game.labels[picked],
+        derive_seed(0, "attack model", attack.name, target, half.number),
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Half:
     """One half of the samples in canonical order.
 
-    `samples` int64 are their indices. `distinct` has one sample of each kind that is alike in
-    everything known, and `which` says for each sample which of them it is like.
+    Attributes
+    ----------
+    number : 0 or 1
+    samples : int64 [sample of the half], their indices in the game
+    distinct : int64 [kind], the first sample of each kind; samples of a kind are equal in everything hashed
+    kind : int64 [sample of the half], the kind of each sample
     """
 
     number: int
     samples: NDArray[np.int64]
     distinct: NDArray[np.int64]
-    which: NDArray[np.int64]
+    kind: NDArray[np.int64]
 
 
-def _halves(known: NDArray[np.uint64], keep: NDArray[np.bool_], target: int) -> tuple[_Half, _Half]:
-    """Every other kind of sample, in the order of the hash of what is known without the target's own row."""
-    holders = np.packbits(np.delete(keep, target, axis=0), axis=0).T
-    _, first, kind = np.unique(content_keys(known, holders), return_index=True, return_inverse=True)
+def _halves(keys: NDArray[np.uint64], shadow_members: NDArray[np.bool_]) -> tuple[_Half, _Half]:
+    """Return the even and the odd kinds of samples, ordered by a hash without the target's membership.
+
+    `keys` is uint64 [sample], `shadow_members` bool [shadow, sample] in the order of the models.
+    """
+    membership = np.packbits(shadow_members, axis=0).T
+    _, first, kind = np.unique(content_keys(keys, membership), return_index=True, return_inverse=True)
     order = np.argsort(kind, kind="stable")
 
     def half(number: int) -> _Half:

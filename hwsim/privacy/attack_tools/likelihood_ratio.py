@@ -1,9 +1,9 @@
-"""How likely a value is among those of a sample's shadow models: what the shadow attacks share."""
+"""Likelihood of a value among the values of a sample's shadow models: the scores of LiRA, online and offline."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,108 +11,112 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
-from hwsim.kernels.membership.shadow_moments import grid, side_moments
-from hwsim.privacy.attack_tools.shadow_selection import IN, OUT, Shadows, Sides, choose_shadows, has_shadows
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attack_tools.shadow_selection import IN, OUT, ShadowRequirement, choose_shadows
 from hwsim.privacy.attack_tools.tail_odds import log_tail_odds
 
 Variance = Literal["shrinkage", "pooled", "per_point"]
 
 PRIOR_STRENGTH = 8.0
-"""Weight of the pooled variance in the shrinkage, in pseudo-observations (our own choice)."""
+"""Weight of the pooled variance in the shrinkage, in pseudo-observations (design choice)."""
 
 _FLOOR = 1e-12
-"""Smallest variance, as a share of the whole spread: a ratio of a channel without noise stays finite."""
+"""Smallest variance, as a share of the whole spread: keeps the ratio of a channel without noise finite."""
+
+
+def online_requirement(variance: Variance) -> ShadowRequirement:
+    """Return the shadow models that `online_lira_score` needs: IN and OUT, two of each for a variance of their own."""
+    return ShadowRequirement("in_out", _min_per_set(variance))
+
+
+def offline_requirement(variance: Variance) -> ShadowRequirement:
+    """Return the shadow models that `offline_lira_score` needs: OUT, two of them for a variance of their own."""
+    return ShadowRequirement("out", _min_per_set(variance))
+
+
+def _min_per_set(variance: Variance) -> int:
+    return 2 if variance == "per_point" else 1
 
 
 def online_lira_score(
     values: NDArray[Any],
-    keep: NDArray[np.bool_],
+    game: GameView,
     variance: Variance = "shrinkage",
     prior_strength: float = PRIOR_STRENGTH,
-    targets: Sequence[int] | None = None,
-) -> NDArray[np.float64]:
-    """log p(value | member) - log p(value | non-member) under the shadows of each sample.
+) -> Scores:
+    """Return log p(value | member) - log p(value | non-member) under the shadow models of each sample.
 
-    `values` [model, sample] is one finite number per model and sample, `keep` bool [model, sample]
-    need not be balanced; returns float64 [target, sample]. `choose_shadows` says which shadows are
-    read, as many on one side (in, out) as on the other. Each side has their mean, and:
+    `values` [model, sample] is one finite number per model and sample; returns float64 [target, sample].
+    `choose_shadows` selects equally many IN and OUT models. Each set has their mean, and:
 
-    - `per_point`: a normal with the variance of the sample's own shadows on that side;
-    - `pooled`: a normal with one variance per side, pooled over the samples, each centred on its mean;
-    - `shrinkage`: a Student-t. The variance has an inverse-gamma prior that counts like
-      `prior_strength` observations of the pooled variance, the mean a flat one. With n shadows
-      and their centred sum of squares ss this predicts a t with `prior_strength + n - 1` degrees of
-      freedom and squared scale `(prior_strength * pooled + ss) / (prior_strength + n - 1) * (1 + 1/n)`.
+    - `per_point`: a normal with the variance of the sample's own shadows in that set;
+    - `pooled`: a normal with one variance per set, pooled over the samples, each centered on its mean;
+    - `shrinkage`: a Student-t. The variance has an inverse-gamma prior with the weight of `prior_strength`
+      observations of the pooled variance, the mean a flat prior. With n shadows and their centered sum of squares
+      ss this predicts a t with `prior_strength + n - 1` degrees of freedom and squared scale
+      `(prior_strength * pooled + ss) / (prior_strength + n - 1) * (1 + 1/n)`.
 
-    Variances are unbiased. Where every sample has one shadow on a side (4 models) there is no variance
-    to pool; both sides then take that about the mean of the two, which is too large by what sets the
-    sides apart: it scales scores and leaves the order of `pooled` ones as it is.
+    Variances are unbiased. Where every sample has one shadow per set (4 models) there is no variance to pool. Both
+    sets then take the variance about the mean of the two. It is too large by the distance of the sets: it scales the
+    scores and does not change the order of `pooled` ones.
 
-    A sample without a shadow on a side (two, for `per_point`) has the ratio 0. Equal values on both
-    sides give exactly 0, and neither the order of the samples nor that of a side's shadows changes a
-    bit. Raises BadInput with fewer than 3 models, when no sample has the shadows, or for values
-    that are not finite.
+    A sample without a shadow in a set (two, for `per_point`) has the ratio 0. Equal values in both sets give exactly
+    0. Neither the order of the samples nor that of the shadows in a set changes a bit. Raises BadInput with fewer
+    than 3 models, when no sample has the shadows, or for values that are not finite.
 
-    Sources: N. Carlini et al., Membership Inference Attacks From First Principles, 2022 (online
-    LiRA, which takes medians where this takes means); BaVarIA, arXiv 2603.11799 (the idea of the
-    Student-t; the prior is our own choice).
+    Sources: N. Carlini et al., Membership Inference Attacks From First Principles, 2022 (online LiRA); BaVarIA,
+    arXiv 2603.11799 (the idea of the Student-t).
+    Design choice: the prior of the shrinkage, and means in place of the paper's medians.
     """
     x = _finite(values)
-    shadows = choose_shadows(keep, targets, "both", least_per_side=least_per_side(variance))
-    scores = np.zeros((len(shadows.targets), x.shape[1]))
-    for row, usable, own, sides in _moments(x, shadows, "both", least_per_side(variance)):
-        spread, floor = _spread(sides[OUT], sides[IN])
-        out, inside = (
-            _log_density(own, side, *_predictive(side, variance, prior_strength, spread, floor)) for side in sides
+    scores = np.zeros((len(game.targets), x.shape[1]))
+    for row, usable, own, sets in _moments(x, game, online_requirement(variance)):
+        spread, floor = _spread(sets[OUT], sets[IN])
+        log_out, log_in = (
+            _log_density(own, moments, *_predictive(moments, variance, prior_strength, spread, floor))
+            for moments in sets
         )
-        scores[row, usable] = inside - out
+        scores[row, usable] = log_in - log_out
     return scores
 
 
 def offline_lira_score(
     values: NDArray[Any],
-    keep: NDArray[np.bool_],
+    game: GameView,
     variance: Variance = "shrinkage",
     prior_strength: float = PRIOR_STRENGTH,
-    targets: Sequence[int] | None = None,
     two_sided: bool = False,
-) -> NDArray[np.float64]:
-    """How little a value looks like those of the shadows that do not hold the sample, float64 [target, sample].
+) -> Scores:
+    """Return how unlikely a value is among the values of the OUT models of a sample, float64 [target, sample].
 
-    Arguments, variances and errors as in `online_lira_score`, but only the out-shadows' values are read. One-sided,
-    the score is log F - log(1 - F), where F is the chance of a smaller value: it orders as F does,
-    never saturates, and is 0 in the middle, which is what a sample without shadows gets. Two-sided,
-    it is the negated log density: large on either side. A sample without shadows gets the median.
+    Arguments, variances and errors as in `online_lira_score`; the values of IN models are not read. One-sided, the
+    score is log F - log(1 - F), where F is the probability of a smaller value. It has the order of F, does not
+    saturate, and is 0 in the middle, which a sample without shadows gets. Two-sided, the score is the negated log
+    density: large for values far above and far below the OUT models. A sample without shadows gets the median.
 
-    Where every sample has one out-shadow, the variance is that of the targets about them.
+    Where every sample has one OUT model, the variance is that of the targets about the OUT models.
 
     Source: N. Carlini et al., 2022, section V.D (one-sided), and the code released with it (two-sided).
     """
     x = _finite(values)
-    shadows = choose_shadows(keep, targets, "out", least_per_side=least_per_side(variance))
-    scores = np.zeros((len(shadows.targets), x.shape[1]))
-    for row, usable, own, (side, _) in _moments(x, shadows, "out", least_per_side(variance)):
+    scores = np.zeros((len(game.targets), x.shape[1]))
+    for row, usable, own, (moments, _) in _moments(x, game, offline_requirement(variance)):
         # a target differs from the mean of n shadows by the variance and its n-th part
-        spread = _total((own - side.mean) ** 2 * (side.size / (side.size + 1))) / len(own)
-        floor = _FLOOR * (spread + _total(side.squares) / len(own)) or 1.0
-        scale, freedom = _predictive(side, variance, prior_strength, spread, floor)
+        spread = _total((own - moments.mean) ** 2 * (moments.size / (moments.size + 1))) / len(own)
+        floor = _FLOOR * (spread + _total(moments.squares) / len(own)) or 1.0
+        scale, freedom = _predictive(moments, variance, prior_strength, spread, floor)
         if two_sided:
-            density = _log_density(own, side, scale, freedom) + _log_constant(freedom)
+            density = _log_density(own, moments, scale, freedom) + _log_constant(freedom)
             scores[row] = np.median(-density)
             scores[row, usable] = -density
         else:
-            scores[row, usable] = log_tail_odds((own - side.mean) / np.sqrt(scale), freedom)
+            scores[row, usable] = log_tail_odds((own - moments.mean) / np.sqrt(scale), freedom)
     return scores
 
 
-def least_per_side(variance: Variance) -> int:
-    """Shadows that a side needs: two where its own variance is taken, else one."""
-    return 2 if variance == "per_point" else 1
-
-
 @dataclass(frozen=True, eq=False)
-class _Side:
-    """The shadows of one side: their number, mean and centred sum of squares, each [sample]."""
+class _Moments:
+    """Number, mean and centered sum of squares of the shadows in a set, each [sample]."""
 
     size: NDArray[np.int64]
     mean: NDArray[np.float64]
@@ -121,42 +125,45 @@ class _Side:
 
 def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
     x = np.ascontiguousarray(values, dtype=np.float64)
-    if not np.isfinite([x.max(initial=0.0), x.min(initial=0.0)]).all():  # NaN is the largest of all
+    if not np.isfinite([x.max(initial=0.0), x.min(initial=0.0)]).all():  # max and min return NaN where there is one
         raise BadInput("values", "NaN or infinity", "finite numbers, one per model and sample")
     return x
 
 
 def _moments(
-    x: NDArray[np.float64], shadows: Shadows, sides: Sides, least: int
-) -> Iterator[tuple[int, NDArray[np.bool_] | slice, NDArray[np.float64], tuple[_Side, _Side]]]:
-    """For each target its row, the samples that have shadows, and of these the target's values and the two sides."""
-    keep = np.ascontiguousarray(shadows.keep)
-    means, squares = side_moments(x, keep, shadows.targets, shadows.sizes, *grid(x))
+    x: NDArray[np.float64], game: GameView, requirement: ShadowRequirement
+) -> Iterator[tuple[int, NDArray[np.bool_] | slice, NDArray[np.float64], tuple[_Moments, _Moments]]]:
+    """Yield for each target its row, the samples that have shadows, their values, and the moments of OUT and IN.
+
+    `x` is float64 [model, sample]; values and moments are [usable sample].
+    """
+    shadows = choose_shadows(game, requirement)
+    means, squares = shadows.moments(x)
     for row, target in enumerate(shadows.targets.tolist()):
-        taken = shadows.taken(row)
-        enough = has_shadows(taken, sides, least)
+        counts = shadows.counts(row)
+        enough = requirement.met(counts)
         usable = slice(None) if enough.all() else enough  # where all have shadows, views instead of copies
-        out, inside = (
-            _Side(taken[side, usable], means[side, row, usable], squares[side, row, usable]) for side in (OUT, IN)
+        out_set, in_set = (
+            _Moments(counts[k, usable], means[k, row, usable], squares[k, row, usable]) for k in (OUT, IN)
         )
-        yield row, usable, x[target, usable], (out, inside)
+        yield row, usable, x[target, usable], (out_set, in_set)
 
 
-def _spread(out: _Side, inside: _Side) -> tuple[float, float]:
-    """Variance about the common mean of both sides, and the smallest one that a side may have."""
-    total = out.squares + inside.squares + out.size * (inside.mean - out.mean) ** 2 / 2
-    spread = _total(total) / int((2 * out.size - 1).sum())
+def _spread(out_set: _Moments, in_set: _Moments) -> tuple[float, float]:
+    """Return the variance about the common mean of both sets, and the smallest variance that a set may have."""
+    total = out_set.squares + in_set.squares + out_set.size * (in_set.mean - out_set.mean) ** 2 / 2
+    spread = _total(total) / int((2 * out_set.size - 1).sum())
     return spread, _FLOOR * spread or 1.0
 
 
 def _total(values: NDArray[np.float64]) -> float:
-    """Sum of finite numbers that are not negative, the same in any order: integers are added, not floats.
+    """Return the sum of finite numbers >= 0, float64 [n], the same bits in any order: integers are added, not floats.
 
-    Each number is cut to multiples of 2**-92 or so of the largest one, in two parts.
+    Each number is cut to multiples of about 2**-92 of the largest one, in two parts.
     """
     bits = 62 - len(values).bit_length()
     unit = 2.0 ** (math.frexp(float(values.max(initial=0.0)))[1] - bits)
-    if unit == 0:  # below the smallest of floats there is nothing to add up
+    if unit == 0:  # the unit underflows: the sum is zero
         return 0.0
     high = np.floor(values / unit)
     low = np.floor((values / unit - high) * 2.0**bits)
@@ -165,31 +172,31 @@ def _total(values: NDArray[np.float64]) -> float:
 
 
 def _predictive(
-    side: _Side, variance: Variance, prior_strength: float, spread: float, floor: float
+    moments: _Moments, variance: Variance, prior_strength: float, spread: float, floor: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Squared scale of what a side predicts, and its degrees of freedom (None: a normal), [sample] each."""
-    degrees = side.size - 1
+    """Return squared scale and degrees of freedom (None: a normal) of the predictive distribution, [sample] each."""
+    degrees = moments.size - 1
     if variance == "per_point":
-        return side.squares / degrees + floor, None
-    pooled = _total(side.squares) / int(degrees.sum()) if degrees.any() else spread
+        return moments.squares / degrees + floor, None
+    pooled = _total(moments.squares) / int(degrees.sum()) if degrees.any() else spread
     if variance == "pooled":
         return np.full(len(degrees), pooled + floor), None
     freedom = prior_strength + degrees.astype(np.float64)
-    return ((prior_strength * pooled + side.squares) / freedom + floor) * (1 + 1 / side.size), freedom
+    return ((prior_strength * pooled + moments.squares) / freedom + floor) * (1 + 1 / moments.size), freedom
 
 
 def _log_density(
-    x: NDArray[np.float64], side: _Side, scale: NDArray[np.float64], freedom: NDArray[np.float64] | None
+    x: NDArray[np.float64], moments: _Moments, scale: NDArray[np.float64], freedom: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Log density, less the constant that two sides of equal size share."""
-    distance = (x - side.mean) ** 2 / scale
+    """Return the log density at `x`, float64 [sample], less the constant that sets of equal size have in common."""
+    distance = (x - moments.mean) ** 2 / scale
     if freedom is None:
         return np.asarray(-distance / 2 - np.log(scale) / 2)
     return np.asarray(-(freedom + 1) / 2 * np.log1p(distance / freedom) - np.log(scale) / 2)
 
 
 def _log_constant(freedom: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """What `_log_density` leaves out."""
+    """Return the constant that `_log_density` leaves out, float64 [sample] or scalar."""
     from scipy import special
 
     if freedom is None:

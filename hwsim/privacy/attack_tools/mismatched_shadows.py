@@ -1,58 +1,51 @@
-"""An attack whose shadow models are deployed in another way than its target."""
+"""MismatchedShadows: an attack whose shadow models are deployed in another way than its target."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Observed, Scores
 
 
 class MismatchedShadows(Attack):
-    """`attack` on a target that is seen as it is, among shadows that are seen as in `shadows`.
+    """`attack` on a target as observed, with shadow models observed in another deployment.
 
-    `shadows` has the channels of all models in the other deployment, [model, sample, ...]; the target's
-    row of it is replaced by what was observed. `word` is appended to the attack's label, so that the
-    result cannot be taken for the one with matched shadows: a mere change of the logit scale looks
-    like privacy here.
+    `shadows` contains the channels of all models in the other deployment, [model, sample, ...]; the target's row is
+    replaced by the target's own observation. `suffix` is appended to the attack's label and distinguishes the result
+    from the one with matched shadows: a mere change of the logit scale looks like privacy here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    name: ClassVar[str] = "unmatched"
+    name: ClassVar[str] = "mismatched_shadows"
 
     attack: Attack
     shadows: Any
-    word: str
+    suffix: str
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """The channels of the attack."""
         return self.attack.needs
 
     @property
     def label(self) -> str:
-        """The attack's label and the word."""
-        return f"{self.attack.label}_{self.word}"
+        """The attack's label and the suffix."""
+        return f"{self.attack.label}_{self.suffix}"
 
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        chosen = range(len(keep)) if targets is None else targets
-        rows = [self.attack.scores(self._among(observed, target), keep, labels, [target]) for target in chosen]
+    def scores(self, game: GameView) -> Scores:
+        """Score one target after the other, each among the mismatched shadow models."""
+        rows = []
+        for target in game.targets.tolist():
+            rows.append(self.attack.scores(game.with_observed(self._mixed(game.observed, target), [target])))
         return np.concatenate(rows)
 
-    def _among(self, observed: Observed, target: int) -> Observed:
-        """The shadows with the target in its place."""
+    def _mixed(self, observed: Observed, target: int) -> Observed:
+        """Return the channels of the mismatched shadows with the target's own row in its place."""
         mixed = {}
         for name in self.needs:
             mixed[name] = np.array(self.shadows[name])

@@ -1,9 +1,8 @@
-"""Which shadow models speak for a sample, and how many, so that their number gives nothing away."""
+"""Selection of the IN and OUT shadow models of each sample, with counts that do not reveal the target's membership."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -11,150 +10,175 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
-from hwsim.privacy.attack_tools.attack import Attack, target_rows
+from hwsim.kernels.membership.shadow_moments import fixed_point_grid, log_means, shadow_moments, shadow_percentiles
+from hwsim.privacy.attack_tools.game_view import GameView
 
-Sides = Literal["both", "out"]
-"""Whether an attack reads the shadows that hold a sample beside those that do not."""
+ShadowSets = Literal["in_out", "out"]
+"""Shadow models that an attack reads: IN and OUT models of a sample, or OUT models alone."""
 
 OUT, IN = 0, 1
 
 
-@dataclass(frozen=True, eq=False)
-class Shadows:
-    """The shadows that an attack takes for each of its targets.
+@dataclass(frozen=True)
+class ShadowRequirement:
+    """Shadow models that a sample needs to be scored.
 
-    `keep` bool [model, sample] and `targets` int64 [target]. `sizes` int64 [side, target, count], with
-    side 0 = out and 1 = in, is the number of shadows taken on a side of a sample that `count`
-    models other than the target hold. They are the first ones met when walking on from the target.
-    `holding` int64 [sample] is the number of all models that hold a sample.
+    A sample without them gets the score in the middle, and `samples_without_shadows` counts such samples.
+
+    Attributes
+    ----------
+    sets : the sets of shadow models that the attack reads
+    min_per_set : smallest number of shadow models in each of these sets
+    min_models : smallest number of models of the game
     """
 
-    keep: NDArray[np.bool_]
+    sets: ShadowSets = "in_out"
+    min_per_set: int = 1
+    min_models: int = 3
+
+    def met(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return whether each sample has enough shadow models, bool [sample], from int64 [set, sample]."""
+        fewest = counts.min(axis=0) if self.sets == "in_out" else counts[OUT]
+        return np.asarray(fewest >= self.min_per_set)
+
+
+IN_OUT = ShadowRequirement()
+
+
+@dataclass(frozen=True, eq=False)
+class ShadowSelection:
+    """The shadow models of each sample and target, and the statistics that kernels compute over them.
+
+    The models are in a ring. The shadow models taken from a set are the first ones after the target.
+
+    Attributes
+    ----------
+    targets : int64 [target]
+    sizes : int64 [set, target, count], set 0 = OUT and 1 = IN: the number of shadow models taken from a set for a
+        sample that is in `count` of the models other than the target
+    in_count : int64 [sample], the number of all models that a sample is in
+    """
+
     targets: NDArray[np.int64]
     sizes: NDArray[np.int64]
-    holding: NDArray[np.int64]
+    in_count: NDArray[np.int64]
+    _keep: NDArray[np.bool_] = field(repr=False)
 
-    def taken(self, target: int) -> NDArray[np.int64]:
-        """How many shadows speak on either side, int64 [side, sample], for the target with this place in `targets`."""
-        count = self.holding - self.keep[self.targets[target]]
-        return np.asarray(self.sizes[:, target, count])
+    def counts(self, row: int) -> NDArray[np.int64]:
+        """Return the number of shadow models taken, int64 [set, sample], for target `targets[row]`."""
+        in_shadows = self.in_count - self._keep[self.targets[row]]
+        return np.asarray(self.sizes[:, row, in_shadows])
 
+    def moments(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and centered sum of squares over each set, float64 [set, target, sample] each.
 
-class ShadowAttack(Attack):
-    """Base of the attacks that hold a sample's value against those of its own shadow models.
-
-    A sample without shadows on a side that the attack reads cannot be told anything about: it gets
-    the score in the middle, and `without_shadows` counts such samples.
-    """
-
-    least_models = 3
-
-    @property
-    def sides(self) -> Sides:
-        """The shadows that the attack reads: of both sides, or only those that do not hold the sample."""
-        return "both"
-
-    @property
-    def least_per_side(self) -> int:
-        """Fewest shadows on a side that say something about a sample."""
-        return 1
-
-    def without_shadows(self, keep: NDArray[np.bool_], targets: Sequence[int] | None = None) -> NDArray[np.int64]:
-        """Number of samples that `scores` leaves in the middle for want of shadows, int64 [target].
-
-        Arguments as in `scores`. Raises BadInput where `scores` would: too few models, or a target
-        for which no sample has the shadows.
+        `values` is float64 [model, sample].
         """
-        shadows = choose_shadows(keep, targets, self.sides, self.least_models, self.least_per_side)
-        usable = [has_shadows(shadows.taken(i), self.sides, self.least_per_side) for i in range(len(shadows.targets))]
-        return np.array([int((~row).sum()) for row in usable], dtype=np.int64)
+        means, squares = shadow_moments(values, self._keep, self.targets, self.sizes, *fixed_point_grid(values))
+        return means, squares
+
+    def log_means(self, odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the log of the mean probability over both sets, float64 [target, sample]; NaN without shadows.
+
+        `odds` is float64 [model, sample], log-odds of the label.
+        """
+        return np.asarray(log_means(odds, self._keep, self.targets, self.sizes))
+
+    def share_below(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the share of shadow models with a smaller value than the target, equal ones counted half.
+
+        `values` is float64 [model, sample]; returns float64 [target, sample], one half without shadows.
+        """
+        return np.asarray(shadow_percentiles(values, self._keep, self.targets, self.sizes))
 
 
-def choose_shadows(
-    keep: NDArray[np.bool_],
-    targets: Sequence[int] | None = None,
-    sides: Sides = "both",
-    least_models: int = 3,
-    least_per_side: int = 1,
-) -> Shadows:
-    """Decide for each target how many shadows of each sample an attack takes.
+def choose_shadows(game: GameView, requirement: ShadowRequirement = IN_OUT) -> ShadowSelection:
+    """Decide for each target how many shadow models of each sample an attack takes.
 
-    `keep` bool [model, sample] need not be balanced; the row of a target is never read for it.
+    The game need not be balanced. The membership of a target does not influence its selection.
 
-    How many shadows hold a sample may give away whether the target does: where each sample is in
-    exactly k models, it does so fully. Such samples show: the counts met among all samples of the
-    game then are k - 1 and k, with a gap on either side. All of them get the numbers of shadows
-    that samples with either count have. Where memberships are coins of their own, counts run over
-    a longer range, and tell nothing about the target. To be safe where they are nearly balanced,
-    "both" takes equally many shadows on both sides even then, and "out" at most half of all.
-    (Our own choice.)
+    The number of shadow models that contain a sample may reveal whether the target contains it: where each sample is
+    in exactly k models, it does so fully. Such samples are recognizable. Their counts over all samples of the game
+    are k - 1 and k, with a gap on either side. All of them get the numbers of shadow models that both counts allow.
+    Where memberships are independent coins, counts run over a longer range and reveal nothing about the target.
 
-    Raises BadInput with fewer than `least_models` models, or when for a target no sample has
-    `least_per_side` shadows on the sides that are read.
+    Raises BadInput with fewer than `requirement.min_models` models, or when for a target no sample has the required
+    shadow models.
 
+    Design choice: for memberships that are nearly balanced, "in_out" takes equal numbers of IN and OUT models even
+    where counts run over a longer range, and "out" takes at most half of all models.
+
+    >>> from hwsim.privacy.attack_tools.game_view import view_game
     >>> balanced = np.array([[True, False], [False, True], [True, True], [False, False]])
-    >>> choose_shadows(balanced).taken(0).tolist()
+    >>> choose_shadows(view_game({}, balanced, np.zeros(2, dtype=np.int64))).counts(0).tolist()
     [[1, 1], [1, 1]]
     """
-    models = len(keep)
-    if models < least_models:
-        raise BadInput("game.models", models, f"{least_models} or more for an attack with shadow models")
-    rows = target_rows(models, targets)
+    keep, models, rows = game._keep, game.models, game.targets
+    if models < requirement.min_models:
+        allowed = f"{requirement.min_models} or more for an attack with shadow models"
+        raise BadInput("game.models", models, allowed)
     sizes = np.zeros((2, len(rows), models), dtype=np.int64)
-    holding = keep.sum(axis=0, dtype=np.int64)
+    in_count = keep.sum(axis=0, dtype=np.int64)
     for i, target in enumerate(rows.tolist()):
-        met = np.flatnonzero(np.bincount(holding - keep[target]))
-        inside, out = _without_a_tell(met, models - 1)
-        if sides == "both":
-            sizes[OUT, i, met] = sizes[IN, i, met] = np.minimum(inside, out)
+        present = np.flatnonzero(np.bincount(in_count - keep[target]))
+        in_size, out_size = _set_sizes(present, models - 1)
+        if requirement.sets == "in_out":
+            sizes[OUT, i, present] = sizes[IN, i, present] = np.minimum(in_size, out_size)
         else:
-            sizes[OUT, i, met] = out
-        if not has_shadows(sizes[:, i, met], sides, least_per_side).any():
-            side = "that do not hold it" if sides == "out" else "on both sides"
-            number = f"{least_per_side} shadow model" + "s" * (least_per_side > 1)
-            given = f"{models} models, no sample with {number} {side} of model {target}"
+            sizes[OUT, i, present] = out_size
+        if not requirement.met(sizes[:, i, present]).any():
+            number, plural = requirement.min_per_set, "s" if requirement.min_per_set > 1 else ""
+            wanted = f"{number} OUT" if requirement.sets == "out" else f"{number} IN and {number} OUT"
+            given = f"{models} models, no sample with {wanted} shadow model{plural} for target {target}"
             raise BadInput("game.keep", given, "more models, or other memberships")
-    return Shadows(keep, rows, sizes, holding)
+    return ShadowSelection(rows, sizes, in_count, np.ascontiguousarray(keep))
 
 
-def has_shadows(taken: NDArray[np.int64], sides: Sides, least: int = 1) -> NDArray[np.bool_]:
-    """Whether a sample has enough shadows on each side that is read, bool [sample], of `Shadows.taken`."""
-    fewest = taken.min(axis=0) if sides == "both" else taken[OUT]
-    return np.asarray(fewest >= least)
+def samples_without_shadows(game: GameView, requirement: ShadowRequirement) -> NDArray[np.int64]:
+    """Return the number of samples without the required shadow models, int64 [target]; raises as `choose_shadows`."""
+    shadows = choose_shadows(game, requirement)
+    met = [requirement.met(shadows.counts(row)) for row in range(len(shadows.targets))]
+    return np.array([int((~row).sum()) for row in met], dtype=np.int64)
 
 
-def _without_a_tell(met: NDArray[np.int64], others: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Shadows to take inside and outside for each count that was met, of `others` models; see `choose_shadows`."""
-    inside, out = met.copy(), np.minimum(others - met, others // 2)
-    gaps = np.flatnonzero(np.diff(met) > 1) + 1
-    for begin, end in pairwise([0, *gaps.tolist(), len(met)]):
+def _set_sizes(present: NDArray[np.int64], shadows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the numbers of IN and OUT models to take, int64 [count] each; see `choose_shadows`.
+
+    `present` int64 [count] are the numbers of shadow models, of `shadows` in all, that some sample is in.
+    """
+    in_size, out_size = present.copy(), np.minimum(shadows - present, shadows // 2)
+    gaps = np.flatnonzero(np.diff(present) > 1) + 1
+    for begin, end in pairwise([0, *gaps.tolist(), len(present)]):
         if end - begin <= 2:
-            inside[begin:end], out[begin:end] = met[begin], others - met[end - 1]
-    return inside, out
+            in_size[begin:end], out_size[begin:end] = present[begin], shadows - present[end - 1]
+    return in_size, out_size
 
 
-def balanced_shadows(keep: NDArray[np.bool_], target: int) -> NDArray[np.bool_]:
-    """Which shadow models speak for which sample, bool [model, sample]: equally many in and out.
+def balanced_shadows(game: GameView, target: int) -> NDArray[np.bool_]:
+    """Select equally many IN and OUT shadow models of each sample, bool [model, sample].
 
-    `keep` is bool [model, sample]. As many per side as the smaller side has, the first ones met when
-    walking on from the target. In a balanced game the target is missing on one side, so the
-    numbers themselves would give its membership away. Never reads `keep[target]`.
+    Each set has the size of the smaller one and contains the first models after the target in the ring. In a balanced
+    game the target is missing in one set, so unequal numbers would reveal its membership.
 
-    >>> balanced_shadows(np.array([[True], [True], [False], [False]]), target=0).ravel().tolist()
+    >>> from hwsim.privacy.attack_tools.game_view import view_game
+    >>> keep = np.array([[True], [True], [False], [False]])
+    >>> balanced_shadows(view_game({}, keep, np.zeros(1, dtype=np.int64)), target=0).ravel().tolist()
     [False, True, True, False]
     """
-    walk = (target + np.arange(1, len(keep))) % len(keep)
-    chosen = np.zeros(keep.shape, dtype=np.bool_)
-    chosen[walk] = first_per_set(keep[walk])
-    return chosen
+    ring = (target + np.arange(1, game.models)) % game.models
+    selected = np.zeros((game.models, game.samples), dtype=np.bool_)
+    selected[ring] = first_per_set(game.shadow_members(target)[ring])
+    return selected
 
 
-def first_per_set(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Of shadows in this order, bool [shadow, sample], the first ones of each sample: equally many in and out.
+def first_per_set(member: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Select the first shadow models of each sample in this order, equally many IN and OUT: bool [shadow, sample].
+
+    `member` is bool [shadow, sample].
 
     >>> first_per_set(np.array([[True], [True], [False], [True]]))[:, 0].tolist()
     [True, False, True, False]
     """
-    met_in, met_out = np.cumsum(inside, axis=0), np.cumsum(~inside, axis=0)
-    chosen: NDArray[np.bool_] = np.where(inside, met_in, met_out) <= np.minimum(met_in[-1], met_out[-1])
-    return chosen
+    in_rank, out_rank = np.cumsum(member, axis=0), np.cumsum(~member, axis=0)
+    selected: NDArray[np.bool_] = np.where(member, in_rank, out_rank) <= np.minimum(in_rank[-1], out_rank[-1])
+    return selected

@@ -1,4 +1,4 @@
-"""Attacks on arrays of the user's own: logits and a membership matrix in, scores out."""
+"""Attacks on logits and a membership matrix given as arrays, and the channels that logits contain."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import Scores, view_game
 from hwsim.privacy.game import Game
 from hwsim.privacy.observation.observe import observe_floats
 from hwsim.registry import build
 
 FROM_LOGITS = ("label", "top_k", "probabilities", "logits")
-"""The channels that logits hold."""
+"""The channels that can be computed from logits."""
 
 
 def score(
@@ -24,17 +25,21 @@ def score(
     keep: NDArray[Any],
     labels: NDArray[Any],
     targets: Sequence[int] | None = None,
-) -> NDArray[np.float64]:
-    """How member-like an attack finds every sample for every target, from logits alone.
+) -> Scores:
+    """Score every sample against every target from logits alone, float64 [target, sample]; larger is more member-like.
 
-    `attack` is a name of the registry or an Attack. `logits` [model, sample, class] are real numbers or
-    the integers that left a chip; `keep` [model, sample] is True or 1 where the sample trained the
-    model; `labels` [sample] are integers from 0 on. Row i scores model `targets[i]`, every model in turn
-    when no targets are given, with the other models as its shadows. Returns float64 [target, sample],
-    larger = more member-like; `hwsim.privacy.statistics.roc.roc(scores[t], keep[t])` says how good they are.
+    `hwsim.privacy.statistics.roc.roc(scores[t], keep[t])` evaluates the scores of target t.
 
-    Raises BadInput for arrays that do not fit, are not finite or lack members, for an attack that needs
-    more than logits, or more models.
+    Parameters
+    ----------
+    attack : a name of the registry or an Attack
+    logits : [model, sample, class], real numbers or output integers of an accelerator
+    keep : [model, sample], True or 1 where the sample is a member of the model
+    labels : [sample], integers from 0 on
+    targets : models to score, every model in turn by default; the other models are the shadow models
+
+    Raises BadInput for arrays that do not fit, are not finite or lack members, and for an attack that needs other
+    channels or more models.
 
     >>> rng = np.random.default_rng(0)
     >>> score("loss", rng.normal(size=(4, 6, 3)), np.arange(24).reshape(4, 6) % 5 < 2, np.zeros(6, int)).shape
@@ -45,15 +50,17 @@ def score(
     observed = {}
     for channel in chosen.needs:
         if channel not in FROM_LOGITS:
-            raise BadInput(f"attack {chosen.label}", f"the channel {channel}", f"what logits hold: {_words()}")
+            raise BadInput(
+                f"attack {chosen.label}", f"the channel {channel}", f"channels of logits: {', '.join(FROM_LOGITS)}"
+            )
         observed[channel] = from_logits(logits, channel)
-    if game.models < chosen.least_models:
-        raise BadInput("keep", f"{game.models} models", f"{chosen.least_models} or more for the attack {chosen.label}")
-    return chosen.scores(observed, game.keep, game.labels, targets)
+    if game.models < chosen.min_models:
+        raise BadInput("keep", f"{game.models} models", f"{chosen.min_models} or more for the attack {chosen.label}")
+    return chosen.scores(view_game(observed, game.keep, game.labels, targets))
 
 
 def game_of(logits: NDArray[Any], keep: NDArray[Any], labels: NDArray[Any]) -> Game:
-    """The game of these arrays, shaped as for `score`; raises BadInput where they do not make one.
+    """Return the game of these arrays, shaped as for `score`; raises BadInput where they do not make one.
 
     >>> logits = np.zeros((3, 2, 2))
     >>> game_of(logits, np.array([[1, 0], [0, 1], [1, 1]]), np.array([0, 1])).models
@@ -78,7 +85,7 @@ def game_of(logits: NDArray[Any], keep: NDArray[Any], labels: NDArray[Any]) -> G
 
 
 def from_logits(logits: NDArray[Any], channel: str) -> NDArray[Any]:
-    """One of the channels FROM_LOGITS, [model, sample, ...], of logits [model, sample, class]."""
+    """Return one of the channels FROM_LOGITS, [model, sample, ...], of logits [model, sample, class]."""
     if channel == "logits":
         return logits.astype(np.float64, copy=False)
     return np.stack([observe_floats(one, [channel]).channels[channel] for one in logits])
@@ -104,7 +111,3 @@ def _first_other_than_0_and_1(keep: NDArray[Any]) -> str:
         return f"{keep.dtype} numbers"
     model, sample = (int(i) for i in np.argwhere((keep != 0) & (keep != 1))[0])
     return f"{keep[model, sample]} at model {model}, sample {sample}"
-
-
-def _words() -> str:
-    return ", ".join(FROM_LOGITS)

@@ -1,4 +1,4 @@
-"""The file of `hwsim audit`: logits, membership and labels of somebody's models, read without trust."""
+"""The input file of `hwsim audit`: logits, membership and labels in an .npz, validated before use."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from hwsim.registry import family
 
 REQUIRED = ("logits", "keep", "labels")
 SIZE_LIMIT = 1 << 32
-"""Largest arrays together, in bytes, that `read` unpacks."""
+"""Largest total size in bytes of the arrays that `read` unpacks."""
 
 SUM_TOLERANCE = 0.05
-"""How far the probabilities of a sample may sum from one: eight-bit ones are rounded in every class."""
+"""Largest distance of a sum of probabilities from one; eight-bit probabilities are rounded in every class."""
 
 _AXES: Mapping[str, int] = {
     "label": 2,
@@ -36,7 +36,7 @@ _AXES: Mapping[str, int] = {
     "boundary_distance": 2,
     "top_k": 4,
 }
-"""How many axes a channel has, [models, samples, ...], where it is not three."""
+"""Number of axes of a channel, [models, samples, ...], where it is not three."""
 
 _BY_CLASS = ("probabilities", "float_logits", "adversarial_logits", "verified_logits")
 """Channels whose last axis is the class."""
@@ -44,9 +44,14 @@ _BY_CLASS = ("probabilities", "float_logits", "adversarial_logits", "verified_lo
 
 @dataclass(frozen=True, eq=False)
 class AuditFile:
-    """What a file holds: its name, the game, channels by name as arrays [model, sample, ...].
+    """Contents of an input file.
 
-    `unused` says in words which arrays of the file were not read.
+    Attributes
+    ----------
+    path : name of the file
+    game : membership and labels
+    channels : channel name -> array [model, sample, ...]
+    unused : names of the arrays that were not read, with the nearest known name
     """
 
     path: str
@@ -55,40 +60,40 @@ class AuditFile:
     unused: tuple[str, ...]
 
     def observed(self, attacks: Sequence[Attack]) -> dict[str, NDArray[Any]]:
-        """The channels that the attacks need, and the inputs if there are any; those in logits are made of them.
+        """Return the channels that the attacks need, computed from logits where the file lacks them, and any inputs.
 
-        Raises BadInput that names the array to add when a channel is neither in the file nor in logits.
+        Raises BadInput that names the array to add when a channel is neither in the file nor contained in logits.
         """
         names = dict.fromkeys(channel for attack in attacks for channel in attack.needs)
         for attack in attacks:
             for channel in attack.needs:
                 if channel not in self.channels and channel not in FROM_LOGITS:
                     given = f"no array {channel}, which the attack {attack.label} needs"
-                    raise BadInput(self.path, given, f"add an array {channel} {_shape_in_words(channel)}")
-        seen = {
+                    raise BadInput(self.path, given, f"add an array {channel} {_expected_shape(channel)}")
+        observed = {
             name: self.channels[name] if name in self.channels else from_logits(self.channels["logits"], name)
             for name in names
         }
-        return seen | {name: self.channels[name] for name in ("inputs",) if name in self.channels}
+        return observed | {name: self.channels[name] for name in ("inputs",) if name in self.channels}
 
 
 def read(path: str | Path) -> AuditFile:
-    """Read the arrays of an .npz, checked against each other; names, shapes and meaning as `hwsim audit --help` has.
+    """Read the arrays of an .npz and check them against each other; `hwsim audit --help` describes the file.
 
-    `logits` [models, samples, classes], `keep` [models, samples] and `labels` [samples] must be there; an
-    array that is named like a channel is one, [models, samples, ...], and `inputs` [samples, ...] are the
-    same for all models. Raises HwsimError with file, place, what was given and what is allowed: nothing
-    in a file is executed, and every size is checked before memory is taken.
+    `logits` [models, samples, classes], `keep` [models, samples] and `labels` [samples] are required. An array with the
+    name of a channel is that channel, [models, samples, ...]. `inputs` [samples, ...] are the same for all models.
+    Raises HwsimError with the file, the place, the given and the allowed values. Nothing in a file is executed, and
+    every size is checked before memory is allocated.
     """
     path = Path(path)
     known = {*REQUIRED, *family("channel")}
-    arrays, others = _read_arrays(path, known)
+    arrays, unread = _read_arrays(path, known)
     for name in REQUIRED:
         if name not in arrays:
-            near = get_close_matches(name, others, n=1)
+            near = get_close_matches(name, unread, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else ""
-            given = f"arrays {', '.join(sorted([*arrays, *others])) or 'none'}"
-            raise BadInput(f"{path} {name}", given, f"an array {name} {_shape_in_words(name)}", hint)
+            given = f"arrays {', '.join(sorted([*arrays, *unread])) or 'none'}"
+            raise BadInput(f"{path} {name}", given, f"an array {name} {_expected_shape(name)}", hint)
     try:
         game = game_of(arrays["logits"], arrays["keep"], arrays["labels"])
         if game.labels.min() == game.labels.max():
@@ -99,16 +104,16 @@ def read(path: str | Path) -> AuditFile:
         }
     except BadInput as error:
         raise in_file(path, error) from None
-    return AuditFile(str(path), game, channels, tuple(_unused(name, known) for name in others))
+    return AuditFile(str(path), game, channels, tuple(_unused(name, known) for name in unread))
 
 
 def in_file(path: str | Path, error: BadInput) -> BadInput:
-    """The same error with the file named before the place."""
+    """Return the same error with the file named before the place."""
     return BadInput(f"{path} {error.where.removeprefix('game.')}", error.given, error.allowed, error.hint)
 
 
 def _channel(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """A channel's array, checked; raises BadInput."""
+    """Return a channel's array [model, sample, ...] after checks of type, shape and values; raises BadInput."""
     models, samples, classes = shape
     if values.dtype.kind not in "biuf":
         raise BadInput(name, f"{values.dtype} values", "numbers")
@@ -116,7 +121,7 @@ def _channel(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray
         return _inputs(values, models, samples)
     fits = values.ndim == _AXES.get(name, 3) and values.shape[:2] == (models, samples)
     if not fits or (name in _BY_CLASS and values.shape[2] != classes):
-        allowed = f"{_shape_in_words(name)} with {models} models, {samples} samples and {classes} classes, as in logits"
+        allowed = f"{_expected_shape(name)} with {models} models, {samples} samples and {classes} classes, as in logits"
         raise BadInput(name, f"shape {values.shape}", allowed)
     require_finite(name, values)
     if name == "probabilities":
@@ -126,7 +131,7 @@ def _channel(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray
 
 
 def _inputs(values: NDArray[Any], models: int, samples: int) -> NDArray[np.float64]:
-    """The inputs of all models, one view of [sample, feature]."""
+    """Return the inputs of all models, [model, sample, feature], as a view of [sample, feature]."""
     if values.ndim < 2 or len(values) != samples:
         raise BadInput("inputs", f"shape {values.shape}", f"[samples, ...] with {samples} samples, as in logits")
     require_finite("inputs", values[None])
@@ -140,16 +145,16 @@ def _check_probabilities(values: NDArray[Any]) -> None:
         wrong = np.flatnonzero((np.abs(total - 1) > SUM_TOLERANCE) | (one.min(axis=1) < 0))
         if wrong.size:
             sample = int(wrong[0])
-            what = "a negative one" if one[sample].min() < 0 else f"a sum of {total[sample]:.6g}"
-            given = f"{what} at model {model}, sample {sample}"
+            problem = "a negative one" if one[sample].min() < 0 else f"a sum of {total[sample]:.6g}"
+            given = f"{problem} at model {model}, sample {sample}"
             raise BadInput("probabilities", given, f"probabilities that sum to one, within {SUM_TOLERANCE}")
 
 
-def _shape_in_words(name: str) -> str:
-    words = {"logits": "[models, samples, classes]", "labels": "[samples]", "inputs": "[samples, ...]"}
+def _expected_shape(name: str) -> str:
+    shapes = {"logits": "[models, samples, classes]", "labels": "[samples]", "inputs": "[samples, ...]"}
     if name in _BY_CLASS:
-        return words["logits"]
-    return words.get(name, "[models, samples]" if _AXES.get(name, 2) == 2 else "[models, samples, ...]")
+        return shapes["logits"]
+    return shapes.get(name, "[models, samples]" if _AXES.get(name, 2) == 2 else "[models, samples, ...]")
 
 
 def _unused(name: str, known: set[str]) -> str:
@@ -157,16 +162,16 @@ def _unused(name: str, known: set[str]) -> str:
     return f"{name} (did you mean {near[0]}?)" if near else name
 
 
-# The zip and its headers.
+# Zip archive and array headers.
 
 
 def _read_arrays(path: Path, wanted: set[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The wanted arrays of an .npz, and the names of the others, which are not unpacked."""
+    """Return the wanted arrays of an .npz, and the names of the other arrays, which are not unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if len(set(names)) != len(names):
-                raise HwsimError(f"{path}: two entries have one name")
+                raise HwsimError(f"{path}: two entries have the same name")
             found = {name.removesuffix(".npy"): name for name in names}
             chosen = {name: entry for name, entry in found.items() if name in wanted}
             total = sum(archive.getinfo(entry).file_size for entry in chosen.values())
@@ -177,21 +182,21 @@ def _read_arrays(path: Path, wanted: set[str]) -> tuple[dict[str, NDArray[Any]],
     except OSError as error:
         raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, struct.error, zlib.error) as error:
-        raise BadInput(str(path), f"no whole .npz file ({error})", "an .npz, as numpy.savez writes it") from None
+        raise BadInput(str(path), f"not a complete .npz file ({error})", "an .npz, as numpy.savez writes it") from None
 
 
 def _read_array(archive: zipfile.ZipFile, where: str, entry: str) -> NDArray[Any]:
-    """One array, after its header was held against the size of its entry."""
+    """Return one array after a check of its header against the size of its entry."""
     with archive.open(entry) as stream:
         shape, dtype = _header(stream, where)
         if min(shape, default=0) < 0:
             raise BadInput(where, f"shape {shape}", "a shape without negative numbers")
         if dtype.hasobject:
             raise BadInput(where, "pickled objects", "plain numbers; nothing in a file is executed")
-        size, held = math.prod(shape) * dtype.itemsize, archive.getinfo(entry).file_size - stream.tell()
-        if size != held:
+        size, stored = math.prod(shape) * dtype.itemsize, archive.getinfo(entry).file_size - stream.tell()
+        if size != stored:
             raise BadInput(
-                where, f"a header of {size} bytes before {held} bytes of data", "a header that fits the data"
+                where, f"a header of {size} bytes before {stored} bytes of data", "a header that fits the data"
             )
     with archive.open(entry) as stream:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
@@ -207,5 +212,5 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[An
             raise BadInput(where, f"a .npy array of version {version[0]}.{version[1]}", allowed)
         shape, _, dtype = readers[version](stream)
     except (ValueError, RecursionError):
-        raise BadInput(where, "something that is no array", allowed) from None
+        raise BadInput(where, "something that is not an array", allowed) from None
     return shape, dtype

@@ -1,9 +1,9 @@
-"""How far a sample lies from the decision boundary, found from labels alone by HopSkipJump.
+"""HopSkipJump: the L2 distance of a sample to the decision boundary, found from labels alone.
 
 Source: J. Chen, M. Jordan and M. Wainwright, HopSkipJumpAttack: A Query-Efficient Decision-Based Attack,
-IEEE S&P 2020, the untargeted L2 version, written from the paper. Our own choices: all samples walk
-together so that queries come in large batches; the starting points; the numbers of first probes, bisections and
-halvings; and the shortest distance of the whole walk is reported, not the last one.
+IEEE S&P 2020, the untargeted L2 version, written from the paper.
+Design choice: all samples proceed together so that queries come in large batches; the starting points; the numbers
+of first probes, bisections and halvings; and the smallest distance of all iterations is reported, not the last one.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from hwsim.privacy.sample_keys import content_keys
 from hwsim.rng import stream
 
 Query = Callable[[NDArray[np.float32]], NDArray[np.int64]]
-"""Inputs float32 [n, ...] -> predicted labels int64 [n], each row for itself."""
+"""Inputs float32 [n, ...] -> predicted labels int64 [n], each row independent of the other rows."""
 
-LEAST_QUERIES = 50
+MIN_QUERIES = 50
 
-_STARTS = 20  # starting points that are tried before a sample is given up
+MAX_BATCH = 1 << 24
+"""Default largest number of floats in one batch of probes."""
+
+_STARTS = 20  # starting points that are tried for a sample
 _PROBES = 50  # of the first gradient estimate; the t-th takes sqrt(t) times as many (the paper starts at 100)
-_HALVINGS = 10  # of a step that leaves the other side
-_BLOCK = 1 << 24  # numbers in one batch of probes
+_HALVINGS = 10  # of a step that returns to the sample's own label
 
 
 def boundary_distance(
@@ -36,20 +38,26 @@ def boundary_distance(
     labels: NDArray[np.int64],
     queries_per_sample: int,
     seed: int,
-    least_probe: float = 0.0,
+    min_probe: float = 0.0,
+    max_batch: int = MAX_BATCH,
 ) -> NDArray[np.float64]:
-    """L2 distance from each sample to the nearest input found whose label is wrong, float64 [sample].
+    """Return the L2 distance from each sample to the nearest input found with a wrong label, float64 [sample].
 
-    `x` is float [sample, ...] within 0..1, as is every input that is asked for; `labels` int64 [sample].
-    At most `queries_per_sample` labels are asked for per sample; more never give a larger distance.
-    The distance is an upper bound of the true one. It is 0 where the label is wrong already, and the
-    largest that there is, the square root of the number of features, where no starting point with
-    another label was found.
+    The distance is an upper bound of the true one. It is 0 where the label is wrong already. Where no starting point
+    with another label is found, it is the largest possible one, the square root of the number of features. The result
+    of a sample depends on its features, its label and `seed` alone, not on the other samples.
 
-    The walk of a sample depends on its features, its label and `seed` alone, not on the other samples.
-    Gradients are probed at distance / features, as in the paper; a network that rounds its inputs to
-    steps of size s hardly sees such probes, and `least_probe` (an L2 length, about s times the square
-    root of the number of features) keeps them visible.
+    Parameters
+    ----------
+    query : function from inputs to labels; every input lies within 0..1
+    x : float [sample, ...] within 0..1
+    labels : int64 [sample]
+    queries_per_sample : largest number of label queries per sample; more queries never give a larger distance
+    seed : seed of the probes and of the random starting points
+    min_probe : smallest L2 length of a probe. Gradients are probed at distance / features, as in the paper. A network
+        that rounds its inputs to steps of size s hardly responds to such probes; s times the square root of the number
+        of features keeps them visible.
+    max_batch : largest number of floats in one batch of probes; changes no result
 
     Raises BadInput for inputs outside 0..1, shapes that do not fit, or fewer than 50 queries.
 
@@ -62,152 +70,162 @@ def boundary_distance(
     samples, features = flat.shape
     keys = content_keys(flat, labels)
     distances = np.empty(samples)
-    most_probes = _probes(1 + queries_per_sample // _PROBES)
-    together = max(1, _BLOCK // (most_probes * features))
+    max_probes = _probes(1 + queries_per_sample // _PROBES)
+    batch = max(1, max_batch // (max_probes * features))
 
-    def ask(rows: NDArray[np.float32]) -> NDArray[np.int64]:
+    def query_rows(rows: NDArray[np.float32]) -> NDArray[np.int64]:
         answer = np.asarray(query(rows.reshape(len(rows), *x.shape[1:])))
         if answer.shape != (len(rows),):
             raise BadInput("query", f"labels {answer.shape}", f"one label for each of {len(rows)} inputs")
         return answer
 
-    for start in range(0, samples, together):
-        block = slice(start, start + together)
-        noise = [stream(seed, "boundary", int(key)) for key in keys[block]]
-        walk = _HopSkipJump(ask, flat[block], labels[block], noise, queries_per_sample, least_probe)
-        distances[block] = walk.run()
+    for start in range(0, samples, batch):
+        part = slice(start, start + batch)
+        noise = [stream(seed, "boundary", int(key)) for key in keys[part]]
+        search = _HopSkipJump(query_rows, flat[part], labels[part], noise, queries_per_sample, min_probe)
+        distances[part] = search.run()
     return distances
 
 
 def _checked(x: NDArray[np.floating[Any]], labels: NDArray[np.int64], queries: int) -> NDArray[np.float32]:
-    """The samples as rows, float32 [sample, feature]."""
+    """Return the samples as rows, float32 [sample, feature]; raises BadInput."""
     if x.ndim < 2 or labels.shape != (len(x),):
         raise BadInput("x", f"shapes {x.shape} and {labels.shape}", "inputs [sample, ...] and labels [sample]")
     if not ((x >= 0) & (x <= 1)).all():
         raise BadInput("x", f"{x.min():g} to {x.max():g}", "0 to 1")
-    if queries < LEAST_QUERIES:
-        raise BadInput("queries_per_sample", queries, f"{LEAST_QUERIES} or more")
+    if queries < MIN_QUERIES:
+        raise BadInput("queries_per_sample", queries, f"{MIN_QUERIES} or more")
     return x.reshape(len(x), -1).astype(np.float32)
 
 
 def _probes(t: int) -> int:
-    """Probes of the t-th gradient estimate."""
+    """Return the number of probes of the t-th gradient estimate."""
     return math.ceil(_PROBES * math.sqrt(t))
 
 
 class _HopSkipJump:
-    """Samples that walk together: `point` is on the other side for those that are `found`, near the boundary."""
+    """Boundary search of many samples at once.
+
+    Attributes
+    ----------
+    x : float32 [sample, feature], the samples
+    point : float32 [sample, feature], the best point with another label so far, near the boundary
+    left : int64 [sample], queries left
+    found : bool [sample], whether a point with another label was found
+    bisections : number of bisections of one search along a line
+    """
 
     def __init__(
         self,
-        ask: Query,
+        query: Query,
         x: NDArray[np.float32],
         labels: NDArray[np.int64],
         noise: list[np.random.Generator],
         queries: int,
-        least_probe: float,
+        min_probe: float,
     ) -> None:
-        self.ask, self.x, self.labels, self.noise, self.least_probe = ask, x, labels, noise, least_probe
+        self.query, self.x, self.labels, self.noise, self.min_probe = query, x, labels, noise, min_probe
         self.point = x.copy()
         self.left = np.full(len(x), queries)
         self.found = np.zeros(len(x), dtype=np.bool_)
-        # the paper's tolerance d^(-3/2), but never coarser than 2^-10 of the way
+        # the paper's tolerance d^(-3/2), but never coarser than 2^-10 of the distance
         self.bisections = max(10, math.ceil(1.5 * math.log2(x.shape[1])))
 
     def run(self) -> NDArray[np.float64]:
-        """The distances, float64 [sample]."""
-        all_classes = np.arange(len(self.x))
+        """Return the distances, float64 [sample]."""
+        samples = np.arange(len(self.x))
         distance = np.full(len(self.x), math.sqrt(self.x.shape[1]))
-        wrong = self.crossed(all_classes, self.x)
+        wrong = self.crossed(samples, self.x)
         distance[wrong] = 0.0
-        self.start(all_classes[~wrong])
-        walking = np.flatnonzero(self.found)
-        self.bisect(walking)
-        distance[walking] = self.lengths(walking)
+        self.start(samples[~wrong])
+        active = np.flatnonzero(self.found)
+        self.bisect(active)
+        distance[active] = self.lengths(active)
         t = 0
         while True:
             t += 1
             cost = _probes(t) + 1 + _HALVINGS + self.bisections
-            walking = np.flatnonzero(self.found & (self.left >= cost))
-            if not len(walking):
+            active = np.flatnonzero(self.found & (self.left >= cost))
+            if not len(active):
                 return distance
-            self.step(walking, t)
-            self.bisect(walking)
-            distance[walking] = np.minimum(distance[walking], self.lengths(walking))
+            self.step(active, t)
+            self.bisect(active)
+            distance[active] = np.minimum(distance[active], self.lengths(active))
 
-    def crossed(self, who: NDArray[np.intp], rows: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Whether rows [who, feature] have another label than their samples; one query each."""
-        self.left[who] -= 1
-        if not len(who):
+    def crossed(self, samples: NDArray[np.intp], rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return whether rows float32 [n, feature] have another label than their samples int64 [n]; one query each."""
+        self.left[samples] -= 1
+        if not len(samples):
             return np.zeros(0, dtype=np.bool_)
-        return np.asarray(self.ask(rows) != self.labels[who])
+        return np.asarray(self.query(rows) != self.labels[samples])
 
-    def lengths(self, who: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Distances from the samples to their points."""
-        gap = self.point[who].astype(np.float64) - self.x[who]
+    def lengths(self, samples: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the distances from the samples to their points, float64 [n]."""
+        gap = self.point[samples].astype(np.float64) - self.x[samples]
         return np.asarray(np.sqrt((gap * gap).sum(axis=1)))
 
-    def start(self, who: NDArray[np.intp]) -> None:
-        """Look for an input with another label: the negative, black, white, grey, then noise of random brightness."""
+    def start(self, samples: NDArray[np.intp]) -> None:
+        """Search an input with another label: the negative, black, white, gray, then noise of random brightness."""
         for attempt in range(_STARTS):
-            if not len(who):
+            if not len(samples):
                 return
-            rows = np.stack([self._candidate(s, attempt) for s in who])
-            crossed = self.crossed(who, rows)
-            self.point[who[crossed]] = rows[crossed]
-            self.found[who[crossed]] = True
-            who = who[~crossed]
+            rows = np.stack([self._candidate(s, attempt) for s in samples])
+            crossed = self.crossed(samples, rows)
+            self.point[samples[crossed]] = rows[crossed]
+            self.found[samples[crossed]] = True
+            samples = samples[~crossed]
 
     def _candidate(self, s: int, attempt: int) -> NDArray[np.float32]:
+        """Return the starting point of this attempt for sample `s`, float32 [feature]."""
         if attempt == 0:
             return np.asarray(1 - self.x[s])
         if attempt < 4:
             return np.full(self.x.shape[1], (0.0, 1.0, 0.5)[attempt - 1], dtype=np.float32)
         low, high = (0.0, 1.0) if attempt % 2 == 0 else np.sort(self.noise[s].random(2))
-        grey = low + (high - low) * self.noise[s].random(self.x.shape[1])
-        return np.asarray(grey, dtype=np.float32)
+        gray = low + (high - low) * self.noise[s].random(self.x.shape[1])
+        return np.asarray(gray, dtype=np.float32)
 
-    def bisect(self, who: NDArray[np.intp]) -> None:
-        """Move the points towards their samples, onto the boundary."""
-        origin, far = self.x[who], self.point[who].copy()
-        low, high = np.zeros(len(who), dtype=np.float32), np.ones(len(who), dtype=np.float32)
+    def bisect(self, samples: NDArray[np.intp]) -> None:
+        """Move the points toward their samples, onto the boundary."""
+        origin, far = self.x[samples], self.point[samples].copy()
+        low, high = np.zeros(len(samples), dtype=np.float32), np.ones(len(samples), dtype=np.float32)
         for _ in range(self.bisections):
             middle = (low + high) / 2
             rows = origin + middle[:, None] * (far - origin)
-            crossed = self.crossed(who, rows)
-            self.point[who[crossed]] = rows[crossed]
+            crossed = self.crossed(samples, rows)
+            self.point[samples[crossed]] = rows[crossed]
             high = np.where(crossed, middle, high)
             low = np.where(crossed, low, middle)
 
-    def step(self, who: NDArray[np.intp], t: int) -> None:
-        """Estimate the direction away from the own label and go there, as far as the label stays another."""
-        direction = self._directions(who, _probes(t))
-        length = self.lengths(who) / math.sqrt(t)
-        origin = self.point[who].astype(np.float64)
-        pending = np.arange(len(who))
+    def step(self, samples: NDArray[np.intp], t: int) -> None:
+        """Step along the estimated gradient, halving the step until the label differs from the sample's own."""
+        direction = self._directions(samples, _probes(t))
+        length = self.lengths(samples) / math.sqrt(t)
+        origin = self.point[samples].astype(np.float64)
+        pending = np.arange(len(samples))
         for _ in range(1 + _HALVINGS):
             if not len(pending):
                 return
             rows = np.clip(origin[pending] + length[pending, None] * direction[pending], 0, 1).astype(np.float32)
-            crossed = self.crossed(who[pending], rows)
-            self.point[who[pending[crossed]]] = rows[crossed]
+            crossed = self.crossed(samples[pending], rows)
+            self.point[samples[pending[crossed]]] = rows[crossed]
             pending = pending[~crossed]
             length[pending] /= 2
 
-    def _directions(self, who: NDArray[np.intp], probes: int) -> NDArray[np.float64]:
-        """Unit vectors [who, feature] along the gradient, by Monte Carlo with the mean answer as the baseline."""
+    def _directions(self, samples: NDArray[np.intp], probes: int) -> NDArray[np.float64]:
+        """Return unit vectors float64 [n, feature] along the gradient: Monte Carlo, with the mean as baseline."""
         features = self.x.shape[1]
-        size = np.maximum(self.lengths(who) / features, self.least_probe)
-        rows = np.empty((len(who), probes, features), dtype=np.float32)
-        for i, s in enumerate(who):
-            moves = self.noise[s].standard_normal((probes, features))
-            moves *= size[i] / np.sqrt((moves * moves).sum(axis=1, keepdims=True))
-            rows[i] = np.clip(self.point[s] + moves, 0, 1)
-        self.left[who] -= probes
-        answers = self.ask(rows.reshape(-1, features)).reshape(len(who), probes)
-        signs = np.where(answers != self.labels[who, None], 1.0, -1.0)
-        directions = np.empty((len(who), features))
-        for i, s in enumerate(who):
+        size = np.maximum(self.lengths(samples) / features, self.min_probe)
+        rows = np.empty((len(samples), probes, features), dtype=np.float32)
+        for i, s in enumerate(samples):
+            offsets = self.noise[s].standard_normal((probes, features))
+            offsets *= size[i] / np.sqrt((offsets * offsets).sum(axis=1, keepdims=True))
+            rows[i] = np.clip(self.point[s] + offsets, 0, 1)
+        self.left[samples] -= probes
+        answers = self.query(rows.reshape(-1, features)).reshape(len(samples), probes)
+        signs = np.where(answers != self.labels[samples, None], 1.0, -1.0)
+        directions = np.empty((len(samples), features))
+        for i, s in enumerate(samples):
             mean = signs[i].mean()
             weights = signs[i] if abs(mean) == 1 else signs[i] - mean
             gradient = (weights[:, None] * (rows[i].astype(np.float64) - self.point[s])).sum(axis=0)

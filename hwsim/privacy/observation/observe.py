@@ -1,4 +1,4 @@
-"""What an adversary sees of a deployment: one named channel per column, one row per sample."""
+"""Observations: the channels that an adversary reads of a deployed model, one row per sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
-from hwsim.privacy.observation.channels.outputs import Channel, Cost, DeployedModel, HardwareRun, Run
+from hwsim.privacy.observation.channels.base import Channel, CostLike, DeployedModel, HardwareRun, RunLike
 from hwsim.registry import build
 
 _WHERE = "channels"
@@ -18,13 +18,23 @@ _WHERE = "channels"
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What the adversary sees of one model: channel name -> array [sample, ...], and the threat model in words.
+    """The channels that an adversary reads of one model.
+
+    Attributes
+    ----------
+    channels : channel name -> array [sample, ...]
+    threat_model : the adversary's access in words
 
     Raises BadInput when a channel is not finite or the channels differ in their number of samples.
+
+    >>> print(observe_floats(np.array([[0.0, 2.0], [1.0, 0.0]]), ["logits", "label"]))
+    Observation of 2 samples: one query per sample of the full-precision model; reads logits, label
+      logits  float64 [2, 2]
+      label   int64 [2]
     """
 
     channels: Mapping[str, NDArray[Any]]
-    threat: str
+    threat_model: str
 
     def __post_init__(self) -> None:
         if not self.channels:
@@ -40,29 +50,38 @@ class Observation:
         """Number of samples."""
         return len(next(iter(self.channels.values())))
 
+    def __str__(self) -> str:
+        width = max(len(name) for name in self.channels)
+        return "\n".join(
+            [
+                f"Observation of {self.samples} samples: {self.threat_model}",
+                *(f"  {name:<{width}}  {v.dtype} {list(v.shape)}" for name, v in self.channels.items()),
+            ]
+        )
+
 
 def observe_model(deployed: DeployedModel, channels: Sequence[Channel | str]) -> Observation:
-    """Read channels of one deployed model; a name stands for the channel with its defaults.
+    """Read channels of one deployed model; a name stands for the channel with its default parameters.
 
-    Raises UnknownName for a channel that does not exist, and HwsimError for one that the model does
-    not show, such as the latency of a model that runs on no chip.
+    Raises UnknownName for a channel that does not exist, and HwsimError for a channel that the model lacks, such as
+    the latency of a model that runs on no accelerator.
     """
     chosen = [build("channel", c, where=_WHERE) if isinstance(c, str) else c for c in channels]
-    seen = {channel.name: channel.read(deployed) for channel in chosen}
+    arrays = {channel.name: channel.read(deployed) for channel in chosen}
     place = "of the full-precision model" if deployed.chip is None else "on the accelerator"
-    told = ", ".join(_told(channel) for channel in chosen)
-    return Observation(seen, f"one query per sample {place}; reads {told}")
+    described = ", ".join(_description(channel) for channel in chosen)
+    return Observation(arrays, f"one query per sample {place}; reads {described}")
 
 
-def _told(channel: Channel) -> str:
-    """The channel's name with the parameters that are not its defaults."""
+def _description(channel: Channel) -> str:
+    """Return the channel's name with the parameters that differ from their defaults."""
     fields = type(channel).model_fields
     changed = [f"{key}={v}" for key, v in channel.model_dump().items() if v != fields[key].default]
     return f"{channel.name} ({', '.join(changed)})" if changed else channel.name
 
 
-def observe(run: Run, cost: Cost, channels: Sequence[Channel | str]) -> Observation:
-    """Read channels of one run and its cost, one query per sample; see `look` for what else there is to see."""
+def observe(run: RunLike, cost: CostLike, channels: Sequence[Channel | str]) -> Observation:
+    """Read channels of one run and its cost, one query per sample; errors as in `observe_model`."""
     return observe_model(DeployedModel(run.outputs, run.logit_scale, chip=HardwareRun(run, cost)), channels)
 
 
@@ -78,19 +97,19 @@ def observe_floats(logits: NDArray[np.floating[Any]], channels: Sequence[Channel
 
 
 def stack(observations: Sequence[Observation]) -> Mapping[str, NDArray[Any]]:
-    """The channels of many models as arrays [model, sample, ...]; raises BadInput when they do not match.
+    """Stack the channels of many models into arrays [model, sample, ...]; raises BadInput when they do not match.
 
-    A channel that is one and the same array for all models, such as the inputs, is not copied.
+    A channel that is the same array object for all models, such as the inputs, is not copied.
     """
     first = observations[0].channels
     for model, observation in enumerate(observations):
         shapes = {name: values.shape for name, values in observation.channels.items()}
         if shapes != {name: values.shape for name, values in first.items()}:
             raise BadInput(f"observations[{model}]", str(shapes), "the channels and shapes of observations[0]")
-    return {name: _together([o.channels[name] for o in observations]) for name in first}
+    return {name: _stack([o.channels[name] for o in observations]) for name in first}
 
 
-def _together(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     if all(array is arrays[0] for array in arrays):
         return np.broadcast_to(arrays[0], (len(arrays), *arrays[0].shape))
     return np.stack(arrays)

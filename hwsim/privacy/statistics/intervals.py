@@ -1,4 +1,4 @@
-"""What an attack proves: exact intervals of its rates, and a lower bound on epsilon of differential privacy."""
+"""Clopper-Pearson intervals of an attack's rates, and a lower bound on epsilon of differential privacy."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hwsim.errors import BadInput
 from hwsim.privacy.statistics.roc import Interval, roc
 from hwsim.rng import stream
 
-_LEAST_PER_HALF = 2
+_MIN_PER_HALF = 2
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """The exact two-sided interval of a share, from `successes` in so many independent `trials`.
+    """Return the exact two-sided interval of a share from `successes` in a number of independent `trials`.
 
-    It covers the true share with at least the given confidence. Raises BadInput for counts that are none.
+    It covers the true share with at least the given confidence. Raises BadInput for impossible counts.
     Source: C. Clopper and E. Pearson, The use of confidence or fiducial limits, Biometrika 1934.
 
     >>> low, high = clopper_pearson(0, 10)
@@ -28,8 +28,8 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> In
     _check_counts(successes, trials, confidence)
     tail = (1 - confidence) / 2
     return Interval(
-        1 - float(_upper(np.array([trials - successes]), trials, tail)[0]),
-        float(_upper(np.array([successes]), trials, tail)[0]),
+        1 - float(upper_limits(np.array([trials - successes]), trials, tail)[0]),
+        float(upper_limits(np.array([successes]), trials, tail)[0]),
     )
 
 
@@ -47,9 +47,9 @@ class Rates:
 def rates_at(
     scores: NDArray[np.floating[Any]], member: NDArray[np.bool_], threshold: float, confidence: float = 0.95
 ) -> Rates:
-    """TPR and FPR of accusing every score of `threshold` or more, which was fixed before these scores were seen.
+    """Return TPR and FPR of predicting member from `threshold` on, a threshold chosen without these scores.
 
-    `scores` float [n] and `member` bool [n] are one target's. Each interval alone has the given confidence.
+    `scores` float [n] and `member` bool [n] are of one target. Each interval alone has the given confidence.
 
     >>> scores, member = np.array([3.0, 2.0, 1.0, 0.0]), np.array([True, True, False, False])
     >>> rates_at(scores, member, threshold=1.5).tpr
@@ -68,10 +68,14 @@ def rates_at(
 
 @dataclass(frozen=True)
 class EpsilonBound:
-    """With this confidence no (epsilon, delta)-private training has an epsilon below `epsilon`.
+    """A lower bound on epsilon: with this confidence no (epsilon, delta)-private training has a smaller epsilon.
 
-    `fnr_high` and `fpr_high` are upper limits of the attack's errors at `threshold`, on samples that did
-    not choose it.
+    Attributes
+    ----------
+    epsilon, delta : the parameters of differential privacy
+    confidence : confidence of the bound
+    threshold : scores from this threshold on predict member
+    fnr_high, fpr_high : upper limits of the attack's errors at `threshold`, on samples that did not choose it
     """
 
     epsilon: float
@@ -89,20 +93,21 @@ def epsilon_lower_bound(
     delta: float = 0.0,
     confidence: float = 0.95,
 ) -> EpsilonBound:
-    """The smallest epsilon that the scores of one target, float [n] with membership bool [n], do not refute.
+    """Return the smallest epsilon that the scores of one target, float [n] with membership bool [n], do not refute.
 
-    (epsilon, delta)-privacy ties the errors of every attack: 1 - delta - FNR <= exp(epsilon) FPR, and the
-    same with FNR and FPR exchanged. A random half of the samples, drawn by `seed`, chooses the threshold;
-    the other half bounds FNR and FPR from above, each by Clopper-Pearson at (1 - confidence) / 2. Both
-    inequalities rest on these two limits, so the larger of the two answers holds with the confidence
-    asked for. Choosing and bounding on the same samples, as some tools do, promises too much.
+    (epsilon, delta)-privacy bounds the errors of every attack: 1 - delta - FNR <= exp(epsilon) FPR, and the same
+    inequality with FNR and FPR exchanged. A random half of the samples, drawn by `seed`, chooses the threshold. The
+    other half bounds FNR and FPR from above, each by Clopper-Pearson at (1 - confidence) / 2. Both inequalities use
+    these two limits, so the larger of the two bounds has the given confidence. Choosing and bounding on the same
+    samples, as some tools do, overstates the bound.
 
-    It is valid where membership is an independent coin per sample and the scores of one sample do not
-    depend on the membership of another; a trained model only comes close to that. The order of the
-    samples does not matter. Raises BadInput when a half lacks members or non-members.
+    The bound is valid where membership is an independent coin per sample and the scores of one sample do not depend on
+    the membership of another; a trained model satisfies that only approximately. The order of the samples does not
+    matter. Raises BadInput when a half lacks members or non-members.
 
-    Sources: P. Kairouz, S. Oh and P. Viswanath, The Composition Theorem for Differential Privacy, ICML
-    2015 (the two inequalities); the halves and limits are our own choice among the usual ones.
+    Source: P. Kairouz, S. Oh and P. Viswanath, The Composition Theorem for Differential Privacy, ICML 2015 (the two
+    inequalities).
+    Design choice: the halves and the limits.
 
     >>> member = np.arange(400) % 2 == 0
     >>> epsilon_lower_bound(member.astype(float), member, seed=0).epsilon > 3
@@ -112,48 +117,51 @@ def epsilon_lower_bound(
         raise BadInput("delta", delta, "0 to 1, less than 1")
     chosen, bounded = _halves(scores, member, seed)
     tail = (1 - confidence) / 2
-    threshold = _best_threshold(scores[chosen], member[chosen], delta, tail)
+    threshold = best_threshold(scores[chosen], member[chosen], delta, tail)
     curve = roc(scores[bounded], member[bounded])
     found = curve.at(threshold)
     _check_counts(found.false_negatives, curve.members, confidence)
-    fnr = _upper(np.array([found.false_negatives]), curve.members, tail)
-    fpr = _upper(np.array([found.false_positives]), curve.nonmembers, tail)
-    epsilon = max(0.0, float(_epsilon(fnr, fpr, delta)[0]))
+    fnr = upper_limits(np.array([found.false_negatives]), curve.members, tail)
+    fpr = upper_limits(np.array([found.false_positives]), curve.nonmembers, tail)
+    epsilon = max(0.0, float(refuted_epsilon(fnr, fpr, delta)[0]))
     return EpsilonBound(epsilon, delta, confidence, threshold, float(fnr[0]), float(fpr[0]))
 
 
 def _halves(
     scores: NDArray[np.floating[Any]], member: NDArray[np.bool_], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Two random halves, as places; samples of equal score and membership may stand for each other."""
+    """Return two random halves as int64 indices; samples of equal score and membership are interchangeable."""
     canonical = np.lexsort((member, scores))
     shuffled = canonical[stream(seed, "halves for epsilon").permutation(len(canonical))]
     halves = shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
     for half in halves:
         fewest = min(int(member[half].sum()), int((~member[half]).sum()))
-        if fewest < _LEAST_PER_HALF:
-            allowed = f"{_LEAST_PER_HALF} members and as many non-members or more"
+        if fewest < _MIN_PER_HALF:
+            allowed = f"{_MIN_PER_HALF} members and as many non-members or more"
             raise BadInput("member", f"a half with {fewest} of a class", allowed)
     return halves
 
 
-def _best_threshold(scores: NDArray[Any], member: NDArray[np.bool_], delta: float, tail: float) -> float:
-    """The threshold whose bound would be the largest on these samples; the highest of several."""
+def best_threshold(scores: NDArray[Any], member: NDArray[np.bool_], delta: float, tail: float) -> float:
+    """Return the threshold with the largest bound on these samples, the highest of equal ones.
+
+    `scores` float and `member` bool are [n]; `tail` is the error probability of each limit.
+    """
     curve = roc(scores, member)
-    fnr = _upper(curve.members - curve.true_positives, curve.members, tail)
-    fpr = _upper(curve.false_positives, curve.nonmembers, tail)
-    return float(curve.thresholds[int(np.argmax(_epsilon(fnr, fpr, delta)))])
+    fnr = upper_limits(curve.members - curve.true_positives, curve.members, tail)
+    fpr = upper_limits(curve.false_positives, curve.nonmembers, tail)
+    return float(curve.thresholds[int(np.argmax(refuted_epsilon(fnr, fpr, delta)))])
 
 
-def _epsilon(fnr: NDArray[np.float64], fpr: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
-    """What the upper limits of the two errors refute; minus infinity where they refute nothing."""
+def refuted_epsilon(fnr: NDArray[np.float64], fpr: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
+    """Return the epsilon that upper limits of FNR and FPR refute, float64 [n]; minus infinity for none."""
     with np.errstate(divide="ignore"):
         either = [np.log(np.maximum(1 - delta - a, 0.0)) - np.log(b) for a, b in ((fnr, fpr), (fpr, fnr))]
     return np.asarray(np.maximum(*either))
 
 
-def _upper(successes: NDArray[np.int64], trials: int, tail: float) -> NDArray[np.float64]:
-    """One-sided upper Clopper-Pearson limits of a share; it is exceeded with a chance of `tail` at most."""
+def upper_limits(successes: NDArray[np.int64], trials: int, tail: float) -> NDArray[np.float64]:
+    """Return upper Clopper-Pearson limits of a share, float64 [n], each exceeded with probability `tail` at most."""
     from scipy.special import betaincinv
 
     limits = np.ones(len(successes))

@@ -1,4 +1,4 @@
-"""The ROC curve of a membership attack, with exact ties, and the numbers that are read from it."""
+"""ROC curve of a membership attack, with exact ties, and the rates read from it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 from hwsim.kernels.membership.roc import roc_counts
 
-LEAST_FALSE_POSITIVES = 10
-"""A TPR at an FPR that allows fewer false positives than this says little."""
+MIN_FALSE_POSITIVES = 10
+"""A TPR at an FPR that allows fewer false positives than this is unreliable."""
 
 
 class Interval(NamedTuple):
@@ -24,9 +24,9 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Confusion:
-    """What comes of accusing all samples from one threshold on: four counts, and the rates made of them.
+    """Confusion counts of predicting member from one threshold on, and the rates computed from them.
 
-    A rate whose denominator is zero is 0.0, such as the precision where nobody is accused.
+    A rate whose denominator is zero is 0.0, such as the precision without a predicted member.
 
     >>> found = Confusion(true_positives=3, false_positives=1, true_negatives=4, false_negatives=2)
     >>> found.accuracy, found.precision, found.recall, found.balanced_accuracy
@@ -40,9 +40,9 @@ class Confusion:
 
     @property
     def accuracy(self) -> float:
-        """Share of all samples that are told right: the attack accuracy."""
-        right = self.true_positives + self.true_negatives
-        return _ratio(right, right + self.false_positives + self.false_negatives)
+        """Share of correct predictions: the attack accuracy."""
+        correct = self.true_positives + self.true_negatives
+        return _ratio(correct, correct + self.false_positives + self.false_negatives)
 
     @property
     def balanced_accuracy(self) -> float:
@@ -56,12 +56,12 @@ class Confusion:
 
     @property
     def precision(self) -> float:
-        """Share of members among the accused."""
+        """Share of members among the predicted members."""
         return _ratio(self.true_positives, self.true_positives + self.false_positives)
 
     @property
     def recall(self) -> float:
-        """Share of the members that are accused: TPR."""
+        """Share of the members that are predicted members: TPR."""
         return _ratio(self.true_positives, self.true_positives + self.false_negatives)
 
     @property
@@ -71,12 +71,12 @@ class Confusion:
 
     @property
     def precision_nonmembers(self) -> float:
-        """Share of non-members among those who are not accused."""
+        """Share of non-members among the predicted non-members."""
         return _ratio(self.true_negatives, self.true_negatives + self.false_negatives)
 
     @property
     def recall_nonmembers(self) -> float:
-        """Share of the non-members that are not accused: TNR."""
+        """Share of the non-members that are predicted non-members: TNR."""
         return _ratio(self.true_negatives, self.true_negatives + self.false_positives)
 
     @property
@@ -91,10 +91,12 @@ def _ratio(part: int, whole: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """The steps of an ROC curve: false and true positives, int64 [vertex], from (0, 0) to all.
+    """The vertices of an ROC curve, one per group of equal scores: no threshold separates a tie.
 
-    One vertex per group of equal scores: no threshold can part a tie. `thresholds` float64 [vertex]
-    accuse everyone from there up; the first is infinity and accuses nobody.
+    Attributes
+    ----------
+    false_positives, true_positives : int64 [vertex], from (0, 0) to all samples
+    thresholds : float64 [vertex]; scores from the threshold on predict member; the first is infinity
     """
 
     false_positives: NDArray[np.int64]
@@ -113,9 +115,9 @@ class Roc:
 
     @property
     def auc(self) -> float:
-        """Area under the curve: the share of (member, non-member) pairs in the right order, ties half.
+        """Area under the curve: the share of correctly ordered (member, non-member) pairs, ties counted half.
 
-        Twice the wins plus the ties is an integer, so the area is exact but for one division.
+        Twice the ordered pairs plus the ties is an integer, so the area is exact up to one division.
         """
         steps = np.diff(self.false_positives)
         twice = int(np.sum(steps * (self.true_positives[1:] + self.true_positives[:-1])))
@@ -128,30 +130,33 @@ class Roc:
 
     @property
     def balanced_accuracy(self) -> float:
-        """Largest mean of TPR and TNR, with the threshold chosen in hindsight; half and half the advantage."""
+        """Largest mean of TPR and TNR, with the threshold chosen in hindsight: (1 + advantage) / 2."""
         return (1 + self.advantage) / 2
 
     @property
     def best(self) -> Confusion:
-        """The counts at the threshold of the best balanced accuracy, chosen in hindsight; the highest of several."""
+        """Counts at the threshold of the best balanced accuracy, chosen in hindsight; the highest of equal ones."""
         return self._at(int(self._gains().argmax()))
 
     def at(self, threshold: float) -> Confusion:
-        """The counts when every score of `threshold` or more is accused; a threshold fixed beforehand is honest."""
+        """Return the counts of predicting member from `threshold` on.
+
+        Unbiased only if the threshold was chosen without these scores.
+        """
         return self._at(int(np.sum(self.thresholds >= threshold)) - 1)
 
     def tpr_at_fpr(self, max_fpr: float) -> float:
-        """Largest TPR of a vertex whose FPR is `max_fpr` or less: a threshold that exists, no interpolation."""
+        """Return the largest TPR of a vertex whose FPR is `max_fpr` or less; nothing is interpolated."""
         allowed = self.false_positives / self.nonmembers <= max_fpr
         return int(self.true_positives[allowed].max()) / self.members
 
     def tnr_at_fnr(self, max_fnr: float) -> float:
-        """Largest TNR of a vertex whose FNR is `max_fnr` or less: how many non-members can be ruled out."""
+        """Return the largest TNR of a vertex whose FNR is `max_fnr` or less; nothing is interpolated."""
         allowed = (self.members - self.true_positives) / self.members <= max_fnr
         return (self.nonmembers - int(self.false_positives[allowed].min())) / self.nonmembers
 
     def _gains(self) -> NDArray[np.int64]:
-        """(TPR - FPR) times members times non-members, at every vertex."""
+        """Return (TPR - FPR) times members times non-members, int64 [vertex]."""
         gains: NDArray[np.int64] = self.true_positives * self.nonmembers - self.false_positives * self.members
         return gains
 
@@ -161,7 +166,7 @@ class Roc:
 
 
 def roc(scores: NDArray[np.floating[Any]], member: NDArray[np.bool_]) -> Roc:
-    """The ROC curve of scores float [n], larger = more member-like, against membership bool [n].
+    """Return the ROC curve of scores float [n], larger = more member-like, against membership bool [n].
 
     Raises BadInput for NaN or infinite scores, and when members or non-members are missing.
 

@@ -1,1 +1,1 @@
-"""Lowering shared by all quantizers: the float twin with rounding, and the integer network."""
+"""Lowering, shared by all quantizers: fake quantization in torch, and the integer network."""

@@ -1,8 +1,8 @@
-"""Fake quantization: the real-valued twin of the integer network, which torch can train.
+"""Fake quantization: the float counterpart of the integer network, which torch can train.
 
-Rounding is half up, as in the integers. Whatever is exact in the floating point used is equal to
-the integer network: everything where steps are powers of two; otherwise all but the ratio of scales,
-which the integers carry as a 31-bit multiplier, so that a code may differ by one next to a tie.
+Rounding is half up, as in the integers. The result equals the integer network wherever the floating-point arithmetic
+is exact: everywhere with scales that are powers of two. With other scales the ratio of scales is inexact (the integers
+use a 31-bit multiplier), so a code may differ by one next to a tie.
 """
 
 from __future__ import annotations
@@ -14,116 +14,121 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.float_graph.graph import FloatGraph, Node, Weights, multiply
+from hwsim.float_graph.graph import FloatGraph, Node, Weights, sum_of_products
 from hwsim.formats import Kind
 from hwsim.network.layer import FRACTION_BITS, INPUT
-from hwsim.quantizers.scheme import (
-    KEEPS_FORMAT,
-    QuantParams,
-    RegionRule,
-    Scheme,
-    snap_to_power_of_two,
-    value_source,
-    weight_name,
-)
-
-MIN_STEP = 1e-6
-"""Step sizes that training pushes below this stay there: a step must be positive."""
+from hwsim.quantizers.scheme import KEEPS_FORMAT, QuantParams, RegionRule, Scheme, value_source, weight_name
 
 
 class FakeQuantArithmetic:
-    """Arithmetic whose inputs, weights, biases and outputs lie on the grids of a scheme."""
+    """Arithmetic whose inputs, weights, biases and outputs are rounded by a scheme."""
 
     def __init__(self, graph: FloatGraph, scheme: Scheme) -> None:
         self.graph, self.scheme = graph, scheme
 
     def input(self, x: Tensor) -> Tensor:
-        """The input on its grid."""
-        return self._on_grid(x, INPUT)
+        """Return the rounded input."""
+        return self._fake_quantize(x, INPUT)
 
     def product(self, node: Node, x: Tensor, weights: Weights) -> Tensor:
-        """The layer's sum of products of grid values, with the bias rounded to the accumulator's unit."""
-        w_step = self._step(weight_name(node.name))
-        grid = self.scheme.grids[weight_name(node.name)]
-        w_codes = weight_codes(weights[f"{node.name}.weight"], grid, w_step)
-        x_step = self._step(value_source(self.graph, node.inputs[0]))
-        unit = x_step[:, None] * (w_step if w_step.ndim == 2 else w_step[:, None])  # [model, channel or 1]
-        bias = round_half_up(weights[f"{node.name}.bias"] / unit) * unit
-        values = w_codes * _match(w_step, w_codes)
+        """Return the sums of products of rounded values, plus the bias rounded to the scale of the accumulator."""
+        w_scale = self.scheme.effective_scale(weight_name(node.name))
+        w_params = self.scheme.quant_params[weight_name(node.name)]
+        w_codes = weight_codes(weights[f"{node.name}.weight"], w_params, w_scale)
+        x_scale = self.scheme.effective_scale(value_source(self.graph, node.inputs[0]))
+        # scale of the accumulator, [model, channel] or [model, 1]
+        sum_scale = x_scale[:, None] * (w_scale if w_scale.ndim == 2 else w_scale[:, None])
+        bias = round_half_up(weights[f"{node.name}.bias"] / sum_scale) * sum_scale
         rule = self.scheme.regions.get(node.name)
         if rule is None:
-            return multiply(node, x, values, bias)
-        return self._region_product(node, rule, x, x_step, w_codes, unit) + bias.reshape(1, -1, 1, 1)
+            return sum_of_products(node, x, w_codes * _like_weight(w_scale, w_codes), bias)
+        return self._region_product(node, rule, x, x_scale, w_codes, sum_scale) + bias.reshape(1, -1, 1, 1)
 
     def output(self, node: Node, y: Tensor) -> Tensor:
-        """What a node emits, on its grid; the logits and values that keep their format pass as they are."""
+        """Return the rounded output of a node; logits and values that keep their format pass unchanged."""
         if node is self.graph.output or node.op in KEEPS_FORMAT:
             return y
-        return self._on_grid(torch.relu(y) if node.relu else y, node.name)
+        return self._fake_quantize(torch.relu(y) if node.relu else y, node.name)
 
-    def _step(self, name: str) -> Tensor:
-        step = self.scheme.grids[name].scale.clamp_min(MIN_STEP)
-        return snap_to_power_of_two(step) if self.scheme.power_of_two else step
-
-    def _on_grid(self, values: Tensor, name: str) -> Tensor:
-        """Quantize activations [sample, model * channel, ...]; a trained step gets LSQ's gradient."""
-        grid, step = self.scheme.grids[name], self._step(name)
-        low, high = grid.code_range
-        if step.requires_grad:
-            step = scale_gradient(step, 1 / math.sqrt(values[0].numel() / len(step) * high))
-        wide, zero = (_per_channel(t, values) for t in (step, grid.zero_point.to(values.dtype)))
-        codes = torch.clamp(round_half_up(values / wide) + zero, low, high)
-        return (codes - zero) * wide
+    def _fake_quantize(self, values: Tensor, name: str) -> Tensor:
+        """Round activations [sample, model * channel, ...]; a trained scale gets the gradient of LSQ."""
+        params, scale = self.scheme.quant_params[name], self.scheme.effective_scale(name)
+        low, high = params.code_range
+        if scale.requires_grad:
+            scale = scale_gradient(scale, 1 / math.sqrt(values[0].numel() / len(scale) * high))
+        wide_scale, zero_point = (_like_activations(t, values) for t in (scale, params.zero_point.to(values.dtype)))
+        codes = torch.clamp(round_half_up(values / wide_scale) + zero_point, low, high)
+        return (codes - zero_point) * wide_scale
 
     def _region_product(
-        self, node: Node, rule: RegionRule, x: Tensor, x_step: Tensor, w_codes: Tensor, unit: Tensor
+        self, node: Node, rule: RegionRule, x: Tensor, x_scale: Tensor, w_codes: Tensor, sum_scale: Tensor
     ) -> Tensor:
-        """The region sum of facts and definition alike: full where sensitive, low bits elsewhere."""
-        codes = torch.round(x / _per_channel(x_step, x))
-        mask = sensitive_pixels(rule, codes, len(x_step)).to(x.dtype)
-        x_bits = self.scheme.grids[value_source(self.graph, node.inputs[0])].bits
-        x_drop, w_drop = x_bits - rule.low_bits, self.scheme.grids[weight_name(node.name)].bits - rule.low_bits
+        """Return the sums of products with region precision; equals `hwsim.reference.region_products`.
+
+        `x` is [sample, model * channel, row, column], `x_scale` [model], `w_codes` [model, channel, ...], `sum_scale`
+        [model, channel or 1].
+        """
+        codes = torch.round(x / _like_activations(x_scale, x))
+        mask = sensitive_pixels(rule, codes, len(x_scale)).to(x.dtype)
+        x_bits = self.scheme.quant_params[value_source(self.graph, node.inputs[0])].bits
+        w_bits = self.scheme.quant_params[weight_name(node.name)].bits
+        x_drop, w_drop = x_bits - rule.low_bits, w_bits - rule.low_bits
         low_x = torch.clamp(torch.floor((codes + (1 << x_drop >> 1)) / (1 << x_drop)), max=(1 << rule.low_bits) - 1)
-        full = multiply(node, codes * mask, w_codes, None)
-        low = multiply(node, low_x * (1 - mask), low_weight_codes(w_codes, w_drop, rule.low_bits), None)
-        return (full + low * (1 << (x_drop + w_drop))) * unit.expand(-1, w_codes.shape[1]).reshape(1, -1, 1, 1)
+        full = sum_of_products(node, codes * mask, w_codes, None)
+        low = sum_of_products(node, low_x * (1 - mask), low_weight_codes(w_codes, w_drop, rule.low_bits), None)
+        sums = full + low * (1 << (x_drop + w_drop))
+        return sums * sum_scale.expand(-1, w_codes.shape[1]).reshape(1, -1, 1, 1)
 
 
-def weight_codes(weight: Tensor, grid: QuantParams, step: Tensor) -> Tensor:
-    """Integer-valued codes as a PE multiplies them (binary: -1 and +1), with gradients for training."""
-    if step.requires_grad:
-        step = scale_gradient(step, 1 / math.sqrt(weight[0].numel() / step[0].numel() * max(grid.code_range[1], 1)))
-    scaled = weight / _match(step, weight)
-    if grid.kind is Kind.BINARY:
+def weight_codes(weight: Tensor, params: QuantParams, scale: Tensor) -> Tensor:
+    """Return the codes that a PE multiplies (binary: -1 and +1), as floats with gradients for training.
+
+    `weight` is [model, channel, ...], `scale` [model] or [model, channel].
+    """
+    if scale.requires_grad:
+        scale = scale_gradient(
+            scale, 1 / math.sqrt(weight[0].numel() / scale[0].numel() * max(params.code_range[1], 1))
+        )
+    scaled = weight / _like_weight(scale, weight)
+    if params.kind is Kind.BINARY:
         return _Sign.apply(scaled)  # type: ignore[no-any-return]
-    low, high = grid.code_range
+    low, high = params.code_range
     return round_half_up(torch.clamp(scaled, low, high))
 
 
 def low_weight_codes(codes: Tensor, drop: int, low_bits: int) -> Tensor:
-    """Weights of insensitive regions: the full codes rounded (never truncated) to `low_bits`."""
+    """Return the weights of insensitive regions: full codes, with `drop` bits rounded away (never truncated)."""
     half = 1 << (low_bits - 1)
     return torch.clamp(torch.floor(codes / (1 << drop) + 0.5), -half, half - 1)
 
 
 def region_sums(rule: RegionRule, codes: Tensor, models: int) -> tuple[Tensor, Tensor]:
-    """Sum and number of the codes that each decision sees: [sample, model, decider, ry, rx] and [ry, rx].
+    """Compute sum and number of the codes of each decision.
 
-    `codes` is [sample, model * channel, row, column]; deciders are the channels of a model, or one for all.
+    Parameters
+    ----------
+    rule : region size, and whether each channel has its own decision
+    codes : [sample, model * channel, row, column]
+    models : number of stacked models
+
+    Returns
+    -------
+    Sums [sample, model, decision channel, region row, region column] and numbers [region row, region column]. The
+    decision channels are the channels of a model, or one for all.
     """
     samples, _, rows, columns = codes.shape
     per_model = codes.reshape(samples, models, -1, rows, columns)
     channels_each = 1 if rule.per_channel else per_model.shape[2]
-    deciders = per_model if rule.per_channel else per_model.sum(2, keepdim=True)
+    deciding = per_model if rule.per_channel else per_model.sum(2, keepdim=True)
     pad, size = (0, -columns % rule.width, 0, -rows % rule.height), (rule.height, rule.width)
-    sums = F.avg_pool2d(F.pad(deciders.flatten(1, 2), pad), size, divisor_override=1)
+    sums = F.avg_pool2d(F.pad(deciding.flatten(1, 2), pad), size, divisor_override=1)
     ones = F.pad(torch.ones(1, 1, rows, columns, dtype=codes.dtype), pad)
     counts = F.avg_pool2d(ones, size, divisor_override=1)[0, 0] * channels_each
-    return sums.reshape(*deciders.shape[:3], *counts.shape), counts
+    return sums.reshape(*deciding.shape[:3], *counts.shape), counts
 
 
 def sensitive_pixels(rule: RegionRule, codes: Tensor, models: int) -> Tensor:
-    """Mask [sample, model * channel, row, column] of the codes that lie in sensitive regions."""
+    """Compute the mask [sample, model * channel, row, column] of the codes in sensitive regions."""
     sums, counts = region_sums(rule, codes, models)
     sensitive = sums * (1 << FRACTION_BITS) >= rule.threshold.to(codes.dtype)[:, None, None, None] * counts
     _, channels, rows, columns = codes.shape
@@ -132,26 +137,29 @@ def sensitive_pixels(rule: RegionRule, codes: Tensor, models: int) -> Tensor:
 
 
 def round_half_up(values: Tensor) -> Tensor:
-    """floor(values + 1/2), exact in the forward pass, with the gradient of the identity."""
+    """Return floor(values + 1/2), with the gradient of the identity (straight-through estimator)."""
     return _Round.apply(values)  # type: ignore[no-any-return]
 
 
 def scale_gradient(values: Tensor, factor: float) -> Tensor:
-    """The same values, with the gradient multiplied by `factor` (LSQ, arXiv 1902.08153, section 2.2)."""
+    """Return the same values, with the gradient multiplied by `factor` (LSQ, arXiv 1902.08153, section 2.2)."""
     return _ScaleGradient.apply(values, factor)  # type: ignore[no-any-return]
 
 
-def _per_channel(per_model: Tensor, values: Tensor) -> Tensor:
-    """[model] -> [1, model * channel, 1, 1], to stand beside activations."""
+def _like_activations(per_model: Tensor, values: Tensor) -> Tensor:
+    """[model] -> [1, model * channel, 1, 1], to broadcast over activations `values` [sample, model * channel, ...]."""
     wide = per_model.repeat_interleave(values.shape[1] // len(per_model))
     return wide.reshape(1, -1, *([1] * (values.ndim - 2)))
 
 
-def _match(step: Tensor, weight: Tensor) -> Tensor:
-    return step.reshape(*step.shape, *([1] * (weight.ndim - step.ndim)))
+def _like_weight(scale: Tensor, weight: Tensor) -> Tensor:
+    """[model] or [model, channel] -> as many dimensions as `weight` [model, channel, ...], to broadcast over it."""
+    return scale.reshape(*scale.shape, *([1] * (weight.ndim - scale.ndim)))
 
 
 class _Round(torch.autograd.Function):
+    """floor(value + 1/2), with the gradient of the identity."""
+
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
         return torch.floor(values + 0.5)
@@ -177,6 +185,8 @@ class _Sign(torch.autograd.Function):
 
 
 class _ScaleGradient(torch.autograd.Function):
+    """Identity whose gradient is multiplied by a factor."""
+
     @staticmethod
     def forward(ctx: Any, values: Tensor, factor: float) -> Tensor:
         ctx.factor = factor

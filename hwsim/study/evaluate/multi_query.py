@@ -14,7 +14,7 @@ from hwsim.engine.execute import execute
 from hwsim.errors import BadInput
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.observation.augmentations import bit_flips, gaussian_noise, rotations, translations
-from hwsim.privacy.observation.channels.outputs import (
+from hwsim.privacy.observation.channels.multi_query import (
     AdversarialLogits,
     AugmentedLabels,
     BoundaryDistance,
@@ -24,8 +24,8 @@ from hwsim.privacy.observation.channels.outputs import (
     MultiQueryChannel,
     TransferRecords,
     VerifiedLogits,
-    softmax,
 )
+from hwsim.privacy.observation.channels.outputs import softmax
 from hwsim.privacy.observation.hopskipjump import boundary_distance
 from hwsim.quantizers.quantize import quantize_ensemble
 from hwsim.rng import derive_seed, stream

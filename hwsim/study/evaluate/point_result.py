@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import registry
+from hwsim.cache import on_clear
 from hwsim.design import Design
 from hwsim.machine import CAUSES, COMPONENTS, Cost, Run, simulate
 from hwsim.machine.cost.estimate import estimate
@@ -17,7 +18,9 @@ from hwsim.network.graph import Network
 from hwsim.privacy import Leakage, Observation, audit
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.mismatched_shadows import MismatchedShadows
-from hwsim.privacy.observation.channels.outputs import DeployedModel, HardwareChannel, HardwareRun
+from hwsim.privacy.audit.blind_baseline import BlindCache
+from hwsim.privacy.observation.channels.base import DeployedModel, HardwareRun
+from hwsim.privacy.observation.channels.side_channels import HardwareChannel
 from hwsim.privacy.observation.observe import observe_model, stack
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
@@ -36,6 +39,11 @@ FLOAT_SHADOWS = "float_shadows"
 
 BASELINE = "tpu_like"
 """Accelerator of the 8-bit network that energies are relative to."""
+
+_BLIND_CACHE = BlindCache()
+"""Blind scores of the games of this process; the designs of a study share one game."""
+
+on_clear(_BLIND_CACHE.clear)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +95,7 @@ def attacks_with_float_shadows(
     if not attacks:
         return []
     shadows = stack(_observe(design, models.unquantized, models.float_logits, channels, multi_query))
-    return [MismatchedShadows(attack=attack, shadows=shadows, word=FLOAT_SHADOWS) for attack in attacks]
+    return [MismatchedShadows(attack=attack, shadows=shadows, suffix=FLOAT_SHADOWS) for attack in attacks]
 
 
 def _observe(
@@ -118,7 +126,7 @@ def _observe(
                 models.logit_scale(model),
                 full_scale=models.full_scales[model] if narrow else None,
                 chip=hardware[model] if hardware else None,
-                supplied=collected[model],
+                collected=collected[model],
                 seed=derive_seed(design.seed, "meters", model),
             ),
             channels,
@@ -175,7 +183,8 @@ def _leakage(
     """Return the columns of an audit; none without attacks."""
     if not attacks:
         return {}
-    leakage = audit(observations, data.game, attacks, derive_seed(design.seed, "audit"), inputs=data.x)
+    seed = derive_seed(design.seed, "audit")
+    leakage = audit(observations, data.game, attacks, seed, inputs=data.x, blind_cache=_BLIND_CACHE)
     return leakage.as_row() | _gains(leakage, attacks)
 
 

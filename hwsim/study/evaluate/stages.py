@@ -22,6 +22,7 @@ from hwsim.errors import HwsimError, Infeasible
 from hwsim.float_graph.graph import FloatGraph, Weights, model_slice
 from hwsim.interop.torch.reader import import_module
 from hwsim.network.graph import Network
+from hwsim.quantizers.fine_tune import fine_tune
 from hwsim.quantizers.quantize import build_networks, quantize_ensemble
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
@@ -29,7 +30,7 @@ from hwsim.study.evaluate.game_data import GameData, prepare
 from hwsim.study.evaluate.multi_query import MultiQueryCache
 from hwsim.study.evaluate.point_result import Baseline, float_result, hardware_result
 from hwsim.training.checkpoint import write_arrays
-from hwsim.training.ensemble import Ensemble, Members, fine_tune, train
+from hwsim.training.ensemble import Ensemble, Members, train
 from hwsim.version import MODEL_VERSION
 
 OnProgress = Callable[[float], None]
@@ -76,7 +77,7 @@ class ChunkTraining:
             ensemble, scheme = fine_tune(
                 start, design.quantizer, data.calibration, members, design.model.batch, on_progress, checkpoint
             )
-            artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.steps().items()}
+            artifact = ensemble.weights | {f"step {name}": step for name, step in scheme.scales().items()}
         write_arrays(folder / f"{self.key}.npz", {name: tensor.numpy() for name, tensor in artifact.items()})
 
 
@@ -142,7 +143,7 @@ def _networks(design: Design, data: GameData, ensemble: Ensemble, folder: Path) 
     scheme = design.quantizer.scheme(ensemble.graph, ensemble.weights, torch.from_numpy(data.calibration))
     if _fine_tunes(design):
         tuned = _trained(design, folder, tuned=True)
-        scheme = scheme.with_steps({name: tuned.pop(f"step {name}") for name in scheme.grids})
+        scheme = scheme.with_scales({name: tuned.pop(f"step {name}") for name in scheme.quant_params})
         ensemble = Ensemble(ensemble.graph, tuned)
     return build_networks(ensemble, scheme)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from hwsim.design import Design
 from hwsim.errors import HwsimError, Infeasible
-from hwsim.privacy.observation.channels.outputs import FloatLogits, Inputs, MultiQueryChannel
+from hwsim.privacy.observation.channels.multi_query import FloatLogits, Inputs, MultiQueryChannel
 from hwsim.study.point import Point
 from hwsim.study.results.store import PointResult, Store, write_store
 from hwsim.study.results.table import rows, to_csv

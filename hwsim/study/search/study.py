@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.design import DEFAULTS, Design, override, read_toml
-from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.renamed import renamed
+from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
 from hwsim.study.point import Point, attack_labels, describe
 from hwsim.study.results.columns import objective_columns
 
@@ -49,7 +48,7 @@ class Study:
         head = _section(mapping, "study")
         for key in head:
             if key not in ("name", "question"):
-                raise UnknownName(f"study.{key}", key, ("name", "question"))
+                raise UnknownSetting(f"study.{key}", ("name", "question"))
         study = cls(
             name=_text(head, "name", "study"),
             question=_text(head, "question", ""),
@@ -80,7 +79,7 @@ class Study:
             axes = dict(zip(self.axes, values, strict=True))
             try:
                 design = Design.resolve(override(self.base, axes))
-                effective = {path: None if path.split(".")[0] in design.idle else axes[path] for path in axes}
+                effective = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
                 unique.setdefault(design.key, Point(effective, design))
             except HwsimError as error:
                 place = ", ".join(f"{path}={describe(value)}" for path, value in axes.items())
@@ -141,18 +140,6 @@ def _check_objectives(objectives: Mapping[str, str], labels: Sequence[str]) -> N
     known = [column.name for column in objective_columns(labels)]
     for column, direction in objectives.items():
         if column not in known:
-            present = _present_name(column, labels)
-            if present is not None:
-                raise BadInput(f"objectives.{column}", column, f"{present}, the present name of this column")
-            raise UnknownName(f"objectives.{column}", column, known)
+            raise UnknownName(f"objectives.{column}", column, known, "column")
         if direction not in ("max", "min"):
             raise BadInput(f"objectives.{column}", direction, '"max" or "min"')
-
-
-def _present_name(column: str, labels: Sequence[str]) -> str | None:
-    """Return the present name of a column that was renamed, with or without the label of an attack."""
-    for prefix in ("", *(f"{label}_" for label in labels)):
-        present = renamed("column", column.removeprefix(prefix)) if column.startswith(prefix) else None
-        if present is not None:
-            return f"{prefix}{present}"
-    return None

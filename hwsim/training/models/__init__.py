@@ -1,1 +1,1 @@
-"""Models of the registry family `model`: torch modules with their training recipes, one file per architecture."""
+"""Models of the registry family `model`: torch modules with their training recipes."""

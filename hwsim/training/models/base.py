@@ -1,4 +1,4 @@
-"""What every model is: an architecture and its training recipe."""
+"""Base of all models: an architecture and its training recipe."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from hwsim.errors import HwsimError
 from hwsim.network.layer import Shape
 from hwsim.registry import Configurable
 
+Epochs = Annotated[int, Field(ge=1, le=10_000, description="passes over the members")]
+Batch = Annotated[int, Field(ge=1, le=65_536, description="members per step")]
+LearningRate = Annotated[float, Field(gt=0, le=1, description="initial learning rate of Adam")]
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Filters = Annotated[int, Field(ge=1, le=4096)]
 
@@ -19,28 +22,28 @@ Filters = Annotated[int, Field(ge=1, le=4096)]
 class Model(Configurable):
     """Base of all models: an architecture and its training recipe (Adam, cosine decay to zero).
 
-    With `adversarial_eps` above 0 every batch is replaced by what PGD makes of it on the model as it is (adversarial
-    training, Madry et al., ICLR 2018): the robust models of Song et al., CCS 2019. Samples must lie in 0..1.
+    With `adversarial_eps` above 0, PGD on the current model perturbs every batch (adversarial training, Madry et al.,
+    ICLR 2018), as for the robust models of Song et al., CCS 2019. Samples must lie in 0..1.
     """
 
-    epochs: int = Field(60, ge=1, le=10_000, description="passes over the members")
-    batch: int = Field(64, ge=1, le=65_536, description="members per step")
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="Adam's rate at the start")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's weight decay")
+    epochs: Epochs = 60
+    batch: Batch = 64
+    learning_rate: LearningRate = 3e-3
+    weight_decay: float = Field(0.0, ge=0, le=1, description="weight decay of Adam")
     adversarial_eps: float = Field(
-        0.0, ge=0, le=1, description="radius of the L-infinity ball of adversarial training; 0 trains plainly"
+        0.0, ge=0, le=1, description="radius of the L-infinity ball of adversarial training; 0 is standard training"
     )
     adversarial_steps: int = Field(
-        7, ge=1, le=1000, description="PGD steps of 2.5 eps / steps each in adversarial training; our own choice"
+        7, ge=1, le=1000, description="PGD steps of 2.5 eps / steps each in adversarial training; design choice"
     )
 
     @abstractmethod
     def module(self, shape: Shape, classes: int) -> nn.Module:
-        """A fresh torch module for samples of `shape`; raises HwsimError when the shape does not suit it."""
+        """Return a new torch module for samples of `shape`; raises HwsimError for a shape that it cannot take."""
 
 
 def image_shape(shape: Shape, name: str) -> tuple[int, int, int]:
-    """Channels, rows and columns of an image; raises HwsimError in the name of a model that needs one."""
+    """Return channels, rows and columns of an image; raises HwsimError, which names the model, for another shape."""
     if len(shape) != 3:
         raise HwsimError(
             f"model {name}: it needs images [channel, row, column], the data set has samples of shape {shape}; "

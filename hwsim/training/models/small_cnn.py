@@ -27,7 +27,7 @@ class SmallCNN(Model):
     )
 
     def module(self, shape: Shape, classes: int) -> nn.Module:
-        """Convolutions, pools and a linear layer."""
+        """Return convolutions, pools and a linear layer."""
         depth, rows, columns = image_shape(shape, "small_cnn")
         net = nn.Sequential()
         for number, filters in enumerate(self.channels, start=1):

@@ -1,4 +1,4 @@
-"""Torch modules become graphs that compute what torch computes."""
+"""Graphs of torch modules compute the same function as torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_equal(module: nn.Module, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(family("model")))
-def test_every_model_of_the_registry_comes_through(name: str) -> None:
+def test_every_model_of_the_registry_is_imported(name: str) -> None:
     torch.manual_seed(0)
     check_equal(build("model", name).module((1, 8, 8), 10), (1, 8, 8))
 
@@ -43,7 +43,7 @@ def test_batch_norm_is_folded() -> None:
     assert [node.op for node in graph.nodes] == [Op.CONV, Op.FLATTEN, Op.LINEAR]
 
 
-def test_dilation_comes_through() -> None:
+def test_dilation_is_imported() -> None:
     torch.manual_seed(2)
     check_equal(
         nn.Sequential(nn.Conv2d(2, 3, 3, padding=2, dilation=(2, 1)), nn.Flatten(), nn.Linear(3 * 80, 2)), (2, 8, 8)
@@ -60,12 +60,12 @@ def test_dilation_comes_through() -> None:
         ([nn.Linear(4, 2), nn.ReLU()], "logits"),
     ],
 )
-def test_what_has_no_integer_counterpart_is_named(layers: list[nn.Module], word: str) -> None:
+def test_a_layer_without_integer_counterpart_is_named(layers: list[nn.Module], word: str) -> None:
     with pytest.raises(HwsimError, match=word):
         import_module(nn.Sequential(*layers), (1, 8, 8))
 
 
-def test_a_relu_may_not_hide_a_value_that_others_read() -> None:
+def test_a_relu_is_not_fused_into_a_value_with_other_readers() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -80,7 +80,7 @@ def test_a_relu_may_not_hide_a_value_that_others_read() -> None:
 
 
 def test_stacked_models_do_not_mix() -> None:
-    """A stack of different models gives each model's own logits."""
+    """A stack of different models gives the logits of each model."""
     from hwsim.float_graph.graph import repeat_input
 
     torch.manual_seed(2)

@@ -1,4 +1,4 @@
-"""Toggle counts: compiled code equals what its numpy says, and what it says is a count of bits."""
+"""Toggle counts: compiled code equals its definition in numpy, and the definition counts changed bits."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.machine import toggles
-from hwsim.kernels.machine.toggles import LANES, PIXELS
+from hwsim.kernels.machine.toggles import LANES, PIXELS, OperandPairs, RegionRule, SplitCodes
 
 SEEDS = st.integers(0, 2**32)
 
 
 @kernel()
-def compiled_prefix_toggles(operands, weights, mask, below):
-    return toggles.prefix_toggles(operands, weights, mask, below)
+def compiled_prefix_toggles(operands, weights, mask, extra):
+    return toggles.prefix_toggles(operands, weights, mask, extra)
 
 
 @kernel()
@@ -30,10 +30,10 @@ def test_prefix_toggles_of_all_widths(seed, dtype, planes, rows, psum_bits):
     rng, bits = np.random.default_rng(seed), 8 * np.dtype(dtype).itemsize
     values = rng.integers(-(2**15), 2**15, (planes, PIXELS, rows + 3)).astype(dtype)
     weights = rng.integers(-(2**15), 2**15, (planes, rows + 2, 3 * LANES)).astype(dtype)
-    below, mask = int(rng.integers(-1, 50)), (1 << min(psum_bits, bits)) - 1
+    extra, mask = int(rng.integers(-1, 50)), (1 << min(psum_bits, bits)) - 1
     operands, block = values[:, :, :rows], weights[:, 1 : 1 + rows, LANES : 2 * LANES]
-    wanted = toggles.prefix_toggles(operands, block, mask, below)
-    assert compiled_prefix_toggles(operands, block, mask, below) == wanted
+    wanted = toggles.prefix_toggles(operands, block, mask, extra)
+    assert compiled_prefix_toggles(operands, block, mask, extra) == wanted
 
 
 def test_prefix_toggles_by_hand():
@@ -43,7 +43,7 @@ def test_prefix_toggles_by_hand():
     weights[0, :, 0] = 1
     for count in (toggles.prefix_toggles, compiled_prefix_toggles):
         assert count(operands, weights, 255, 0) == 2 * (2 + 6)
-        assert count(operands, weights, 255, -1) == 2 * (2 + 6) - 6  # below the last row is no other one
+        assert count(operands, weights, 255, -1) == 2 * (2 + 6) - 6  # no row below the last one
         assert count(operands, weights, 3, 0) == 2 * (2 + 4)  # two bits of each sum
 
 
@@ -62,7 +62,7 @@ def test_decode_writes_its_values_and_no_others(seed, narrow, wide, count):
 
 @st.composite
 def pairs(draw):
-    """A sample, and groups of pairs of runs in it with weights."""
+    """Draw a sample, and groups of pairs of runs in it with weights."""
     rng, dtype = np.random.default_rng(draw(SEEDS)), draw(st.sampled_from((np.uint8, np.uint16)))
     wires = rng.integers(0, np.iinfo(dtype).max + 1, 120).astype(dtype)
     entries, groups, place = [], [], 0
@@ -76,7 +76,7 @@ def pairs(draw):
 
 
 def distances(wires, entries, groups):
-    """(first code, second code or None, their place in the weights) of all pairs of codes."""
+    """Yield (first code, second code or None, their offset in the weights) of all pairs of codes."""
     for first, end, size, place in groups.tolist():
         for p, q in entries[first:end].tolist():
             for i in range(size):
@@ -94,7 +94,10 @@ def test_operand_toggles_are_weighted_bit_counts(case):
         for p, q, at in distances(wires, entries, groups)
     )
     word = wires.dtype.type
-    assert toggles.operand_toggles(wires, word(zero), word(mask), entries, groups, weights) == wanted
+    assert (
+        toggles.operand_toggles(wires, word(zero), word(mask), OperandPairs(entries, groups, weights, weights))
+        == wanted
+    )
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
@@ -107,7 +110,7 @@ def test_region_operand_toggles_take_the_weights_of_the_wider_code(case):
         changed = (int(wires[p]) ^ (0 if q is None else int(wires[q]))).bit_count()
         wanted += changed * int(full[at] if fine[p] or (q is not None and fine[q]) else low[at])
     sensitive = np.where(fine, np.iinfo(wires.dtype).max, 0).astype(wires.dtype)
-    assert toggles.region_operand_toggles(wires, sensitive, entries, groups, full, low) == wanted
+    assert toggles.region_operand_toggles(wires, sensitive, OperandPairs(entries, groups, full, low)) == wanted
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -122,9 +125,10 @@ def test_split_codes(dtype, per_channel):
     decisions = rng.integers(0, regions * deciders, (pixels, deciders))
     fine = np.broadcast_to(masks[:, decisions], (samples, pixels, channels)).reshape(codes.shape)
     planes, wires, sensitive = np.zeros((2, *codes.shape), dtype), np.zeros_like(codes), np.zeros_like(codes)
-    toggles.split_codes(0, samples - 1, codes, masks, decisions, coarse, planes, wires, sensitive)
+    rule, split = RegionRule(decisions, coarse), SplitCodes(planes, wires, sensitive)
+    toggles.split_codes(0, samples - 1, codes, masks, rule, split)
     assert not planes[:, -1].any() and not wires[-1].any()
-    toggles.split_codes(samples - 1, samples, codes, masks, decisions, coarse, planes, wires, sensitive)
+    toggles.split_codes(samples - 1, samples, codes, masks, rule, split)
     np.testing.assert_array_equal(planes[0], np.where(fine, codes, 0))
     np.testing.assert_array_equal(planes[1], np.where(fine, 0, coarse[codes]))
     np.testing.assert_array_equal(wires, np.where(fine, codes, coarse[codes]))

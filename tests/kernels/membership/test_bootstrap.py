@@ -1,3 +1,5 @@
+"""Bootstrap resamples against direct counts, and the coverage of their intervals."""
+
 from __future__ import annotations
 
 import math
@@ -39,7 +41,7 @@ def test_a_resample_equals_the_curve_of_the_drawn_samples(levels: int) -> None:
             assert drawn[TPR:, r, t].tolist() == [curve.tpr_at_fpr(f) for f in RATES]
 
 
-def test_a_resample_of_one_class_tells_nothing() -> None:
+def test_a_resample_of_one_class_has_chance_statistics() -> None:
     member = np.array([[True, False, False]])
     drawn = resampled_statistics(places_of(np.array([[2.0, 1.0, 0.0]]), member), seeds(200), RATES)
     empty = [r for r, seed in enumerate(seeds(200)) if counts_of(seed, 3)[0] in (0, 3)]
@@ -48,13 +50,13 @@ def test_a_resample_of_one_class_tells_nothing() -> None:
     assert (drawn[TPR:, empty, 0] == 0.0).all()
 
 
-def test_every_sample_is_as_likely_as_any_other() -> None:
+def test_all_samples_are_equally_likely() -> None:
     """20,000 resamples of 7: means of 1 and variances of 6/7, a binomial of 7 draws."""
     counts = np.array([counts_of(seed, 7) for seed in seeds(20_000)], dtype=np.float64)
     assert np.abs(counts.mean(axis=0) - 1).max() < 5 * math.sqrt(6 / 7 / 20_000)
     assert np.abs(counts.var(axis=0) - 6 / 7).max() < 0.05
     pairs = np.corrcoef(counts.T)[~np.eye(7, dtype=bool)]
-    assert np.abs(pairs + 1 / 6).max() < 0.04  # one more of this sample is one less of the others
+    assert np.abs(pairs + 1 / 6).max() < 0.04  # one more of this sample is one less of another
 
 
 def test_the_same_bits_with_any_number_of_threads() -> None:
@@ -69,8 +71,8 @@ def test_the_same_bits_with_any_number_of_threads() -> None:
     np.testing.assert_array_equal(found[0], found[1])
 
 
-def test_a_target_draws_the_samples_that_it_draws_among_others() -> None:
-    """So that attacks, targets and designs on one seed can be compared in pairs."""
+def test_a_target_draws_the_same_samples_alone_and_among_other_targets() -> None:
+    """Attacks, targets and designs with one seed can therefore be compared in pairs."""
     rng = np.random.default_rng(2)
     scores, member = rng.normal(size=(3, 100)), rng.random((3, 100)) < 0.5
     together = resampled_statistics(places_of(scores, member), seeds(30), RATES)

@@ -1,4 +1,4 @@
-"""Sums over shadow models against exact fractions, and counts without pairs against all pairs."""
+"""Shadow statistics against exact fractions, and population shares against all pairs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from hwsim.kernels.membership.population_share import share_at_least
-from hwsim.kernels.membership.shadow_moments import grid, log_means, shadows_beaten, side_moments
+from hwsim.kernels.membership.shadow_moments import fixed_point_grid, log_means, shadow_moments, shadow_percentiles
 
 
-def chosen(keep: np.ndarray, target: int, side: int, size: int) -> list[int]:
-    """The first `size` models of a side met when walking on from the target, spelled out."""
-    walk = [(target + step) % len(keep) for step in range(1, len(keep))]
-    return [m for m in walk if keep[m] == side][:size]
+def chosen(keep: np.ndarray, target: int, which: int, size: int) -> list[int]:
+    """Return the first `size` models of a set (0 = OUT, 1 = IN) after the target, in a ring."""
+    ring = [(target + step) % len(keep) for step in range(1, len(keep))]
+    return [m for m in ring if keep[m] == which][:size]
 
 
 def random_game(models: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Memberships by a coin, and as many shadows as there are on the smaller side, less one for odd counts."""
+    """Return random values and memberships, and sizes: all OUT models, and an even number of IN models."""
     rng = np.random.default_rng(seed)
     keep = rng.random((models, samples)) < 0.5
     count = np.arange(models)
@@ -31,58 +31,58 @@ def random_game(models: int, samples: int, seed: int) -> tuple[np.ndarray, np.nd
 
 @pytest.mark.parametrize("models", [2, 3, 8, 17])
 @pytest.mark.parametrize("offset, spread", [(0.0, 1.0), (-1e6, 1e-3), (3e-200, 1e-200), (0.0, 1e150)])
-def test_moments_are_those_of_exact_fractions(models: int, offset: float, spread: float) -> None:
+def test_moments_equal_exact_fractions(models: int, offset: float, spread: float) -> None:
     values, keep, sizes = random_game(models, 40, seed=models)
     values = offset + spread * values
     targets = np.arange(models)
-    exponent, half = grid(values)
+    exponent, half = fixed_point_grid(values)
     unit = Fraction(2) ** -exponent
-    means, squares = side_moments(values, keep, targets, sizes, exponent, half)
-    for side, t, s in np.ndindex(means.shape):
-        models_taken = chosen(keep[:, s], t, side, sizes[side, t, keep[:, s].sum() - keep[t, s]])
+    means, squares = shadow_moments(values, keep, targets, sizes, exponent, half)
+    for which, t, s in np.ndindex(means.shape):
+        models_taken = chosen(keep[:, s], t, which, sizes[which, t, keep[:, s].sum() - keep[t, s]])
         if not models_taken:
-            assert means[side, t, s] == squares[side, t, s] == 0
+            assert means[which, t, s] == squares[which, t, s] == 0
             continue
-        x = [int(Fraction(values[m, s]) / unit) for m in models_taken]  # towards zero
+        x = [int(Fraction(values[m, s]) / unit) for m in models_taken]  # rounded toward zero
         mean = Fraction(sum(x), len(x))
-        assert means[side, t, s] == pytest.approx(float(mean * unit), rel=4e-16, abs=0)
+        assert means[which, t, s] == pytest.approx(float(mean * unit), rel=4e-16, abs=0)
         exact = float(sum((v - mean) ** 2 for v in x) * unit) * float(unit)
-        assert squares[side, t, s] == pytest.approx(exact, rel=2e-15, abs=0)
+        assert squares[which, t, s] == pytest.approx(exact, rel=2e-15, abs=0)
 
 
-def test_the_grid_is_finer_than_floats_of_the_size_of_the_largest() -> None:
+def test_the_grid_is_finer_than_the_resolution_of_the_largest_float() -> None:
     for models in (2, 64, 256):
-        exponent, half = grid(np.full((models, 1), 1.9))
+        exponent, half = fixed_point_grid(np.full((models, 1), 1.9))
         assert (exponent, half) == (53, 27)
-    exponent, half = grid(np.full((5000, 1), 1.0))
+    exponent, half = fixed_point_grid(np.full((5000, 1), 1.0))
     assert 5000 * 4**half <= 2**62
     assert exponent == 2 * half - 1
-    assert grid(np.zeros((4, 2)))[0] == 54
+    assert fixed_point_grid(np.zeros((4, 2)))[0] == 54
 
 
 def test_sums_of_256_models_do_not_overflow() -> None:
     values = np.where(np.arange(256) % 3 == 0, -1.0, 1.0 - 2**-53)[:, None] * 2.0**70
     keep = np.zeros((256, 1), dtype=bool)
     sizes = np.full((2, 1, 256), 255)
-    means, squares = side_moments(values, keep, np.array([7]), sizes, *grid(values))
+    means, squares = shadow_moments(values, keep, np.array([7]), sizes, *fixed_point_grid(values))
     others = np.delete(values[:, 0], 7)
     assert means[0, 0, 0] == pytest.approx(others.mean(), rel=1e-15)
     assert squares[0, 0, 0] == pytest.approx(((others - others.mean()) ** 2).sum(), rel=1e-14)
 
 
-def test_equal_values_have_themselves_as_mean_and_no_spread() -> None:
+def test_equal_values_have_their_value_as_mean_and_no_spread() -> None:
     values = np.tile([[0.1, -123456.7, 1e-5]], (6, 1))
     keep = np.tile([[True], [False], [False], [True], [False], [True]], (1, 3))
     sizes = np.full((2, 6, 6), 2)
-    exponent, half = grid(values)
-    means, squares = side_moments(values, keep, np.arange(6), sizes, exponent, half)
+    exponent, half = fixed_point_grid(values)
+    means, squares = shadow_moments(values, keep, np.arange(6), sizes, exponent, half)
     np.testing.assert_allclose(means[0, 0], values[0], rtol=0, atol=2.0**-exponent)
     assert (means == means[0, 0]).all()
     assert (squares == 0).all()
 
 
 def test_the_order_of_the_shadows_changes_no_bit() -> None:
-    """Ten samples with the same values on each side, dealt to the models in ten ways."""
+    """Ten samples with the same values in each set, assigned to the models in ten orders."""
     rng = np.random.default_rng(1)
     inside, out = rng.normal(size=5), rng.normal(size=6)
     keep = np.stack([rng.permutation(np.repeat([True, False], [5, 6])) for _ in range(10)], axis=1)
@@ -93,7 +93,7 @@ def test_the_order_of_the_shadows_changes_no_bit() -> None:
         values[:11, s][~keep[:11, s]] = rng.permutation(out)
     sizes = np.stack([np.full((1, 12), 6), np.full((1, 12), 5)])
     target = np.array([11])
-    for moments in side_moments(values, keep, target, sizes, *grid(values)):
+    for moments in shadow_moments(values, keep, target, sizes, *fixed_point_grid(values)):
         assert (moments == moments[:, :, :1]).all()
     logs = log_means(values, keep, target, sizes)
     assert (logs == logs[0, 0]).all()
@@ -109,7 +109,7 @@ def test_log_means_against_exact_arithmetic() -> None:
     with mpmath.workdps(1000):
         for t, s in np.ndindex(logs.shape):
             count = keep[:, s].sum() - keep[t, s]
-            models = [m for side in (0, 1) for m in chosen(keep[:, s], t, side, sizes[side, t, count])]
+            models = [m for which in (0, 1) for m in chosen(keep[:, s], t, which, sizes[which, t, count])]
             mean = mpmath.fsum(1 / (1 + mpmath.exp(-mpmath.mpf(odds[m, s]))) for m in models) / len(models)
             assert logs[t, s] == pytest.approx(float(mpmath.log(mean)), rel=1e-14, abs=0)
 
@@ -119,20 +119,20 @@ def test_without_shadows_there_is_no_mean() -> None:
     assert np.isnan(log_means(np.zeros((3, 2)), np.zeros((3, 2), dtype=bool), np.array([0]), none)).all()
 
 
-def test_shadows_beaten_against_a_plain_count() -> None:
+def test_shadow_percentiles_against_a_direct_count() -> None:
     values, keep, sizes = random_game(9, 80, seed=3)
     values = np.round(values)
-    shares = shadows_beaten(values, keep, np.arange(9), sizes)
+    shares = shadow_percentiles(values, keep, np.arange(9), sizes)
     for t, s in np.ndindex(shares.shape):
         count = keep[:, s].sum() - keep[t, s]
-        models = [m for side in (0, 1) for m in chosen(keep[:, s], t, side, sizes[side, t, count])]
+        models = [m for which in (0, 1) for m in chosen(keep[:, s], t, which, sizes[which, t, count])]
         beaten = [1.0 if values[m, s] < values[t, s] else 0.5 * (values[m, s] == values[t, s]) for m in models]
         assert shares[t, s] == (sum(beaten) / len(beaten) if beaten else 0.5)
 
 
 @pytest.mark.parametrize("margin", [0.0, log(2), 0.5, -0.25])
 def test_share_at_least_is_the_count_over_all_pairs(margin: float) -> None:
-    """Values on a grid of quarters: most differences tie with a margin that is a multiple of it."""
+    """Values are multiples of one quarter: many differences equal a margin that is a multiple of one quarter."""
     rng = np.random.default_rng(4)
     values, population = rng.integers(-9, 9, size=300) / 4, rng.integers(-9, 9, size=170) / 4
     expected = [sum(bool(x - z >= margin) for z in population) / 170 for x in values]
@@ -142,7 +142,7 @@ def test_share_at_least_is_the_count_over_all_pairs(margin: float) -> None:
     assert share_at_least(smooth, np.sort(other), margin).tolist() == expected
 
 
-def test_one_thread_gives_the_bits_of_two() -> None:
+def test_one_and_two_threads_give_the_same_bits() -> None:
     values, keep, sizes = random_game(8, 333, seed=5)
     targets = np.arange(8)
     results = []
@@ -152,9 +152,9 @@ def test_one_thread_gives_the_bits_of_two() -> None:
             numba.set_num_threads(threads)
             results.append(
                 [
-                    *side_moments(values, keep, targets, sizes, *grid(values)),
+                    *shadow_moments(values, keep, targets, sizes, *fixed_point_grid(values)),
                     log_means(values, keep, targets, sizes),
-                    shadows_beaten(values, keep, targets, sizes),
+                    shadow_percentiles(values, keep, targets, sizes),
                 ]
             )
     finally:

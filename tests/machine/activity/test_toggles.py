@@ -123,7 +123,7 @@ def small_case(op: Op, rng: np.random.Generator, x: Format, w: Format, geometry:
 
 @st.composite
 def formats(draw, weights: bool) -> Format:
-    kind = draw(st.sampled_from([Kind.UNIFORM] * 4 + [Kind.ODD, Kind.BINARY] + [Kind.CODEBOOK] * weights))
+    kind = draw(st.sampled_from([Kind.UNIFORM] * 4 + [Kind.MIDRISE, Kind.BINARY] + [Kind.CODEBOOK] * weights))
     bits = 1 if kind is Kind.BINARY else draw(st.integers(2, 10))
     if kind is not Kind.UNIFORM:
         table = tuple(range(-(1 << (bits - 1)), 1 << (bits - 1))) if kind is Kind.CODEBOOK else ()
@@ -292,7 +292,7 @@ def test_layers_of_any_network_can_be_counted(case, rows):
     network, codes = case
     layers = [layer for layer in network.layers if layer.weight is not None and layer.has_macs]
     assume(layers)
-    execution = execute(network, codes, keep=[layer.inputs[0] for layer in layers])
+    execution = execute(network, codes, capture=[layer.inputs[0] for layer in layers])
     for layer in layers:
         kept = execution.codes[layer.inputs[0]]
         got = counted(network, layer, kept, rows, masks=execution.masks.get(layer.name))
@@ -309,7 +309,7 @@ def test_layers_of_any_network_can_be_counted(case, rows):
 
 def test_layers_without_weights_or_masks_are_refused():
     network, layer, codes = region_layer(False)
-    with pytest.raises(BadInput, match=r"^layer 'conv' masks: got nothing"):
+    with pytest.raises(BadInput, match=r"^layer 'conv' masks is missing"):
         counted(network, layer, codes, 8)
     product = Layer("matmul", Op.MATMUL, (INPUT, INPUT), LOGITS)
     with pytest.raises(BadInput, match=r"^layer 'matmul': got matmul; allowed: a convolution or linear layer"):

@@ -151,9 +151,9 @@ def test_every_row_has_a_source(name: str) -> None:
     ("text", "message"),
     [
         ("kind,pJ_per_bit\nddr9,3\n", "mine.csv, line 1: got kind,pJ_per_bit; allowed: a column 'source'. Say where"),
-        ("", "mine.csv, line 1: got nothing; allowed: a column 'source'. Say where"),
-        ("kind,source\nddr9,here\nddr8,\n", "mine.csv, line 3: source: got nothing; allowed: a text. Say where"),
-        ("kind,source\n\nddr8,   \n", "mine.csv, line 3: source: got nothing; allowed: a text. Say where"),
+        ("", "mine.csv, line 1: got no columns; allowed: a column 'source'. Say where"),
+        ("kind,source\nddr9,here\nddr8,\n", "mine.csv, line 3: source is missing; allowed: a text. Say where"),
+        ("kind,source\n\nddr8,   \n", "mine.csv, line 3: source is missing; allowed: a text. Say where"),
         ("kind,source\nddr9,here,there\n", "mine.csv, line 2: got 3 cells; allowed: 2, as in the header"),
         ("kind,source\nddr9\n", "mine.csv, line 2: got 1 cells; allowed: 2, as in the header"),
     ],

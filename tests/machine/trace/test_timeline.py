@@ -179,7 +179,7 @@ def test_the_number_of_events_is_bounded(max_events: int) -> None:
 
 def test_bad_input_is_named() -> None:
     tiny = build("accelerator", "tiny")
-    with pytest.raises(BadInput, match="workload: got nothing"):
+    with pytest.raises(BadInput, match="workload is missing"):
         timeline(tiny, [])
     with pytest.raises(BadInput, match="batch: got 0"):
         timeline(tiny, LAYERS, batch=0)
@@ -246,7 +246,7 @@ def test_joined_tiles_are_told_and_bytes_are_stable(tmp_path) -> None:
 
 
 def test_no_events_no_file(tmp_path) -> None:
-    with pytest.raises(BadInput, match="events: got nothing"):
+    with pytest.raises(BadInput, match="events is missing"):
         write_trace([], build("accelerator", "tiny"), tmp_path / "trace.json")
     assert not (tmp_path / "trace.json").exists()
 

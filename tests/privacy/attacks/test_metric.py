@@ -1,4 +1,4 @@
-"""The scores of the attacks against plain formulas."""
+"""Scores of metric attacks and of LiRA against plain formulas."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from scipy import special, stats
 
 from hwsim.errors import BadInput, HwsimError
-from hwsim.privacy.attack_tools.attack import log_odds
 from hwsim.privacy.attack_tools.likelihood_ratio import Variance, online_lira_score
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.privacy.attacks.hardware.joint import Joint
 from hwsim.privacy.attacks.hardware.latency import Latency
 from hwsim.privacy.attacks.metric.entropy import Entropy
@@ -22,12 +22,12 @@ from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.observation.channels.outputs import softmax
 from hwsim.privacy.observation.observe import stack
 from hwsim.registry import build
-from tests.support.planted import planted
+from tests.support.planted import membership_view, planted, scores_of
 
 
 @pytest.mark.parametrize("top", [120.0, 60.0])
 def test_log_odds_do_not_saturate(top: float) -> None:
-    """log p_y of these logits rounds to zero, from where no p / (1 - p) finds the way back."""
+    """log p_y of these logits rounds to zero, from which p / (1 - p) cannot be recovered."""
     phi = log_odds(np.array([[top, 0.0, 0.0]]), np.array([0]))
     assert phi[0] == top - math.log(2)
 
@@ -53,21 +53,23 @@ def test_threshold_attacks_against_their_formulas() -> None:
     own = p[np.arange(100), labels]
     others = p * np.log(1 - p)
     mentr = -(1 - own) * np.log(own) - (others.sum(axis=1) - others[np.arange(100), labels])
-    np.testing.assert_allclose(Loss().scores(observed, keep, labels)[0], np.log(own), rtol=1e-12)
-    np.testing.assert_allclose(Entropy().scores(observed, keep, labels)[0], (p * np.log(p)).sum(axis=1), rtol=1e-12)
-    np.testing.assert_allclose(ModifiedEntropy().scores(observed, keep, labels)[0], -mentr, rtol=1e-12)
-    assert (Gap().scores(observed, keep, labels)[0] == (p.argmax(axis=1) == labels)).all()
+    np.testing.assert_allclose(scores_of(Loss(), observed, keep, labels)[0], np.log(own), rtol=1e-12)
+    np.testing.assert_allclose(scores_of(Entropy(), observed, keep, labels)[0], (p * np.log(p)).sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(scores_of(ModifiedEntropy(), observed, keep, labels)[0], -mentr, rtol=1e-12)
+    assert (scores_of(Gap(), observed, keep, labels)[0] == (p.argmax(axis=1) == labels)).all()
 
 
-def test_losses_of_sure_answers_stay_apart() -> None:
+def test_losses_of_confident_predictions_stay_different() -> None:
     logits = np.array([[[100.0, 0.0], [120.0, 0.0]]])
-    scores = Loss().scores({"logits": logits}, np.zeros((1, 2), dtype=bool), np.zeros(2, dtype=np.int64))[0]
+    scores = scores_of(Loss(), {"logits": logits}, np.zeros((1, 2), dtype=bool), np.zeros(2, dtype=np.int64))[0]
     np.testing.assert_allclose(scores, [-math.exp(-100), -math.exp(-120)], rtol=1e-13)
 
 
-def test_modified_entropy_orders_sure_answers() -> None:
+def test_modified_entropy_orders_confident_predictions() -> None:
     logits = np.array([[[40.0, 0.0], [60.0, 0.0], [0.0, 60.0], [700.0, 0.0]]])
-    scores = ModifiedEntropy().scores({"logits": logits}, np.zeros((1, 4), dtype=bool), np.zeros(4, dtype=np.int64))[0]
+    scores = scores_of(
+        ModifiedEntropy(), {"logits": logits}, np.zeros((1, 4), dtype=bool), np.zeros(4, dtype=np.int64)
+    )[0]
     assert scores[2] < scores[0] < scores[1] < scores[3] <= 0
 
 
@@ -76,21 +78,21 @@ def plain_log_ratio(x: np.ndarray, keep: np.ndarray, variance: Variance, strengt
     models, samples = x.shape
     scores = np.zeros(x.shape)
     for t in range(models):
-        walk = [(t + step) % models for step in range(1, models)]
-        sides = []
+        ring = [(t + step) % models for step in range(1, models)]
+        sets = []
         for s in range(samples):
-            inside, out = ([x[m, s] for m in walk if keep[m, s] == side] for side in (True, False))
-            n = min(len(inside), len(out))
-            sides.append((inside[:n], out[:n]))
+            in_set, out = ([x[m, s] for m in ring if keep[m, s] == side] for side in (True, False))
+            n = min(len(in_set), len(out))
+            sets.append((in_set[:n], out[:n]))
         pooled = [
-            sum(np.sum((np.array(side[i]) - np.mean(side[i])) ** 2) for side in sides)
-            / sum(len(side[i]) - 1 for side in sides)
+            sum(np.sum((np.array(side[i]) - np.mean(side[i])) ** 2) for side in sets)
+            / sum(len(side[i]) - 1 for side in sets)
             for i in (0, 1)
         ]
         for s in range(samples):
             densities = []
             for i in (0, 1):
-                shadows = np.array(sides[s][i])
+                shadows = np.array(sets[s][i])
                 n, mean = len(shadows), shadows.mean()
                 if variance == "shrinkage":
                     freedom = strength + n - 1
@@ -111,14 +113,17 @@ def test_likelihood_ratio_against_a_plain_loop(variance: Variance, models: int) 
     keep = balanced_keep(models, 12, seed=0)
     x = rng.normal(size=keep.shape) * rng.uniform(0.2, 3, size=12) + keep
     np.testing.assert_allclose(
-        online_lira_score(x, keep, variance, 3.0), plain_log_ratio(x, keep, variance, 3.0), rtol=1e-7, atol=1e-7
+        online_lira_score(x, membership_view(keep), variance, 3.0),
+        plain_log_ratio(x, keep, variance, 3.0),
+        rtol=1e-7,
+        atol=1e-7,
     )
 
 
-def test_the_sizes_of_the_sides_do_not_give_the_membership_away() -> None:
-    """Noise alone, 6 models: with sides of unequal size the mean score of members would differ."""
+def test_the_sizes_of_the_sets_do_not_reveal_the_membership() -> None:
+    """Noise alone, 6 models: with sets of unequal size the mean score of members would differ."""
     keep = balanced_keep(6, 20_000, seed=1)
-    scores = online_lira_score(np.random.default_rng(3).normal(size=keep.shape), keep)
+    scores = online_lira_score(np.random.default_rng(3).normal(size=keep.shape), membership_view(keep))
     gap = scores[keep].mean() - scores[~keep].mean()
     assert abs(gap) < 4 * scores.std() * np.sqrt(2 / keep.sum())
 
@@ -128,39 +133,38 @@ def test_a_channel_without_difference_scores_exactly_zero(value: float) -> None:
     keep = balanced_keep(8, 30, seed=0)
     per_sample = value * np.arange(1, 31)
     for variance in ("shrinkage", "pooled", "per_point"):
-        assert (online_lira_score(np.tile(per_sample, (8, 1)), keep, variance) == 0).all()
+        assert (online_lira_score(np.tile(per_sample, (8, 1)), membership_view(keep), variance) == 0).all()
 
 
 def test_a_channel_that_is_the_membership_itself_stays_finite() -> None:
     keep = balanced_keep(8, 30, seed=0)
-    scores = online_lira_score(keep.astype(np.int64), keep)
+    scores = online_lira_score(keep.astype(np.int64), membership_view(keep))
     assert np.isfinite(scores).all()
     assert scores[keep].min() > scores[~keep].max()
 
 
 def test_shadow_attacks_need_three_models() -> None:
     with pytest.raises(BadInput, match=r"game\.models: got 2; allowed: 3 or more for an attack with shadow models"):
-        online_lira_score(np.zeros((2, 9)), np.zeros((2, 9), dtype=bool))
+        online_lira_score(np.zeros((2, 9)), membership_view(np.zeros((2, 9), dtype=bool)))
 
 
 def test_scaling_the_logits_of_all_models_changes_nothing_much() -> None:
-    """Matched shadows see the same transformation as the target."""
+    """Matched shadows pass through the same transformation as the target."""
     game, observations = planted(16, 200, seed=6, leak=2.0)
-    phi = log_odds(stack(observations)["logits"], game.labels)
-    np.testing.assert_allclose(
-        online_lira_score(0.25 * phi, game.keep), online_lira_score(phi, game.keep), rtol=1e-9, atol=1e-9
-    )
+    phi, view = log_odds(stack(observations)["logits"], game.labels), membership_view(game.keep)
+    np.testing.assert_allclose(online_lira_score(0.25 * phi, view), online_lira_score(phi, view), rtol=1e-9, atol=1e-9)
 
 
 def test_joint_is_the_sum_of_its_channels() -> None:
     game, observations = planted(8, 50, seed=7, leak=1.0)
     observed = stack(observations)
-    total = sum(a.scores(observed, game.keep, game.labels) for a in (Lira(), Latency()))
+    total = sum(scores_of(a, observed, game.keep, game.labels) for a in (Lira(), Latency()))
     joint = Joint(channels=("logits", "latency_cycles"))
-    np.testing.assert_array_equal(joint.scores(observed, game.keep, game.labels), total)
+    np.testing.assert_array_equal(scores_of(joint, observed, game.keep, game.labels), total)
     observed = {**observed, "latency_cycles": np.full((8, 50), 900)}
     np.testing.assert_array_equal(
-        joint.scores(observed, game.keep, game.labels), Lira().scores(observed, game.keep, game.labels)
+        scores_of(joint, observed, game.keep, game.labels),
+        scores_of(Lira(), observed, game.keep, game.labels),
     )
 
 

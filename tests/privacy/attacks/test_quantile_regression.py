@@ -1,4 +1,4 @@
-"""Quantile regression: what non-members reach, predicted from the sample."""
+"""Quantile regression: the margin of a non-member, predicted from the sample."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from hwsim.errors import BadInput
-from hwsim.privacy.attacks.reference import quantile_regression as module
-from hwsim.privacy.attacks.reference.quantile_regression import QuantileRegression
+from hwsim.privacy.attacks.reference.quantile_regression import (
+    QuantileRegression,
+    cholesky,
+    cholesky_solve,
+    hinge_margin,
+)
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.observation.observe import stack
 from hwsim.privacy.statistics.roc import roc
-from tests.support.planted import planted
+from tests.support.planted import planted, scores_of
 
 BOTH = [QuantileRegression(), QuantileRegression(population="target")]
 
@@ -36,20 +40,20 @@ def heteroscedastic(seed: int, shift: float) -> tuple[dict[str, np.ndarray], np.
 
 def test_the_margin_is_the_label_against_the_best_other() -> None:
     logits = np.array([[3.0, 1.0, 2.5], [0.0, 4.0, 1.0]])
-    assert module._hinge_margin(logits, np.array([0, 2])).tolist() == [0.5, -3.0]
+    assert hinge_margin(logits, np.array([0, 2])).tolist() == [0.5, -3.0]
 
 
 def test_the_scores_are_deviations_of_non_members() -> None:
     """Known mean and deviation: non-members of the target must come out close to a standard normal everywhere."""
     observed, keep, labels = heteroscedastic(0, shift=2.0)
-    scores = QuantileRegression(ridge=0.1).scores(observed, keep, labels)
+    scores = scores_of(QuantileRegression(ridge=0.1), observed, keep, labels)
     x = observed["inputs"][0, :, 0]
     for low, high in ((-1.5, -0.5), (-0.5, 0.5), (0.5, 1.5)):
         here = (x >= low) & (x < high)
-        out, inside = scores[:, here][~keep[:, here]], scores[:, here][keep[:, here]]
-        assert out.mean() == pytest.approx(0, abs=0.2)
-        assert out.std() == pytest.approx(1, abs=0.2)
-        assert inside.mean() == pytest.approx(2, abs=0.3)
+        nonmembers, members = scores[:, here][~keep[:, here]], scores[:, here][keep[:, here]]
+        assert nonmembers.mean() == pytest.approx(0, abs=0.2)
+        assert nonmembers.std() == pytest.approx(1, abs=0.2)
+        assert members.mean() == pytest.approx(2, abs=0.3)
 
 
 @pytest.mark.parametrize("attack", BOTH, ids=lambda a: a.population)
@@ -57,65 +61,63 @@ def test_it_finds_what_one_threshold_for_all_samples_misses(attack: QuantileRegr
     observed, keep, labels = heteroscedastic(1, shift=2.0)
     plain = mean_auc(observed["logits"][..., 0], keep)
     assert plain < 0.67
-    assert mean_auc(attack.scores(observed, keep, labels), keep) > plain + 0.15
+    assert mean_auc(scores_of(attack, observed, keep, labels), keep) > plain + 0.15
 
 
 @pytest.mark.parametrize("attack", BOTH, ids=lambda a: a.population)
 def test_it_finds_a_planted_leak_and_nothing_without_one(attack: QuantileRegression) -> None:
     game, observations = planted(8, 300, seed=0, leak=1.5)
-    assert mean_auc(attack.scores(stack(observations), game.keep, game.labels), game.keep) > 0.65
+    assert mean_auc(scores_of(attack, stack(observations), game.keep, game.labels), game.keep) > 0.65
     nulls = []
     for seed in range(30):
         observed, keep, labels = heteroscedastic(seed, shift=0.0)
-        nulls.append(mean_auc(attack.scores(observed, keep, labels), keep))
+        nulls.append(mean_auc(scores_of(attack, observed, keep, labels), keep))
     assert abs(np.mean(nulls) - 0.5) < 4 * np.std(nulls) / np.sqrt(len(nulls))
 
 
 @pytest.mark.parametrize("attack", BOTH, ids=lambda a: a.population)
-def test_promises_to_the_last_bit(attack: QuantileRegression) -> None:
-    """The target's membership is not read, and order never matters, not even among samples that are alike."""
+def test_order_targets_and_membership_of_the_target_change_no_bit(attack: QuantileRegression) -> None:
+    """Order does not matter, not even among equal samples with different memberships."""
     game, observations = planted(8, 120, seed=2, leak=1.5)
     observed, keep, labels = stack(observations), game.keep, game.labels.copy()
     inputs = observed["inputs"].copy()
-    inputs[:, 60:] = inputs[:, :60]  # every sample twice, of which each has its own history
+    inputs[:, 60:] = inputs[:, :60]  # every sample twice, with memberships of their own
     labels[60:] = labels[:60]
     observed = {"inputs": inputs, "logits": observed["logits"]}
-    scores = attack.scores(observed, keep, labels)
-    np.testing.assert_array_equal(attack.scores(observed, keep, labels, targets=[5, 1]), scores[[5, 1]])
+    scores = scores_of(attack, observed, keep, labels)
+    np.testing.assert_array_equal(scores_of(attack, observed, keep, labels, targets=[5, 1]), scores[[5, 1]])
     order = np.random.default_rng(0).permutation(120)
-    moved = attack.scores({n: v[:, order] for n, v in observed.items()}, keep[:, order], labels[order])
-    np.testing.assert_array_equal(moved, scores[:, order])
+    permuted = scores_of(attack, {n: v[:, order] for n, v in observed.items()}, keep[:, order], labels[order])
+    np.testing.assert_array_equal(permuted, scores[:, order])
     for target in range(8):
         flipped = keep.copy()
         flipped[target] = ~flipped[target]
-        np.testing.assert_array_equal(attack.scores(observed, flipped, labels)[target], scores[target])
+        np.testing.assert_array_equal(scores_of(attack, observed, flipped, labels)[target], scores[target])
 
 
-def test_a_sample_is_scored_by_what_others_taught() -> None:
-    """What the shadows make of a sample moves the scores of the other half, never its own."""
+def test_a_sample_is_scored_by_a_regression_on_the_other_half() -> None:
+    """The shadows' margins on a sample change scores of the other half, never its own score."""
     game, observations = planted(8, 100, seed=3, leak=1.0)
     observed = stack(observations)
-    scores = QuantileRegression().scores(observed, game.keep, game.labels, targets=[0])[0]
+    scores = scores_of(QuantileRegression(), observed, game.keep, game.labels, targets=[0])[0]
     changed = {n: v.copy() for n, v in observed.items()}
     changed["logits"][1:, 7] += 3.0 * np.arange(5)
-    after = QuantileRegression().scores(changed, game.keep, game.labels, targets=[0])[0]
+    after = scores_of(QuantileRegression(), changed, game.keep, game.labels, targets=[0])[0]
     assert after[7] == scores[7]
     assert 20 < (after != scores).sum() < 80
 
 
-def test_constant_margins_and_samples_that_are_alike() -> None:
+def test_constant_margins_and_equal_samples() -> None:
     keep = balanced_keep(4, 40, seed=0)
     observed = {"logits": np.zeros((4, 40, 3)), "inputs": np.broadcast_to(np.arange(40.0)[:, None], (4, 40, 1))}
-    assert (QuantileRegression().scores(observed, keep, np.zeros(40, dtype=np.int64)) == 0).all()
+    assert (scores_of(QuantileRegression(), observed, keep, np.zeros(40, dtype=np.int64)) == 0).all()
     observed["inputs"] = np.zeros((4, 40, 1))
-    with pytest.raises(BadInput, match="40 samples that are all alike"):
-        QuantileRegression().scores(observed, keep, np.zeros(40, dtype=np.int64))
+    with pytest.raises(BadInput, match="40 samples that are all equal"):
+        scores_of(QuantileRegression(), observed, keep, np.zeros(40, dtype=np.int64))
 
 
 def test_the_solver_against_numpy() -> None:
     rng = np.random.default_rng(0)
     a = rng.normal(size=(30, 12))
     matrix, right = a.T @ a + np.eye(12), rng.normal(size=12)
-    np.testing.assert_allclose(
-        module._solve(module._cholesky(matrix), right), np.linalg.solve(matrix, right), rtol=1e-10
-    )
+    np.testing.assert_allclose(cholesky_solve(cholesky(matrix), right), np.linalg.solve(matrix, right), rtol=1e-10)

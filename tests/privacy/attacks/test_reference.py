@@ -1,4 +1,4 @@
-"""The attacks that hold a sample against its own shadow models: closed forms, plain loops, odd games."""
+"""Reference attacks: closed forms, plain loops, unbalanced games."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import pytest
 from scipy import special, stats
 
 from hwsim.errors import BadInput
-from hwsim.privacy.attack_tools.attack import Attack, log_odds, target_rows
+from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.likelihood_ratio import offline_lira_score, online_lira_score
-from hwsim.privacy.attack_tools.shadow_selection import ShadowAttack, choose_shadows
+from hwsim.privacy.attack_tools.log_odds import log_odds
+from hwsim.privacy.attack_tools.shadow_selection import (
+    ShadowRequirement,
+    choose_shadows,
+    samples_without_shadows,
+)
 from hwsim.privacy.attack_tools.tail_odds import log_tail_odds
 from hwsim.privacy.attacks.metric.attack_p import AttackP
 from hwsim.privacy.attacks.metric.loss import Loss
@@ -22,11 +27,11 @@ from hwsim.privacy.attacks.reference.rmia import Rmia, hashed, share_beaten
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.observation.observe import stack
 from hwsim.privacy.statistics.roc import roc
-from tests.support.planted import planted
+from tests.support.planted import membership_view, planted, scores_of
 
 Game = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 
-SHADOW_ATTACKS: tuple[ShadowAttack, ...] = (
+SHADOW_ATTACKS: tuple[Attack, ...] = (
     Lira(),
     Lira(variance="pooled"),
     Lira(mode="offline"),
@@ -42,7 +47,7 @@ BY_NAME = [attack.label for attack in SHADOW_ATTACKS]
 
 
 def coin_game(models: int, samples: int, seed: int, leak: float = 1.0, step: float = 0.0, p: float = 0.5) -> Game:
-    """Logits, memberships by one coin each, labels; with a step, logits are multiples of it as on hardware."""
+    """Return logits, memberships by independent coins, labels; with a step, logits are multiples of it."""
     rng = np.random.default_rng(seed)
     keep, labels = rng.random((models, samples)) < p, rng.integers(3, size=samples)
     logits = 2 * rng.normal(size=(samples, 3)) + rng.normal(size=(models, samples, 3))
@@ -52,14 +57,14 @@ def coin_game(models: int, samples: int, seed: int, leak: float = 1.0, step: flo
     return {"logits": logits}, keep, labels
 
 
-def shadow_sets(keep: np.ndarray, target: int, sample: int, sides: str) -> tuple[list[int], list[int]]:
-    """Out- and in-shadows of a sample in a game of coins, spelled out."""
-    walk = [(target + step) % len(keep) for step in range(1, len(keep))]
-    out, inside = ([m for m in walk if keep[m, sample] == side] for side in (0, 1))
-    if sides == "out":
+def shadow_sets(keep: np.ndarray, target: int, sample: int, sets: str) -> tuple[list[int], list[int]]:
+    """Return OUT and IN shadow models of a sample in a game of coins, by a plain loop."""
+    ring = [(target + step) % len(keep) for step in range(1, len(keep))]
+    out, in_set = ([m for m in ring if keep[m, sample] == side] for side in (0, 1))
+    if sets == "out":
         return out[: (len(keep) - 1) // 2], []
-    n = min(len(out), len(inside))
-    return out[:n], inside[:n]
+    n = min(len(out), len(in_set))
+    return out[:n], in_set[:n]
 
 
 # --- log-odds
@@ -114,9 +119,9 @@ def test_online_lira_against_scipy_in_a_game_of_coins(models: int, variance: str
     observed, keep, labels = coin_game(models, 60, seed=models)
     x = log_odds(observed["logits"], labels)
     least, strength = (2, 8.0) if variance == "per_point" else (1, 8.0)
-    scores = Lira(variance=variance).scores(observed, keep, labels)
+    scores = scores_of(Lira(variance=variance), observed, keep, labels)
     for t in range(models):
-        sets = {s: shadow_sets(keep, t, s, "both") for s in range(60)}
+        sets = {s: shadow_sets(keep, t, s, "in_out") for s in range(60)}
         sets = {s: both for s, both in sets.items() if len(both[0]) >= least}
         pooled = [mean_square([x[both[side], s] for s, both in sets.items()]) for side in (0, 1)]
         if pooled[0] is None:
@@ -125,11 +130,11 @@ def test_online_lira_against_scipy_in_a_game_of_coins(models: int, variance: str
         for s in range(60):
             expected = 0.0
             if s in sets:
-                out, inside = (
+                out, in_set = (
                     scipy_density(x[t, s], x[models_of, s], variance, strength, pooled[side])
                     for side, models_of in enumerate(sets[s])
                 )
-                expected = inside - out
+                expected = in_set - out
             assert scores[t, s] == pytest.approx(expected, rel=1e-6, abs=1e-9)  # the smallest variance shows
 
 
@@ -139,7 +144,7 @@ def mean_square(groups: list[np.ndarray]) -> float | None:
 
 
 def scipy_predictive(shadows: np.ndarray, variance: str, strength: float, pooled: float):
-    """The predictive distribution of one side, as scipy knows it."""
+    """Return the predictive distribution of one set, by scipy."""
     n, mean = len(shadows), shadows.mean()
     if variance == "shrinkage":
         freedom = strength + n - 1
@@ -158,7 +163,7 @@ def test_offline_lira_against_scipy_in_a_game_of_coins(mode: str, variance: str)
     models = 9
     observed, keep, labels = coin_game(models, 60, seed=1)
     x = log_odds(observed["logits"], labels)
-    scores = Lira(mode=mode, variance=variance).scores(observed, keep, labels)
+    scores = scores_of(Lira(mode=mode, variance=variance), observed, keep, labels)
     for t in range(models):
         sets = {s: shadow_sets(keep, t, s, "out")[0] for s in range(60)}
         sets = {s: out for s, out in sets.items() if len(out) >= (2 if variance == "per_point" else 1)}
@@ -172,29 +177,29 @@ def test_offline_lira_against_scipy_in_a_game_of_coins(mode: str, variance: str)
         np.testing.assert_allclose(scores[t], full, rtol=1e-6, atol=1e-9)
 
 
-def test_one_shadow_a_side_orders_as_a_common_variance_does() -> None:
+def test_one_shadow_per_set_orders_as_a_common_variance_does() -> None:
     """Four models: nothing can be pooled within a side, and the order of the pooled scores does not need it."""
     keep = balanced_keep(4, 40, seed=0)
     x = np.random.default_rng(0).normal(size=keep.shape) + keep
-    scores = online_lira_score(x, keep, "pooled", targets=[1])[0]
+    scores = online_lira_score(x, membership_view(keep, [1]), "pooled")[0]
     plain = []
     for s in range(40):
-        (out,), (inside,) = shadow_sets(keep, 1, s, "both")
-        plain.append((x[1, s] - x[out, s]) ** 2 - (x[1, s] - x[inside, s]) ** 2)
+        (out,), (in_set,) = shadow_sets(keep, 1, s, "in_out")
+        plain.append((x[1, s] - x[out, s]) ** 2 - (x[1, s] - x[in_set, s]) ** 2)
     np.testing.assert_array_equal(np.argsort(scores), np.argsort(plain))
-    offline = offline_lira_score(x, keep, "pooled", targets=[1])[0]
+    offline = offline_lira_score(x, membership_view(keep, [1]), "pooled")[0]
     gaps = [x[1, s] - x[shadow_sets(keep, 1, s, "out")[0][0], s] for s in range(40)]
     np.testing.assert_array_equal(np.argsort(offline), np.argsort(gaps))
 
 
 def test_only_out_shadows_are_read_offline() -> None:
     observed, keep, labels = coin_game(8, 50, seed=2)
-    for attack in (a for a in SHADOW_ATTACKS if a.sides == "out"):
+    for attack in (a for a in SHADOW_ATTACKS if a.shadow_requirement.sets == "out"):
         changed = np.where(keep[:, :, None], -observed["logits"], observed["logits"])
         changed[3] = observed["logits"][3]
         if isinstance(attack, Rmia):  # its population is a hash of all outputs
             attack = Rmia(mode="offline", population=1.0)
-        first, second = (attack.scores({"logits": z}, keep, labels, [3]) for z in (observed["logits"], changed))
+        first, second = (scores_of(attack, {"logits": z}, keep, labels, [3]) for z in (observed["logits"], changed))
         np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-9)
 
 
@@ -226,9 +231,9 @@ def plain_log_ratios(odds: np.ndarray, keep: np.ndarray, mode: str, a: float) ->
     log_p = -np.logaddexp(0, -odds)
     ratios = np.full(odds.shape, np.nan)
     for t, s in np.ndindex(odds.shape):
-        out, inside = shadow_sets(keep, t, s, "both" if mode == "online" else "out")
+        out, in_set = shadow_sets(keep, t, s, "in_out" if mode == "online" else "out")
         if out:
-            mean = np.exp(log_p[[*out, *inside], s]).mean()
+            mean = np.exp(log_p[[*out, *in_set], s]).mean()
             mean = mean if mode == "online" else (1 + a) / 2 * mean + (1 - a) / 2
             ratios[t, s] = log_p[t, s] - log(mean)
     return ratios
@@ -259,47 +264,47 @@ def test_rmia_and_base_against_their_formulas(mode: str, a: float) -> None:
     observed, keep, labels = coin_game(6, 90, seed=4)
     odds = log_odds(observed["logits"], labels)
     ratios = plain_log_ratios(odds, keep, mode, a)
-    scores = Rmia(mode=mode, offline_factor=a, population=1.0).scores(observed, keep, labels)
+    scores = scores_of(Rmia(mode=mode, offline_factor=a, population=1.0), observed, keep, labels)
     for row, ratio in zip(scores, ratios, strict=True):
         z = ratio[~np.isnan(ratio)]
         near = [[np.mean(r - z >= shift) for r in ratio] for shift in (1e-9, -1e-9)]
         low, high = (np.where(np.isnan(ratio), 0.5, side) for side in near)
         assert ((low <= row) & (row <= high)).all()
     log_p = -np.logaddexp(0, -odds)
-    scores = Base(mode=mode, offline_factor=a).scores(observed, keep, labels)
+    scores = scores_of(Base(mode=mode, offline_factor=a), observed, keep, labels)
     for t, s in np.ndindex(scores.shape):
-        out, inside = shadow_sets(keep, t, s, "both" if mode == "online" else "out")
-        shadows = log_p[[*out, *inside], s]
+        out, in_set = shadow_sets(keep, t, s, "in_out" if mode == "online" else "out")
+        shadows = log_p[[*out, *in_set], s]
         factor = 1.0 if mode == "online" else a
         mean = special.logsumexp(shadows) - log(len(shadows)) if len(shadows) else 0.0
         expected = log_p[t, s] - factor * mean if len(shadows) else 0.0
         assert scores[t, s] == pytest.approx(expected, rel=1e-12, abs=1e-13)
 
 
-def test_ratios_of_sure_and_of_hopeless_answers_stay_apart() -> None:
+def test_ratios_of_probabilities_close_to_0_and_1_stay_different() -> None:
     """p = 1 - 1e-40 against 1 - 2e-40, and 1e-300 squared: as floats all are 1, or 0."""
     keep = np.array([[True, False, True, False], [False] * 4, [False] * 4])
     odds = np.array([[92.0, 92.1, -1400.0, -1401.0], [92.05] * 2 + [-1400.5] * 2, [92.05] * 2 + [-1400.5] * 2])
     logits = np.stack([odds, np.zeros_like(odds)], axis=-1)
     labels = np.zeros(4, dtype=np.int64)
-    scores = Base(mode="offline", offline_factor=1.0).scores({"logits": logits}, keep, labels, [0])[0]
+    scores = scores_of(Base(mode="offline", offline_factor=1.0), {"logits": logits}, keep, labels, [0])[0]
     assert scores[0] < 0 < scores[1] < 1e-39
     np.testing.assert_allclose(scores[2:], [0.5, -0.5], rtol=1e-9)
-    scores = Rmia(mode="offline", offline_factor=1.0, population=1.0).scores({"logits": logits}, keep, labels, [0])
+    scores = scores_of(Rmia(mode="offline", offline_factor=1.0, population=1.0), {"logits": logits}, keep, labels, [0])
     assert scores[0].tolist() == [0.5, 0.75, 1.0, 0.25]
 
 
 def test_rmia_works_with_one_and_with_two_references() -> None:
     observed, keep, labels = coin_game(3, 3000, seed=5, leak=2.0)
-    assert roc(Rmia(mode="offline").scores(observed, keep, labels, [0])[0], keep[0]).auc > 0.6
+    assert roc(scores_of(Rmia(mode="offline"), observed, keep, labels, [0])[0], keep[0]).auc > 0.6
     observed, keep, labels = coin_game(2, 3000, seed=6, leak=2.0)
     keep[1] = False
     rng = np.random.default_rng(0)
     observed["logits"][1] += rng.normal(size=(3000, 3))
-    assert roc(Rmia(mode="offline").scores(observed, keep, labels, [0])[0], keep[0]).auc > 0.6
+    assert roc(scores_of(Rmia(mode="offline"), observed, keep, labels, [0])[0], keep[0]).auc > 0.6
 
 
-def test_a_population_does_not_depend_on_where_samples_stand() -> None:
+def test_a_population_does_not_depend_on_the_order_of_the_samples() -> None:
     observed, _, labels = coin_game(4, 500, seed=7)
     odds = log_odds(observed["logits"], labels)
     place = hashed(odds, labels)
@@ -312,7 +317,7 @@ def test_a_population_does_not_depend_on_where_samples_stand() -> None:
 
 def test_attack_p_is_a_share_of_the_population_and_orders_as_the_loss() -> None:
     observed, keep, labels = coin_game(3, 200, seed=8, step=0.5)
-    scores, losses = (a.scores(observed, keep, labels, [1])[0] for a in (AttackP(), Loss()))
+    scores, losses = (scores_of(a, observed, keep, labels, [1])[0] for a in (AttackP(), Loss()))
     odds = log_odds(observed["logits"][1], labels)
     assert scores.tolist() == [np.mean(odds < own) for own in odds]
     assert roc(scores, keep[1]).auc == roc(losses, keep[1]).auc
@@ -323,7 +328,7 @@ def test_attack_p_is_a_share_of_the_population_and_orders_as_the_loss() -> None:
 def test_attack_r_is_a_share_of_the_references() -> None:
     observed, keep, labels = coin_game(9, 100, seed=9, step=1.0)
     odds = log_odds(observed["logits"], labels)
-    scores = AttackR().scores(observed, keep, labels)
+    scores = scores_of(AttackR(), observed, keep, labels)
     for t, s in np.ndindex(scores.shape):
         references = odds[shadow_sets(keep, t, s, "out")[0], s]
         ties = np.mean((references < odds[t, s]) + 0.5 * (references == odds[t, s])) if len(references) else 0.5
@@ -334,56 +339,56 @@ def test_attack_r_is_a_share_of_the_references() -> None:
 
 
 @pytest.fixture(params=SHADOW_ATTACKS, ids=BY_NAME)
-def attack(request: pytest.FixtureRequest) -> ShadowAttack:
+def attack(request: pytest.FixtureRequest) -> Attack:
     return request.param
 
 
 def test_one_target_has_the_bits_that_all_give(attack: Attack) -> None:
     observed, keep, labels = coin_game(6, 70, seed=10)
-    scores = attack.scores(observed, keep, labels)
-    np.testing.assert_array_equal(attack.scores(observed, keep, labels, [4, 1]), scores[[4, 1]])
+    scores = scores_of(attack, observed, keep, labels)
+    np.testing.assert_array_equal(scores_of(attack, observed, keep, labels, [4, 1]), scores[[4, 1]])
 
 
-def test_the_target_s_own_memberships_are_not_read(attack: Attack) -> None:
+def test_the_membership_of_the_target_is_not_read(attack: Attack) -> None:
     for keep_of in (lambda: coin_game(7, 60, seed=11)[1], lambda: balanced_keep(8, 60, seed=0)):
         keep = keep_of()
         observed, _, labels = coin_game(len(keep), 60, seed=11)
-        scores = attack.scores(observed, keep, labels, [2])
+        scores = scores_of(attack, observed, keep, labels, [2])
         keep[2] = ~keep[2]
-        np.testing.assert_array_equal(attack.scores(observed, keep, labels, [2]), scores)
+        np.testing.assert_array_equal(scores_of(attack, observed, keep, labels, [2]), scores)
 
 
 def test_samples_may_come_in_any_order(attack: Attack) -> None:
     observed, keep, labels = coin_game(7, 83, seed=12, step=0.25)
     order = np.random.default_rng(1).permutation(83)
-    moved = attack.scores({"logits": observed["logits"][:, order]}, keep[:, order], labels[order])
-    np.testing.assert_array_equal(moved, attack.scores(observed, keep, labels)[:, order])
+    permuted = scores_of(attack, {"logits": observed["logits"][:, order]}, keep[:, order], labels[order])
+    np.testing.assert_array_equal(permuted, scores_of(attack, observed, keep, labels)[:, order])
 
 
-def test_samples_whose_shadows_say_the_same_tie(attack: Attack) -> None:
-    """The same outputs on either side, dealt to the models in another way: quantized outputs do that."""
+def test_samples_with_equal_outputs_of_shadows_tie(attack: Attack) -> None:
+    """The same outputs of IN and OUT models, permuted among the models, as quantized outputs are."""
     rng = np.random.default_rng(2)
-    inside, out = rng.normal(size=4), rng.normal(size=4)
+    in_set, out = rng.normal(size=4), rng.normal(size=4)
     keep = np.stack([rng.permutation(np.repeat([True, False], 4)) for _ in range(20)], axis=1)
     odds = np.zeros(keep.shape)
     for s in range(20):
-        odds[keep[:, s], s], odds[~keep[:, s], s] = rng.permutation(inside), rng.permutation(out)
+        odds[keep[:, s], s], odds[~keep[:, s], s] = rng.permutation(in_set), rng.permutation(out)
     keep, odds = np.vstack([np.tile([True, False], 10), keep]), np.vstack([np.full(20, 0.3), odds])
     observed = {"logits": np.stack([odds, np.zeros_like(odds)], axis=-1)}
-    scores = attack.scores(observed, keep, np.zeros(20, dtype=np.int64), [0])
+    scores = scores_of(attack, observed, keep, np.zeros(20, dtype=np.int64), [0])
     assert len(np.unique(scores)) == 1
 
 
 def test_a_planted_leak_is_found_with_coins_for_memberships(attack: Attack) -> None:
     observed, keep, labels = coin_game(16, 1500, seed=13, leak=2.0)
-    scores = attack.scores(observed, keep, labels, [0, 5])
+    scores = scores_of(attack, observed, keep, labels, [0, 5])
     worst = min(roc(row, keep[t]).auc for row, t in zip(scores, (0, 5), strict=True))
     # two-sided, a sample that is harder for the target than for its shadows looks like a member
     assert worst > (0.55 if attack.label == "lira_offline_two_sided" else 0.65)
 
 
 def game_of(kind: str, samples: int, seed: int) -> np.ndarray:
-    """Memberships of 8 models, where how many shadows hold a sample tells more or less of the target."""
+    """Return memberships of 8 models, where the number of IN models reveals more or less about the target."""
     rng = np.random.default_rng(seed)
     place = np.argsort(rng.random((8, samples)), axis=0)
     members = {"half": 4, "quarter": 2, "one": 1, "coin": rng.binomial(8, 0.5, samples)}
@@ -393,17 +398,17 @@ def game_of(kind: str, samples: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["half", "quarter", "one", "coin", "half and never"])
-def test_the_number_of_shadows_does_not_give_the_membership_away(attack: Attack, kind: str) -> None:
-    """Outputs of noise alone. Members among the samples that are ever one must score as the others do."""
+def test_the_number_of_shadows_does_not_reveal_the_membership(attack: Attack, kind: str) -> None:
+    """Outputs of noise alone: among samples that are in some model, members must score as non-members do."""
     samples = 6000
     rng = np.random.default_rng(14)
     keep = game_of(kind, samples, seed=3)
-    if kind == "one" and attack.sides == "both":
-        with pytest.raises(BadInput, match="no sample with 1 shadow model on both sides of model 0"):
-            attack.scores({"logits": np.zeros((8, samples, 2))}, keep, np.zeros(samples, dtype=np.int64))
+    if kind == "one" and attack.shadow_requirement.sets == "in_out":
+        with pytest.raises(BadInput, match="no sample with 1 IN and 1 OUT shadow model for target 0"):
+            scores_of(attack, {"logits": np.zeros((8, samples, 2))}, keep, np.zeros(samples, dtype=np.int64))
         return
     observed = {"logits": rng.normal(size=(8, samples, 3)) + 2 * rng.normal(size=(samples, 3))}
-    scores = attack.scores(observed, keep, rng.integers(3, size=samples), range(4))
+    scores = scores_of(attack, observed, keep, rng.integers(3, size=samples), range(4))
     played = keep.any(axis=0)
     errors = [roc(row[played], keep[t, played]).auc - 0.5 for t, row in enumerate(scores)]
     members = keep[:4, played].sum(axis=1)
@@ -412,25 +417,30 @@ def test_the_number_of_shadows_does_not_give_the_membership_away(attack: Attack,
 
 
 def test_numbers_of_shadows_in_a_nearly_balanced_game() -> None:
-    """Most samples are in 4 of 8 models, a few in 2 to 6: counts then are no run of two, yet tell nearly all."""
+    """Most samples are in 4 of 8 models, a few in 2 to 6: counts have a longer range, yet reveal most memberships."""
     rng = np.random.default_rng(4)
     members = np.where(rng.random(800) < 0.05, rng.integers(2, 7, size=800), 4)
     keep = np.argsort(rng.random((8, 800)), axis=0) < members
     for target in range(8):
-        for sides, expected in (("both", [3, 3]), ("out", [3, 0])):
-            taken = choose_shadows(keep, [target], sides).taken(0)
+        for sets, expected in (("in_out", [3, 3]), ("out", [3, 0])):
+            taken = choose_shadows(membership_view(keep, [target]), ShadowRequirement(sets)).counts(0)
             np.testing.assert_array_equal(np.unique(taken[:, members == 4], axis=1)[:, 0], expected)
             assert np.ptp(taken[:, members == 4], axis=1).max() == 0
 
 
-def test_samples_without_shadows_are_counted_and_score_in_the_middle(attack: ShadowAttack) -> None:
+def without_shadows(attack: Attack, keep: np.ndarray, targets: list[int] | None = None) -> np.ndarray:
+    assert attack.shadow_requirement
+    return samples_without_shadows(membership_view(keep, targets), attack.shadow_requirement)
+
+
+def test_samples_without_shadows_are_counted_and_score_in_the_middle(attack: Attack) -> None:
     observed, keep, labels = coin_game(7, 90, seed=15)
     keep[1:, :10], keep[1:, 10:13] = True, False
-    scores = attack.scores(observed, keep, labels, [0])[0]
+    scores = scores_of(attack, observed, keep, labels, [0])[0]
     lonely = keep[1:].all(axis=0)
-    if attack.sides == "both":
+    if attack.shadow_requirement.sets == "in_out":
         lonely |= ~keep[1:].any(axis=0)
-    assert attack.without_shadows(keep, [0]).tolist() == [lonely.sum()]
+    assert without_shadows(attack, keep, [0]).tolist() == [lonely.sum()]
     middle = 0.5 if attack.name in ("rmia", "attack_r") else 0.0
     if attack.label == "lira_offline_two_sided":
         middle = np.median(scores[~lonely])
@@ -438,29 +448,31 @@ def test_samples_without_shadows_are_counted_and_score_in_the_middle(attack: Sha
     assert (scores[lonely] == middle).all()
 
 
-def test_two_shadows_on_a_side_are_asked_for_where_the_variance_is_a_sample_s_own() -> None:
+def test_two_shadows_per_set_are_required_for_a_variance_per_point() -> None:
     observed, keep, labels = coin_game(7, 90, seed=16)
     attack = Lira(variance="per_point")
-    assert attack.without_shadows(keep)[0] > Lira().without_shadows(keep)[0]
-    with pytest.raises(BadInput, match="no sample with 2 shadow models on both sides of model 0"):
-        attack.scores({"logits": observed["logits"][:4]}, balanced_keep(4, 90, seed=0), labels)
+    assert without_shadows(attack, keep)[0] > without_shadows(Lira(), keep)[0]
+    with pytest.raises(BadInput, match="no sample with 2 IN and 2 OUT shadow models for target 0"):
+        scores_of(attack, {"logits": observed["logits"][:4]}, balanced_keep(4, 90, seed=0), labels)
 
 
 @pytest.mark.parametrize("mode", ["offline", "offline_two_sided"])
 def test_offline_takes_all_shadows_where_none_ever_holds_a_sample(mode: str) -> None:
     keep = np.zeros((6, 30), dtype=bool)
     keep[0, ::2] = True
-    assert (choose_shadows(keep, [0], "out").taken(0) == [[5] * 30, [0] * 30]).all()
+    assert (
+        choose_shadows(membership_view(keep, [0]), ShadowRequirement("out")).counts(0) == [[5] * 30, [0] * 30]
+    ).all()
     x = np.random.default_rng(3).normal(size=keep.shape)
-    assert np.isfinite(offline_lira_score(x, keep, targets=[0], two_sided=mode == "offline_two_sided")).all()
+    assert np.isfinite(offline_lira_score(x, membership_view(keep, [0]), two_sided=mode == "offline_two_sided")).all()
 
 
 def test_a_channel_without_noise_stays_finite_offline() -> None:
     keep = balanced_keep(8, 30, seed=0)
     for two_sided in (False, True):
         same = np.tile(np.arange(30.0), (8, 1))
-        assert len(np.unique(offline_lira_score(same, keep, two_sided=two_sided))) == 1
-        scores = offline_lira_score(keep.astype(np.int64), keep, two_sided=two_sided)
+        assert len(np.unique(offline_lira_score(same, membership_view(keep), two_sided=two_sided))) == 1
+        scores = offline_lira_score(keep.astype(np.int64), membership_view(keep), two_sided=two_sided)
         assert np.isfinite(scores).all()
         assert scores[keep].min() > scores[~keep].max()
 
@@ -469,26 +481,40 @@ def test_a_channel_without_noise_stays_finite_offline() -> None:
 def test_targets_are_models_of_the_game(attack: Attack, target: int) -> None:
     observed, keep, labels = coin_game(6, 30, seed=17)
     with pytest.raises(BadInput, match=f"targets: got {target}; allowed: 0 to 5"):
-        attack.scores(observed, keep, labels, [target])
+        scores_of(attack, observed, keep, labels, [target])
 
 
-def test_logits_that_are_no_numbers_are_refused(attack: Attack) -> None:
+def test_logits_that_are_not_finite_are_refused(attack: Attack) -> None:
     observed, keep, labels = coin_game(6, 30, seed=18)
     observed["logits"][2, 3, 1] = np.nan
     if attack.name == "attack_r":  # compares, and leaves it to the audit that scores are finite
         return
     with pytest.raises(BadInput, match="NaN or infinity"):
-        attack.scores(observed, keep, labels)
+        scores_of(attack, observed, keep, labels)
 
 
-def test_target_rows_are_all_or_the_given_ones() -> None:
-    assert target_rows(3, None).tolist() == [0, 1, 2]
-    assert target_rows(3, [2, 0]).tolist() == [2, 0]
-    assert target_rows(3, []).shape == (0,)
+def test_targets_are_all_or_the_given_ones() -> None:
+    keep = np.zeros((3, 1), dtype=bool)
+    assert membership_view(keep).targets.tolist() == [0, 1, 2]
+    assert membership_view(keep, [2, 0]).targets.tolist() == [2, 0]
+    assert membership_view(keep, []).targets.shape == (0,)
 
 
-def test_the_planted_game_is_won_by_every_mode(attack: Attack) -> None:
+def test_a_view_has_no_membership_of_its_target() -> None:
+    """Flipping the target's own row changes nothing that a view returns about the target."""
+    keep = np.random.default_rng(0).random((5, 40)) < 0.5
+    values = np.random.default_rng(1).random((5, 40))
+    for target in range(5):
+        flipped = keep.copy()
+        flipped[target] = ~keep[target]
+        first, second = (membership_view(k, [target]) for k in (keep, flipped))
+        np.testing.assert_array_equal(first.shadow_members(target), second.shadow_members(target))
+        assert not first.shadow_members(target)[target].any()
+        np.testing.assert_array_equal(first.shadow_statistics(values, np.sum), second.shadow_statistics(values, np.sum))
+
+
+def test_every_mode_finds_the_planted_leak(attack: Attack) -> None:
     game, observations = planted(16, 400, seed=3, leak=1.5)
-    scores = attack.scores(stack(observations), game.keep, game.labels, [0, 1, 2, 3])
+    scores = scores_of(attack, stack(observations), game.keep, game.labels, [0, 1, 2, 3])
     mean = np.mean([roc(row, game.keep[t]).auc for t, row in enumerate(scores)])
     assert mean > (0.53 if attack.label == "lira_offline_two_sided" else 0.6)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numba
@@ -11,35 +11,27 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput, UnknownName
 from hwsim.privacy import Game, Observation, audit, audit_arrays, audit_null, balanced_keep, paired_difference
-from hwsim.privacy.attack_tools.attack import Attack, Observed
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attacks.hardware.energy import Energy
 from hwsim.privacy.attacks.hardware.joint import Joint
 from hwsim.privacy.attacks.hardware.latency import Latency
 from hwsim.privacy.attacks.metric.loss import Loss
 from hwsim.privacy.attacks.reference.lira import Lira
+from hwsim.privacy.audit.blind_baseline import BlindCache
 from hwsim.privacy.observation.observe import stack
 from hwsim.privacy.statistics.roc import roc
-from tests.support.planted import planted
+from tests.support.planted import planted, scores_of
 
 
 class Direct(Attack):
     """The energy itself is the score."""
 
     name = "direct"
+    needs = ("energy_pj",)
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return ("energy_pj",)
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        rows = range(len(keep)) if targets is None else targets
-        return np.asarray(observed["energy_pj"][list(rows)], dtype=np.float64)
+    def scores(self, game: GameView) -> Scores:
+        return np.asarray(game.of_targets("energy_pj"), dtype=np.float64)
 
 
 def direct_game(scores: NDArray[np.float64], seed: int) -> tuple[Game, list[Observation]]:
@@ -50,23 +42,25 @@ def direct_game(scores: NDArray[np.float64], seed: int) -> tuple[Game, list[Obse
 def test_the_interval_covers_a_known_auc() -> None:
     """Members one half standard deviation higher: AUC = Phi(0.5 / sqrt 2), about .638."""
     truth = 0.5 * (1 + math.erf(0.5 / 2))
-    covered = {"points": 0, "targets": 0}
+    covered = {"samples": 0, "targets": 0}
     trials = 60
     for trial in range(trials):
         rng = np.random.default_rng([7, trial])
         game, _ = direct_game(np.zeros((8, 300)), trial)
         game, observations = direct_game(rng.normal(size=(8, 300)) + 0.5 * game.keep, trial)
         auc = audit(observations, game, [Direct()], seed=trial, resamples=300).results[0].auc
-        covered["points"] += auc.ci_samples.low <= truth <= auc.ci_samples.high
+        covered["samples"] += auc.ci_samples.low <= truth <= auc.ci_samples.high
         covered["targets"] += auc.ci_targets.low <= truth <= auc.ci_targets.high
-    assert covered["points"] >= 51  # 95 % of 60 is 57, less 3.5 standard deviations
+    assert covered["samples"] >= 51  # 95 % of 60 is 57, less 3.5 standard deviations
     assert covered["targets"] >= 45  # eight targets are few for a percentile interval
 
 
-def test_every_target_counts_alike() -> None:
+def test_every_target_has_the_same_weight() -> None:
     game, observations = planted(6, 200, seed=0, leak=1.0)
     result = audit(observations, game, [Loss()], seed=0, resamples=20)["loss"]
-    scores = Loss().scores({"logits": np.stack([o.channels["logits"] for o in observations])}, game.keep, game.labels)
+    scores = scores_of(
+        Loss(), {"logits": np.stack([o.channels["logits"] for o in observations])}, game.keep, game.labels
+    )
     expected = [roc(scores[t], game.keep[t]).auc for t in range(6)]
     assert result.auc.per_target.tolist() == expected
     assert result.auc.mean == float(np.mean(expected))
@@ -83,7 +77,7 @@ def test_the_same_bits_with_any_number_of_threads() -> None:
     assert rows[0] == rows[1]
 
 
-def test_the_null_game_of_a_real_leak_is_blind() -> None:
+def test_the_null_game_of_a_real_leak_has_no_leak() -> None:
     game, observations = planted(12, 300, seed=2, leak=2.0)
     real = audit(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
     null = audit_null(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
@@ -111,11 +105,16 @@ def test_a_leaking_side_channel_adds_to_the_outputs() -> None:
 def test_the_row_is_flat_and_complete() -> None:
     game, observations = planted(6, 100, seed=5, leak=1.0)
     row = audit(observations, game, [Loss(), Lira(variance="pooled")], seed=0, resamples=20).as_row()
-    ends = ("", "_ci_low", "_ci_high", "_ci_targets_low", "_ci_targets_high")
-    assert list(row)[:5] == [f"loss_auc{end}" for end in ends]
+    assert list(row)[:5] == [
+        "loss_auc",
+        "loss_auc_ci_low",
+        "loss_auc_ci_high",
+        "loss_auc_ci_targets_low",
+        "loss_auc_ci_targets_high",
+    ]
     for label in ("loss", "lira_pooled"):
         for statistic in ("auc", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001"):
-            for part in ends:
+            for part in ("", "_ci_low", "_ci_high", "_ci_targets_low", "_ci_targets_high"):
                 assert type(row[f"{label}_{statistic}{part}"]) is float
     assert row["n_targets"] == 6
     assert row["n_members"] == game.keep.sum(axis=1).min()
@@ -123,32 +122,33 @@ def test_the_row_is_flat_and_complete() -> None:
     assert len(row) == 2 * 4 * 5 + 4
 
 
-def test_a_rate_that_the_samples_cannot_support_is_flagged() -> None:
+def test_a_rate_that_the_samples_cannot_support_has_a_warning() -> None:
     game, observations = direct_game(np.zeros((4, 100)), 0)
     few = audit(observations, game, [Direct()], seed=0, resamples=5).warnings
-    assert [flag.split(" rests on")[0] for flag in few] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
+    assert [text.split(" rests on")[0] for text in few] == ["tpr_at_fpr_0.01", "tpr_at_fpr_0.001"]
     game, observations = direct_game(np.zeros((4, 2400)), 0)
     some = audit(observations, game, [Direct()], seed=0, resamples=5).warnings
-    assert [flag.split(" rests on")[0] for flag in some] == ["tpr_at_fpr_0.001"]
+    assert [text.split(" rests on")[0] for text in some] == ["tpr_at_fpr_0.001"]
     game, observations = direct_game(np.zeros((4, 24_000)), 0)
     assert audit(observations, game, [Direct()], seed=0, resamples=5).warnings == ()
 
 
-def test_members_that_look_different_are_called_a_distribution_shift() -> None:
+def test_members_with_other_inputs_are_a_distribution_shift() -> None:
     """Members with larger inputs: a leak of the data, which the attacks would count as one of the model."""
     rng = np.random.default_rng(0)
     game, observations = direct_game(rng.normal(size=(4, 400)), 0)
-    honest = rng.normal(size=(400, 3))
-    assert not _shifts(audit(observations, game, [Direct()], seed=0, resamples=200, inputs=honest).warnings)
-    shifted = honest + 1.0 * game.keep.T[:, :3]
+    unshifted = rng.normal(size=(400, 3))
+    assert not _shifts(audit(observations, game, [Direct()], seed=0, resamples=200, inputs=unshifted).warnings)
+    shifted = unshifted + 1.0 * game.keep.T[:, :3]
     leakage = audit(observations, game, [Direct()], seed=0, resamples=200, inputs=shifted)
     assert _shifts(leakage.warnings)
+    assert leakage.blind_baseline is not None
     assert leakage.blind_baseline.auc.mean > 0.6
     seen = [Observation({**o.channels, "inputs": shifted}, "") for o in observations]
     assert audit(seen, game, [Direct()], seed=0, resamples=200).warnings == leakage.warnings
 
 
-def test_labels_that_tell_members_apart_are_a_distribution_shift_even_without_inputs() -> None:
+def test_labels_that_separate_members_are_a_distribution_shift_even_without_inputs() -> None:
     keep = np.zeros((4, 400), dtype=np.bool_)
     keep[:, ::2] = np.random.default_rng(0).random((4, 200)) < 0.8
     keep[:, 1::2] = np.random.default_rng(1).random((4, 200)) < 0.2
@@ -159,23 +159,23 @@ def test_labels_that_tell_members_apart_are_a_distribution_shift_even_without_in
     assert _shifts(audit(observations, game, [Direct()], seed=0, resamples=200).warnings)
 
 
-def _shifts(flags: tuple[str, ...]) -> list[str]:
-    return [flag for flag in flags if flag.startswith("distribution shift: ")]
+def _shifts(warnings: tuple[str, ...]) -> list[str]:
+    return [text for text in warnings if text.startswith("distribution shift: ")]
 
 
 def test_a_few_targets_have_the_numbers_that_they_have_among_all() -> None:
     rng = np.random.default_rng(3)
     game, _ = direct_game(np.zeros((6, 200)), 1)
     _, observations = direct_game(rng.normal(size=(6, 200)) + game.keep, 1)
-    all_classes = audit(observations, game, [Direct()], seed=0, resamples=20)["direct"]
+    every = audit(observations, game, [Direct()], seed=0, resamples=20)["direct"]
     some = audit(observations, game, [Direct()], seed=0, resamples=20, targets=[4, 1])
-    assert some["direct"].auc.per_target.tolist() == all_classes.auc.per_target[[4, 1]].tolist()
+    assert some["direct"].auc.per_target.tolist() == every.auc.per_target[[4, 1]].tolist()
     assert some.targets == (4, 1)
     assert some.n_members.tolist() == game.keep[[4, 1]].sum(axis=1).tolist()
 
 
 def test_two_designs_on_the_same_samples_are_compared_in_pairs() -> None:
-    """Equal designs differ by exactly nothing, and a better one by less than the two intervals allow."""
+    """Equal designs differ by exactly zero; the paired interval of others is narrower than their two intervals."""
     rng = np.random.default_rng(5)
     game, _ = direct_game(np.zeros((4, 500)), 2)
     noise = rng.normal(size=(4, 500))
@@ -197,7 +197,7 @@ def test_two_designs_on_the_same_samples_are_compared_in_pairs() -> None:
         paired_difference(better, worse, "lira")
 
 
-def test_the_scores_and_their_best_threshold_come_along() -> None:
+def test_a_result_has_the_scores_and_their_best_threshold() -> None:
     rng = np.random.default_rng(6)
     game, _ = direct_game(np.zeros((4, 300)), 2)
     scores = rng.normal(size=(4, 300)) + game.keep
@@ -208,14 +208,14 @@ def test_the_scores_and_their_best_threshold_come_along() -> None:
     assert np.mean([best.advantage for best in found.best]) == pytest.approx(found.advantage)
 
 
-def test_each_attack_is_told_before_it_starts() -> None:
+def test_on_attack_is_called_before_each_attack() -> None:
     game, observations = direct_game(np.zeros((4, 100)), 0)
-    heard: list[str] = []
-    audit_arrays(stack(observations), game, [Direct()], seed=0, resamples=5, told=heard.append)
-    assert heard == ["blind", "direct"]
+    labels: list[str] = []
+    audit_arrays(stack(observations), game, [Direct()], seed=0, resamples=5, on_attack=labels.append)
+    assert labels == ["blind", "direct"]
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_bad_input_is_refused() -> None:
     game, observations = planted(6, 100, seed=6, leak=1.0)
     with pytest.raises(BadInput, match="5 models"):
         audit(observations[:5], game, [Loss()], seed=0)
@@ -241,21 +241,15 @@ def test_a_pool_too_small_for_statistics_is_refused() -> None:
 
 
 class _Infinite(Direct):
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        return np.full(keep.shape, np.inf)
+    def scores(self, game: GameView) -> Scores:
+        return np.full((game.models, game.samples), np.inf)
 
 
 class _Greedy(Direct):
-    least_models = 99
+    min_models = 99
 
 
-def test_samples_without_shadows_are_counted_in_a_flag() -> None:
+def test_samples_without_shadows_are_counted_in_a_warning() -> None:
     rng = np.random.default_rng(0)
     keep = rng.random((8, 400)) < 0.5
     keep[:, 0] = np.arange(8) == 3  # sample 0 is in one model: as a target that one has no in-shadow
@@ -263,7 +257,39 @@ def test_samples_without_shadows_are_counted_in_a_flag() -> None:
         keep[:, sample] = np.arange(8) % 2 == 0
     observed = {"logits": rng.normal(size=(8, 400, 3))}
     game = Game(keep, rng.integers(3, size=400))
-    flags = audit_arrays(observed, game, [Lira(), Loss()], seed=0, resamples=10).warnings
-    assert [flag for flag in flags if "no shadow" in flag] == [
-        "lira: up to 1 samples of a target have no shadow model on a side, and a score in the middle"
+    warnings = audit_arrays(observed, game, [Lira(), Loss()], seed=0, resamples=10).warnings
+    assert [text for text in warnings if "shadow models" in text] == [
+        "lira: up to 1 samples of a target lack IN or OUT shadow models and have a score in the middle"
     ]
+
+
+def test_the_blind_baseline_can_be_left_out_or_cached() -> None:
+    game, observations = planted(4, 120, seed=7, leak=1.0)
+    without = audit(observations, game, [Loss()], seed=0, resamples=5, blind=False)
+    assert without.blind_baseline is None
+    cache = BlindCache()
+    first, second = (audit(observations, game, [Loss()], seed=0, resamples=5, blind_cache=cache) for _ in range(2))
+    assert len(cache) == 1
+    assert first.blind_baseline is not None
+    assert second.blind_baseline is not None
+    assert first.blind_baseline.scores is second.blind_baseline.scores
+    plain = audit(observations, game, [Loss()], seed=0, resamples=5).blind_baseline
+    assert plain is not None
+    np.testing.assert_array_equal(plain.scores, first.blind_baseline.scores)
+
+
+def test_print_shows_a_leakage_in_one_screen() -> None:
+    game, observations = planted(6, 100, seed=5, leak=1.0)
+    leakage = audit(observations, game, [Loss(), Lira()], seed=0, resamples=20, targets=[0, 1])
+    lines = str(leakage).splitlines()
+    assert len(lines) < 24
+    assert max(len(line) for line in lines) <= 120
+    assert lines[0] == "Leakage of 2 of 6 models: planted"
+    members = int(game.keep[:2].sum(axis=1).min())
+    assert lines[1].startswith(f"100 samples; per target at least {members} members and ")
+    assert [line.split()[0] for line in lines[4:7]] == ["loss", "lira", "blind"]
+    low, high = leakage["lira"].auc.ci_samples
+    assert f"{leakage['lira'].auc.mean:.4f} [{low:.4f}, {high:.4f}]" in lines[5]
+    assert f"{leakage['lira'].tpr.mean:.4f}" in lines[5]
+    assert lines[8:] == [f"warning: {text}" for text in leakage.warnings]
+    assert "no warnings" in str(replace(leakage, warnings=(), blind_baseline=None))

@@ -1,4 +1,4 @@
-"""The blind baseline: at chance in an honest game, an alarm where members come from elsewhere."""
+"""The blind baseline: at chance in a fair game, an alarm where members have another distribution."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from hwsim.errors import BadInput
-from hwsim.privacy.audit import blind_baseline
-from hwsim.privacy.audit.blind_baseline import blind_scores, deviations_above_chance, is_shift
+from hwsim.privacy.audit.blind_baseline import BlindCache, blind_scores, deviations_above_chance, is_shift
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.sample_keys import content_keys, first_half
 from hwsim.privacy.statistics.roc import roc
@@ -16,7 +15,7 @@ TARGETS = (0, 1)
 
 
 def pool(seed: int, samples: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs with strong structure, labels that follow them, and who trained on them by a coin."""
+    """Return inputs that depend on labels, labels, and a membership matrix drawn by coins."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(4, size=samples)
     inputs = rng.normal(size=(samples, 5)) + labels[:, None]
@@ -27,13 +26,12 @@ def mean_auc(scores: np.ndarray, keep: np.ndarray) -> float:
     return float(np.mean([roc(s, k).auc for s, k in zip(scores, keep, strict=True)]))
 
 
-def test_no_false_alarm_in_two_hundred_honest_games(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer trees than in earnest: noisier guesses of the same kind. The deviations must not exceed a normal's."""
-    monkeypatch.setattr(blind_baseline, "_TREES", 5)
+def test_no_false_alarm_in_two_hundred_fair_games() -> None:
+    """With 5 trees, which give noisier guesses. The deviations must not exceed those of a normal distribution."""
     deviations = []
     for seed in range(200):
         inputs, labels, keep = pool(seed)
-        scores = blind_scores(inputs, labels, keep, [0])
+        scores = blind_scores(inputs, labels, keep, [0], trees=5)
         deviations.append(deviations_above_chance(scores, keep, [0]))
         assert not is_shift(scores, keep, [0])
     assert np.std(deviations) < 1.15
@@ -44,8 +42,8 @@ def test_no_false_alarm_from_labels_alone() -> None:
     deviations = []
     for seed in range(200):
         _, labels, keep = pool(seed)
-        names = np.random.default_rng(seed).permutation(120).astype(np.uint64)
-        scores = blind_scores(None, labels, keep, names=names)
+        keys = np.random.default_rng(seed).permutation(120).astype(np.uint64)
+        scores = blind_scores(None, labels, keep, keys=keys)
         deviations.append(deviations_above_chance(scores, keep))
     assert np.std(deviations) < 1.15
     assert abs(np.mean(deviations)) < 4 / np.sqrt(200)
@@ -53,7 +51,7 @@ def test_no_false_alarm_from_labels_alone() -> None:
 
 
 def test_the_targets_of_a_split_in_two_count_once() -> None:
-    """All models trained on the same half: eight targets are no more evidence than one."""
+    """All models trained on the same half: eight targets count as one."""
     inputs, labels, keep = pool(0)
     same = np.repeat(keep[:1], 8, axis=0)
     scores = blind_scores(inputs, labels, same, [0])
@@ -70,8 +68,8 @@ def test_a_shift_of_the_inputs_is_found() -> None:
         assert is_shift(scores, keep, [target])
 
 
-def test_members_from_one_end_of_the_file_are_found() -> None:
-    """A file that was sorted before it was cut: members and non-members differ in an input by their place."""
+def test_members_from_the_first_half_of_a_sorted_file_are_found() -> None:
+    """A file that was sorted before it was split: an input separates members from non-members."""
     inputs, labels, _ = pool(2, samples=300)
     inputs[:, 0] = np.linspace(0, 1, 300)
     keep = np.stack([np.arange(300) < 150, np.arange(300) >= 150])
@@ -86,7 +84,7 @@ def test_a_shift_of_the_labels_is_found(with_inputs: bool) -> None:
     labels = rng.integers(4, size=400)
     keep = rng.random((4, 400)) < np.where(labels < 2, 0.75, 0.25)
     inputs = rng.normal(size=(400, 5)) if with_inputs else None
-    scores = blind_scores(inputs, labels, keep, names=np.arange(400, dtype=np.uint64) * 7919 % 401)
+    scores = blind_scores(inputs, labels, keep, keys=np.arange(400, dtype=np.uint64) * 7919 % 401)
     assert mean_auc(scores, keep) > 0.65
     assert is_shift(scores, keep)
 
@@ -102,11 +100,11 @@ def test_the_order_of_the_samples_does_not_matter(with_inputs: bool) -> None:
     assert scores.min() > 0
     assert scores.max() < 1
     order = np.random.default_rng(0).permutation(120)
-    moved = blind_scores(given if given is None else given[order], labels[order], keep[:, order], TARGETS)
-    np.testing.assert_array_equal(moved, scores[:, order])
+    permuted = blind_scores(given if given is None else given[order], labels[order], keep[:, order], TARGETS)
+    np.testing.assert_array_equal(permuted, scores[:, order])
 
 
-def test_a_guess_never_sees_the_membership_that_it_guesses() -> None:
+def test_a_guess_does_not_depend_on_the_membership_that_it_guesses() -> None:
     """Flipping the members of one half changes the guesses about the other half alone."""
     inputs, labels, keep = pool(4)
     half = first_half(content_keys(inputs, labels))
@@ -118,7 +116,22 @@ def test_a_guess_never_sees_the_membership_that_it_guesses() -> None:
     assert (after[~half] != scores[~half]).any()
 
 
-def test_keys_name_the_content() -> None:
+def test_a_cache_computes_the_scores_of_a_game_once() -> None:
+    """The second call returns the same array; another game, and the oldest one when the cache is full, are computed."""
+    cache = BlindCache(max_games=2)
+    games = [pool(seed) for seed in range(2)]
+    first = cache.scores(*games[0], TARGETS)
+    np.testing.assert_array_equal(first, blind_scores(*games[0], TARGETS))
+    assert cache.scores(*games[0], TARGETS) is first
+    assert cache.scores(*games[0], (0,)) is not first
+    cache.scores(*games[1], TARGETS)
+    assert len(cache) == 2
+    assert cache.scores(*games[0], TARGETS) is not first
+    cache.clear()
+    assert len(cache) == 0
+
+
+def test_equal_contents_have_equal_keys() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(50, 3)), rng.integers(3, size=50)
     keys = content_keys(x, y)
@@ -134,7 +147,7 @@ def test_bad_input_is_refused() -> None:
     inputs, labels, keep = pool(0)
     with pytest.raises(BadInput, match=r"inputs: got labels \(120,\), inputs \(119, 5\)"):
         blind_scores(inputs[1:], labels, keep)
-    with pytest.raises(BadInput, match="all alike"):
+    with pytest.raises(BadInput, match="all equal"):
         blind_scores(np.zeros((120, 2)), np.zeros(120, dtype=np.int64), keep, TARGETS)
-    with pytest.raises(BadInput, match="keep: got model 1 with one side only"):
+    with pytest.raises(BadInput, match="keep: got model 1 with members only, or none"):
         deviations_above_chance(np.zeros((2, 3)), np.array([[True, False, True], [True, True, True]]))

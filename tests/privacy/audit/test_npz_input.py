@@ -50,7 +50,7 @@ def test_arrays_come_back_as_the_channels_of_a_game(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.float16, np.float32])
-def test_integers_and_short_floats_will_do(tmp_path: Path, dtype: Any) -> None:
+def test_integers_and_short_floats_are_accepted(tmp_path: Path, dtype: Any) -> None:
     arrays = good() | {"keep": balanced_keep(MODELS, SAMPLES, 0).astype(np.uint8)}
     arrays["logits"] = (20 * np.abs(arrays["logits"])).astype(dtype)
     found = read(write(tmp_path, **arrays))
@@ -64,7 +64,7 @@ def test_compressed_files_and_arrays_in_columns_first_order_are_read_too(tmp_pat
     assert (read(tmp_path / "small.npz").channels["logits"] == arrays["logits"]).all()
 
 
-def test_arrays_of_other_names_are_left_alone_but_named(tmp_path: Path) -> None:
+def test_arrays_of_other_names_are_not_read_but_named(tmp_path: Path) -> None:
     other = np.array([{"code": "that must not run"}], dtype=object)
     path = write(tmp_path, **good(), latency_cycle=np.zeros((MODELS, SAMPLES)), zzz=other)
     assert read(path).unused == ("latency_cycle (did you mean latency_cycles?)", "zzz")
@@ -132,7 +132,7 @@ def test_a_missing_array_is_named_with_the_nearest_that_is_there(tmp_path: Path)
     )
 
 
-def test_a_channel_that_an_attack_lacks_is_asked_for(tmp_path: Path) -> None:
+def test_a_channel_that_an_attack_lacks_is_named(tmp_path: Path) -> None:
     found = read(write(tmp_path, **good()))
     with pytest.raises(BadInput, match="got no array latency_cycles, which the attack latency needs; allowed: add an "):
         found.observed([build("attack", "latency")])
@@ -152,11 +152,11 @@ def npy(header: str, data: bytes = b"") -> bytes:
         (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", bytes(8)), "a header of 16 bytes before 8 b"),
         (npy("{'descr': __import__('os').getcwd(), 'fortran_order': False, 'shape': ()}"), "got something that is"),
         (b"\x93NUMPY\x03\x00", "got a .npy array of version 3.0; allowed"),
-        (b"hello", "got something that is no array; allowed"),
-        (b"", "got something that is no array; allowed"),
+        (b"hello", "got something that is not an array; allowed"),
+        (b"", "got something that is not an array; allowed"),
     ],
 )  # fmt: skip
-def test_headers_are_checked_before_memory_is_taken(tmp_path: Path, entry: bytes, words: str) -> None:
+def test_headers_are_checked_before_memory_is_allocated(tmp_path: Path, entry: bytes, words: str) -> None:
     path = write(tmp_path, keep=KEEP, labels=LABELS)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("logits.npy", entry)
@@ -175,18 +175,18 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_refused_before_it_does(tmp_p
         read(path)
 
 
-def test_what_is_no_npz_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_npz_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HwsimError, match=r"none\.npz: cannot be read: No such file or directory"):
         read(tmp_path / "none.npz")
     with pytest.raises(HwsimError, match="cannot be read: Is a directory"):
         read(tmp_path)
     (tmp_path / "text.npz").write_text("logits")
-    with pytest.raises(BadInput, match=r"text\.npz: got no whole \.npz file"):
+    with pytest.raises(BadInput, match=r"text\.npz: got not a complete \.npz file"):
         read(tmp_path / "text.npz")
     whole = write(tmp_path, **good()).read_bytes()
     for cut in (len(whole) // 2, len(whole) - 5):
         (tmp_path / "cut.npz").write_bytes(whole[:cut])
-        with pytest.raises(BadInput, match=r"cut\.npz: got no whole \.npz file"):
+        with pytest.raises(BadInput, match=r"cut\.npz: got not a complete \.npz file"):
             read(tmp_path / "cut.npz")
     damaged = bytearray(whole)
     damaged[len(whole) // 4] ^= 255
@@ -196,7 +196,7 @@ def test_what_is_no_npz_is_said_to_be_none(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     np.save(buffer, LOGITS)
     (tmp_path / "logits.npy").write_bytes(buffer.getvalue())
-    with pytest.raises(BadInput, match=r"logits\.npy: got no whole \.npz file"):
+    with pytest.raises(BadInput, match=r"logits\.npy: got not a complete \.npz file"):
         read(tmp_path / "logits.npy")
 
 
@@ -209,7 +209,7 @@ def test_scores_of_arrays_need_neither_file_nor_framework() -> None:
     right = score("gap", arrays["logits"], arrays["keep"].astype(int), arrays["labels"].astype(np.uint8))
     assert (right == (arrays["logits"].argmax(axis=2) == arrays["labels"])).all()
     assert np.isfinite(score("entropy", **arrays)).all()
-    with pytest.raises(BadInput, match="attack latency: got the channel latency_cycles; allowed: what logits hold"):
+    with pytest.raises(BadInput, match="attack latency: got the channel latency_cycles; allowed: channels of logits"):
         score("latency", **arrays)
     with pytest.raises(BadInput, match="logits: got nan at model 0"):
         score("loss", at(LOGITS, (0, 0, 0), np.nan), KEEP, LABELS)

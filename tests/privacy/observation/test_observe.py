@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.privacy.observation.channels.outputs import (
-    DeployedModel,
-    EnergyPj,
-    HardwareRun,
-    LatencyCycles,
-    Logits,
-    Probabilities,
-    TopK,
-    softmax,
-)
+from hwsim.privacy.observation.channels.base import DeployedModel, HardwareRun
+from hwsim.privacy.observation.channels.outputs import Logits, Probabilities, TopK, softmax
+from hwsim.privacy.observation.channels.side_channels import EnergyPj, LatencyCycles
 from hwsim.privacy.observation.observe import Observation, observe, observe_floats, observe_model, stack
 
 
@@ -57,7 +50,7 @@ def test_a_channel_reads_its_numbers(channel: str, expected: list[float]) -> Non
     seen = observe(RUN, COST, [channel])
     assert list(seen.channels) == [channel]
     assert seen.channels[channel].tolist() == expected
-    assert channel in seen.threat
+    assert channel in seen.threat_model
 
 
 def test_probabilities_sum_to_one_at_any_size_of_logits() -> None:
@@ -124,7 +117,7 @@ def test_a_narrow_port_rounds_half_up_and_saturates() -> None:
     assert four.tolist() == [[7, -7, 0, 1]]  # a step of 127 / 7
 
 
-def test_a_wide_enough_port_hides_nothing() -> None:
+def test_a_wide_enough_port_loses_nothing() -> None:
     outputs = np.arange(-100, 101, dtype=np.int32)[None]
     seen = observe_model(DeployedModel(outputs, 0.5, full_scale=127.0), [Logits(bits=8)]).channels["logits"]
     np.testing.assert_array_equal(seen, outputs * 0.5)
@@ -140,7 +133,7 @@ def test_integers_and_reals_pass_the_port_alike() -> None:
     assert (integers == reals).mean() > 0.99  # the multiplier has 31 bits, so ties may fall apart
 
 
-def test_a_port_that_was_set_by_zeros_still_works() -> None:
+def test_a_port_with_a_full_scale_of_zero_has_codes() -> None:
     for outputs in (np.array([[0, 1, -3]], dtype=np.int32), np.array([[0.0, 1.0, -3.0]])):
         codes, _ = DeployedModel(outputs, 0.5, full_scale=0.0).port(8)
         assert codes.tolist() == [[0, 127, -128]]
@@ -151,7 +144,7 @@ def test_a_narrow_port_needs_a_full_scale() -> None:
         observe(RUN, COST, [Logits(bits=8)])
 
 
-def test_the_integer_softmax_speaks_in_steps_of_one_part_in_256() -> None:
+def test_the_integer_softmax_has_steps_of_one_part_in_256() -> None:
     seen = observe_model(port([[254, 0], [0, 0], [3, 0]], full_scale=254.0), [Probabilities(bits=8)]).channels[
         "probabilities"
     ]
@@ -185,14 +178,16 @@ def test_a_meter_has_noise_of_its_own_for_each_model_and_channel() -> None:
     assert (first["latency_cycles"] != first["energy_pj"]).all()
 
 
-def test_the_threat_tells_what_was_changed() -> None:
-    threat = observe(RUN, COST, [LatencyCycles(noise=20), "label"]).threat
-    assert threat == "one query per sample on the accelerator; reads latency_cycles (noise=20.0), label"
+def test_the_threat_model_names_changed_parameters() -> None:
+    threat_model = observe(RUN, COST, [LatencyCycles(noise=20), "label"]).threat_model
+    assert threat_model == "one query per sample on the accelerator; reads latency_cycles (noise=20.0), label"
 
 
-def test_what_takes_more_queries_must_be_supplied() -> None:
-    with pytest.raises(BadInput, match="loss_trajectory, and supplied is nothing"):
+def test_channels_of_several_queries_must_be_collected() -> None:
+    with pytest.raises(BadInput, match="loss_trajectory, and collected is nothing"):
         observe(RUN, COST, ["loss_trajectory"])
-    supplied = {"loss_trajectory": np.ones((2, 5))}
-    seen = observe_model(DeployedModel(RUN.outputs, supplied=supplied), ["loss_trajectory"]).channels["loss_trajectory"]
-    assert seen is supplied["loss_trajectory"]
+    collected = {"loss_trajectory": np.ones((2, 5))}
+    seen = observe_model(DeployedModel(RUN.outputs, collected=collected), ["loss_trajectory"]).channels[
+        "loss_trajectory"
+    ]
+    assert seen is collected["loss_trajectory"]

@@ -19,7 +19,7 @@ def test_the_interval_is_scipys_exact_one(successes: int, trials: int, confidenc
 
 
 def test_the_interval_covers_at_least_as_often_as_it_says() -> None:
-    """The exact chance that it covers a share, summed over all outcomes of 40 trials."""
+    """The exact probability of covering a share, summed over all outcomes of 40 trials."""
     intervals = [clopper_pearson(k, 40) for k in range(41)]
     for share in (0.01, 0.1, 0.37, 0.5, 0.93):
         chance = sum(
@@ -39,37 +39,37 @@ def test_rates_at_a_threshold_fixed_beforehand() -> None:
 
 
 def randomized_response(epsilon: float, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The mechanism that is (epsilon, 0)-private and no better: it tells the truth exp(epsilon) times as often."""
+    """Return scores of randomized response: (epsilon, 0)-private, correct exp(epsilon) times as often as wrong."""
     rng = np.random.default_rng([11, seed])
     member = rng.random(samples) < 0.5
-    lie = rng.random(samples) < 1 / (1 + math.exp(epsilon))
-    return np.asarray(member ^ lie, dtype=np.float64), member
+    flipped = rng.random(samples) < 1 / (1 + math.exp(epsilon))
+    return np.asarray(member ^ flipped, dtype=np.float64), member
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.5, 2.0])
 def test_the_bound_holds_for_a_private_mechanism(epsilon: float) -> None:
     repetitions = 400
-    held = 0
+    covered = 0
     for seed in range(repetitions):
         scores, member = randomized_response(epsilon, 300, seed)
-        scores = scores + np.random.default_rng([12, seed]).random(300)  # many thresholds that mean nothing
-        held += epsilon_lower_bound(scores, member, seed).epsilon <= epsilon
-    assert held >= 0.95 * repetitions
+        scores = scores + np.random.default_rng([12, seed]).random(300)  # many thresholds without information
+        covered += epsilon_lower_bound(scores, member, seed).epsilon <= epsilon
+    assert covered >= 0.95 * repetitions
 
 
-def test_choosing_the_threshold_on_the_samples_that_bound_it_would_promise_too_much() -> None:
-    """The same sum without halves fails in 29 of 200 repetitions, where 10 are agreed; with them in none."""
+def test_choosing_the_threshold_on_the_samples_that_bound_it_would_overstate_the_bound() -> None:
+    """The same bound without halves fails in 29 of 200 repetitions, where 10 are allowed; with halves in none."""
     from hwsim.privacy.statistics import intervals
 
     failed = 0
     for seed in range(200):
         scores, member = randomized_response(2.0, 2000, seed)
         scores = scores + np.random.default_rng([12, seed]).random(2000)
-        threshold = intervals._best_threshold(scores, member, 0.0, 0.025)
+        threshold = intervals.best_threshold(scores, member, 0.0, 0.025)
         found = intervals.roc(scores, member).at(threshold)
-        fnr = intervals._upper(np.array([found.false_negatives]), int(member.sum()), 0.025)
-        fpr = intervals._upper(np.array([found.false_positives]), int((~member).sum()), 0.025)
-        failed += intervals._epsilon(fnr, fpr, 0.0)[0] > 2.0
+        fnr = intervals.upper_limits(np.array([found.false_negatives]), int(member.sum()), 0.025)
+        fpr = intervals.upper_limits(np.array([found.false_positives]), int((~member).sum()), 0.025)
+        failed += intervals.refuted_epsilon(fnr, fpr, 0.0)[0] > 2.0
     assert failed > 0.1 * 200
 
 
@@ -82,7 +82,7 @@ def test_the_bound_comes_close_with_many_samples_and_finds_a_planted_leak() -> N
     assert leak.fpr_high < 0.5
 
 
-def test_a_leak_that_shows_only_in_sure_non_members_is_found_by_the_mirrored_inequality() -> None:
+def test_a_leak_of_non_members_alone_is_found_by_the_mirrored_inequality() -> None:
     member = np.arange(4000) < 2000
     scores = np.where(member, 1.0, np.where(np.arange(4000) % 4 == 0, 0.0, 1.0))
     bound = epsilon_lower_bound(scores, member, seed=0)
@@ -112,6 +112,6 @@ def test_the_order_of_the_samples_does_not_matter() -> None:
         (lambda: epsilon_lower_bound(np.arange(4.0), np.arange(4) < 2, seed=0), "a half with"),
     ],
 )
-def test_what_cannot_be_bounded_is_refused(call, words: str) -> None:
+def test_bad_input_is_refused(call, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         call()

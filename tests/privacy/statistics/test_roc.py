@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.errors import BadInput
-from hwsim.privacy.attack_tools.attack import log_odds
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.privacy.attack_tools.mean_shadow import log_mean_probability
-from hwsim.privacy.attack_tools.shadow_selection import choose_shadows
+from hwsim.privacy.attack_tools.shadow_selection import ShadowRequirement, choose_shadows
 from hwsim.privacy.statistics.roc import Confusion, roc
+from tests.support.planted import membership_view
 
 FPRS = (0.0, 0.01, 0.1, 0.25, 0.5, 1.0)
 
@@ -52,14 +53,14 @@ def test_order_and_sign(rows: list[tuple[int, bool]], random: object) -> None:
     scores, member = np.array([float(s) for s, _ in rows]), np.array([m for _, m in rows])
     curve = roc(scores, member)
     order = np.random.default_rng(random.getrandbits(32)).permutation(len(rows))  # type: ignore[attr-defined]
-    moved = roc(scores[order], member[order])
-    assert (moved.false_positives == curve.false_positives).all()
-    assert (moved.true_positives == curve.true_positives).all()
+    permuted = roc(scores[order], member[order])
+    assert (permuted.false_positives == curve.false_positives).all()
+    assert (permuted.true_positives == curve.true_positives).all()
     assert roc(-scores, member).auc == pytest.approx(1 - curve.auc, abs=1e-15)
 
 
 def test_a_binary_score_counts_its_ties_half() -> None:
-    """2,400 of 4,000 members and 1,677 of 4,000 non-members are answered right (a label-only attack)."""
+    """2,400 of 4,000 members and 1,677 of 4,000 non-members are predicted correctly (a label-only attack)."""
     member = np.repeat([True, False], 4000)
     scores = np.concatenate([np.arange(4000) < 2400, np.arange(4000) < 1677]).astype(float)
     curve = roc(scores, member)
@@ -69,7 +70,7 @@ def test_a_binary_score_counts_its_ties_half() -> None:
     assert curve.tpr_at_fpr(0.4) == 0.0
 
 
-def test_a_constant_score_says_nothing() -> None:
+def test_a_constant_score_has_no_information() -> None:
     curve = roc(np.full(9, 36.84), np.arange(9) < 4)
     assert (curve.auc, curve.balanced_accuracy, curve.advantage) == (0.5, 0.5, 0.0)
     assert curve.tpr_at_fpr(0.5) == 0.0
@@ -94,9 +95,9 @@ def test_an_fpr_that_is_met_exactly_counts() -> None:
     assert roc(-np.arange(2901.0), member).tpr_at_fpr(0.01) == 1.0
 
 
-# The cases on which four published tools were measured (facts of the project, section 4.3): 4,000 members and 4,000
-# non-members, unit normals half a standard deviation apart, cut into few levels. Their data is not kept, so the true
-# numbers here are those of `every_pair`, which compares each score with each threshold and sorts nothing.
+# The cases on which four published tools were measured: 4,000 members and 4,000 non-members, unit normals half a
+# standard deviation apart, cut into few levels. The expected numbers are computed by `every_pair`, which compares each
+# score with each threshold and sorts nothing.
 
 
 def gaussians(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +152,7 @@ def test_scores_that_a_sigmoid_saturated_keep_their_rates() -> None:
     assert [roc(saturated, member).tpr_at_fpr(f) for f in (0.5, 0.99999)] == pytest.approx(tprs, abs=1e-15)
 
 
-def test_log_odds_of_sure_answers_do_not_saturate() -> None:
+def test_log_odds_of_confident_predictions_do_not_saturate() -> None:
     """Arithmetic through probabilities ends at 103.6, or at 36.84 after clipping; both differ from these."""
     odds = log_odds(np.array([[120.0, 0.0, 0.0], [60.0, 0.0, 0.0]]), np.array([0, 0]))
     assert odds.round(1).tolist() == [119.3, 59.3]
@@ -160,7 +161,7 @@ def test_log_odds_of_sure_answers_do_not_saturate() -> None:
 def test_the_mean_of_few_references_counts_no_zeros() -> None:
     """Every reference says p = .5, and fewer than half of the models are out: a tool gives .25 for the mean."""
     keep = np.random.default_rng(0).random((9, 200)) < 0.75
-    shadows = choose_shadows(keep, [0], "out")
+    shadows = choose_shadows(membership_view(keep, [0]), ShadowRequirement("out"))
     mean = np.exp(log_mean_probability(np.zeros((9, 200)), shadows))[0]
     has_any = ~keep[1:].all(axis=0)
     assert mean[has_any] == pytest.approx(0.5, abs=1e-15)
@@ -170,7 +171,7 @@ def test_the_mean_of_few_references_counts_no_zeros() -> None:
 def test_the_mean_of_a_population_takes_all_references_and_not_the_largest_half() -> None:
     """32 references and none holds the point: a tool takes the 16 largest, .746 where .516 is true."""
     odds = np.random.default_rng(1).normal(size=(33, 5), scale=2)
-    shadows = choose_shadows(np.zeros((33, 5), dtype=np.bool_), [0], "out")
+    shadows = choose_shadows(membership_view(np.zeros((33, 5), dtype=np.bool_), [0]), ShadowRequirement("out"))
     plain = (1 / (1 + np.exp(-odds[1:]))).mean(axis=0)
     assert np.exp(log_mean_probability(odds, shadows))[0] == pytest.approx(plain, rel=1e-12)
 
@@ -193,26 +194,26 @@ def test_ruling_out_non_members_is_the_mirror_of_finding_members(rows: list[tupl
 @given(tied_scores, st.floats(-4, 4))
 def test_the_counts_at_a_threshold(rows: list[tuple[int, bool]], threshold: float) -> None:
     scores, member = np.array([float(s) for s, _ in rows]), np.array([m for _, m in rows])
-    accused = scores >= threshold
+    predicted = scores >= threshold
     found = roc(scores, member).at(threshold)
     assert found == Confusion(
-        int((accused & member).sum()),
-        int((accused & ~member).sum()),
-        int((~accused & ~member).sum()),
-        int((~accused & member).sum()),
+        int((predicted & member).sum()),
+        int((predicted & ~member).sum()),
+        int((~predicted & ~member).sum()),
+        int((~predicted & member).sum()),
     )
-    assert found.accuracy == pytest.approx((accused == member).mean(), abs=1e-15)
+    assert found.accuracy == pytest.approx((predicted == member).mean(), abs=1e-15)
 
 
 def test_the_columns_of_the_survey() -> None:
-    """30 of 40 members and 10 of 50 non-members accused; the rates by hand."""
+    """30 of 40 members and 10 of 50 non-members predicted; the rates by hand."""
     found = Confusion(true_positives=30, false_positives=10, true_negatives=40, false_negatives=10)
     assert (found.accuracy, found.precision, found.recall, found.f1) == (70 / 90, 30 / 40, 30 / 40, 60 / 80)
     assert (found.precision_nonmembers, found.recall_nonmembers, found.f1_nonmembers) == (40 / 50, 40 / 50, 80 / 100)
     assert found.balanced_accuracy == (0.75 + 0.8) / 2
     assert found.advantage == pytest.approx(0.55)
-    nobody = Confusion(0, 0, 50, 40)
-    assert (nobody.precision, nobody.recall, nobody.f1) == (0.0, 0.0, 0.0)
+    none = Confusion(0, 0, 50, 40)
+    assert (none.precision, none.recall, none.f1) == (0.0, 0.0, 0.0)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -235,6 +236,6 @@ def test_the_best_threshold_in_hindsight(rows: list[tuple[int, bool]]) -> None:
         ([0.0, 1.0, 2.0], [True, False]),
     ],
 )
-def test_what_has_no_curve_is_refused(scores: list[float], member: list[bool]) -> None:
+def test_bad_input_is_refused(scores: list[float], member: list[bool]) -> None:
     with pytest.raises(BadInput):
         roc(np.array(scores), np.array(member))

@@ -57,7 +57,7 @@ def test_a_split_of_one_part_gives_its_own_samples_for_calibration() -> None:
 
 
 def test_a_split_says_how_many_samples_there_are() -> None:
-    with pytest.raises(BadInput, match=r"game.samples: got 100; allowed: nothing"):
+    with pytest.raises(BadInput, match=r"game.samples: got 100; allowed: omit it"):
         design(split="halves", samples=100)
     with pytest.raises(UnknownName, match="halves"):
         prepare(design(split="halfs"))

@@ -10,7 +10,7 @@ import pytest
 
 from hwsim.design import Design
 from hwsim.errors import BadInput
-from hwsim.privacy.observation.channels.outputs import AugmentedLabels, MultiQueryChannel
+from hwsim.privacy.observation.channels.multi_query import AugmentedLabels, MultiQueryChannel
 from hwsim.registry import build, family
 from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.study.evaluate.multi_query import COLLECTORS, MultiQueryCache, augmented

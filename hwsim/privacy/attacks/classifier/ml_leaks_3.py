@@ -1,19 +1,16 @@
-"""ML-Leaks, adversary 3: no shadow model, no training; a sure answer means member."""
+"""ML-Leaks, adversary 3: no shadow model, no training; a confident prediction means member."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attacks.metric.entropy import negated_entropy
 from hwsim.registry import register
-
-_FLOOR = 1e-30
-"""Logarithms are taken of nothing smaller."""
 
 
 @register(
@@ -24,31 +21,20 @@ _FLOOR = 1e-30
 class MlLeaks3(Attack):
     """A statistic of the posteriors as the score: their maximum, negated entropy, or standard deviation.
 
-    Knows neither label nor shadow models. The paper sets its threshold without supervision, at a
-    top percentage of the statistic on random inputs (as remembered, unverified); here the score
-    itself is judged, as in the authors' code, at every threshold.
+    Reads neither labels nor shadow models.
+    Design choice: the score is evaluated at every threshold, as in the authors' code; no threshold is chosen.
     """
 
     name = "ml_leaks_3"
+    needs = ("probabilities",)
 
-    statistic: Literal["max", "entropy", "std"] = Field(default="max", description="what is taken of the posteriors")
+    statistic: Literal["max", "entropy", "std"] = Field(default="max", description="statistic of the posteriors")
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The posteriors."""
-        return ("probabilities",)
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        p = observed["probabilities"] if targets is None else observed["probabilities"][list(targets)]
+    def scores(self, game: GameView) -> Scores:
+        """Return the statistic under each target."""
+        probabilities = game.of_targets("probabilities")
         if self.statistic == "max":
-            return np.asarray(p.max(axis=-1), dtype=np.float64)
+            return np.asarray(probabilities.max(axis=-1), dtype=np.float64)
         if self.statistic == "std":
-            return np.asarray(p.std(axis=-1))
-        return np.asarray(np.sum(p * np.log(np.maximum(p, _FLOOR)), axis=-1))
+            return np.asarray(probabilities.std(axis=-1))
+        return negated_entropy(probabilities)

@@ -1,15 +1,16 @@
-"""The pair attack: an adversary who holds the full-precision model and the one on the hardware."""
+"""Attack on both versions of a model: the full-precision one and the quantized one on the hardware."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed, log_odds
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.registry import register
 
 
@@ -18,45 +19,34 @@ from hwsim.registry import register
     "float_and_quantized",
     citation="Own definition, after the attack of CompLeak on several versions, arXiv 2507.16872",
 )
-class Pair(Attack):
-    """Likelihood ratio of LiRA on the full-precision log-odds, plus that of what the hardware made of them.
+class FloatAndQuantized(Attack):
+    """Likelihood ratio of LiRA on the full-precision log-odds, plus the ratio on the change by quantization.
 
-    The second is the residual of the hardware's log-odds after a regression on the full-precision
-    ones, so what both versions say counts once, and two equal versions are exactly `lira`. Both take
-    shrinkage variances as in `lira`; compare with it to see what the second version is worth.
-    CompLeak trains a network on both outputs and their difference. That stays below a ratio per
-    sample: on 900 digits with noisy labels, 16 models, 4-bit weights, an AUC of .68 where this has
-    .76. There the ratio of the full-precision model alone has .78: the second version added noise.
+    The change is the residual of the hardware's log-odds after a regression on the full-precision ones, so information
+    in both versions counts once, and two equal versions give exactly `lira`. Both ratios take shrinkage variances as
+    in `lira`; the difference to `lira` is the gain by the second version. CompLeak trains a classifier on both outputs
+    and their difference. It stays below a ratio per sample: on 900 digits with noisy labels, 16 models, 4-bit weights,
+    an AUC of .68 against .76 here. The ratio of the full-precision model alone has .78 there: the second version added
+    noise.
     """
 
     name = "float_and_quantized"
-    least_models = 3
+    needs = ("logits", "float_logits")
+    min_models = 3
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits of both versions."""
-        return ("logits", "float_logits")
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        hardware, exact = (np.asarray(observed[name], dtype=np.float64) for name in self.needs)
-        both = log_odds(hardware, labels), log_odds(exact, labels)
-        return online_lira_score(both[1], keep, targets=targets) + online_lira_score(
-            residual(*both), keep, targets=targets
+    def scores(self, game: GameView) -> Scores:
+        """Return the sum of both log-likelihood ratios for each target."""
+        hardware, exact = (
+            log_odds(np.asarray(game.observed[name], dtype=np.float64), game.labels) for name in self.needs
         )
+        return online_lira_score(exact, game) + online_lira_score(residual(hardware, exact), game)
 
 
 def residual(values: NDArray[np.float64], on: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`values` less the part that a regression on `on` explains, both float64 [model, sample].
+    """Return `values` less the part that a regression on `on` explains, both float64 [model, sample].
 
-    One slope for all, by least squares on the deviations from each sample's mean over the models.
-    Membership is not looked at. Sums are exactly rounded, so the order of the samples changes no bit.
+    One slope for all, by least squares on the deviations from each sample's mean over the models. Membership is not
+    read. Sums are exactly rounded, so the order of the samples changes no bit.
 
     >>> residual(np.array([[1.0], [3.0]]), np.array([[5.0], [9.0]])).tolist()
     [[-1.5], [-1.5]]

@@ -1,13 +1,11 @@
-"""The label-only attack by augmentation: a member stays right when it is moved a little."""
+"""Label-only attack by augmentation: a correct prediction on augmented copies means member."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.registry import register
 
 
@@ -17,26 +15,16 @@ from hwsim.registry import register
     citation="C. Choquette-Choo et al., Label-Only Membership Inference Attacks, ICML 2021",
 )
 class LabelOnlyAugmentation(Attack):
-    """How many moved copies of the sample, itself included, keep the right label: 0 to the number of copies.
+    """The number of augmented copies of the sample, the original included, with a correct label.
 
-    Sees labels alone, so that no masking of confidences helps. Here the copies are counted;
-    `label_only_augmentation_learned` weighs them.
+    Reads labels alone, so masking confidences does not help. Here the copies are counted;
+    `label_only_augmentation_learned` weights them.
     """
 
     name = "label_only_augmentation"
+    needs = ("augmented_labels",)
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The labels of the moved copies."""
-        return ("augmented_labels",)
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        seen = observed["augmented_labels"][target_rows(len(keep), targets)]
-        return np.asarray((seen == labels[:, None]).sum(axis=2), dtype=np.float64)
+    def scores(self, game: GameView) -> Scores:
+        """Return the number of copies with a correct label under each target."""
+        correct = game.of_targets("augmented_labels") == game.labels[:, None]
+        return np.asarray(correct.sum(axis=2), dtype=np.float64)

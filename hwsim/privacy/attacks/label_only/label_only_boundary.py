@@ -1,13 +1,11 @@
-"""The label-only attack by distance: a member lies far from the decision boundary."""
+"""Label-only attack by distance: a large distance to the decision boundary means member."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.registry import register
 
 
@@ -18,24 +16,14 @@ from hwsim.registry import register
     "Z. Li and Y. Zhang, Membership Leakage in Label-Only Exposures, CCS 2021",
 )
 class LabelOnlyBoundary(Attack):
-    """How far (L2) the sample must move before its label changes; 0 where the answer is wrong already.
+    """The L2 distance of the sample to the decision boundary; 0 where the prediction is wrong already.
 
-    Sees labels alone, many of them; `hwsim.privacy.queries.boundary_distance` asks for them.
+    Reads labels alone, by many queries; see `hwsim.privacy.observation.hopskipjump.boundary_distance`.
     """
 
     name = "label_only_boundary"
+    needs = ("boundary_distance",)
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The distance to the decision boundary."""
-        return ("boundary_distance",)
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        return np.asarray(observed["boundary_distance"][target_rows(len(keep), targets)], dtype=np.float64)
+    def scores(self, game: GameView) -> Scores:
+        """Return the distance to the decision boundary of each target."""
+        return np.asarray(game.of_targets("boundary_distance"), dtype=np.float64)

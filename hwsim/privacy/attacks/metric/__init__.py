@@ -1,1 +1,1 @@
-"""Attacks that compare one number per sample with one threshold."""
+"""Metric attacks: one number per sample against one threshold."""

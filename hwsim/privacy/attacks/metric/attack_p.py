@@ -1,13 +1,12 @@
-"""Attack-P: one sample's loss against those of a population, under the target alone."""
+"""Attack-P: the loss of a sample against the losses of a population under the target."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed, log_odds, target_rows
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.registry import register
 
 
@@ -15,29 +14,18 @@ from hwsim.registry import register
 class AttackP(Attack):
     """The share of the population with a larger loss under the target; needs no shadow models.
 
-    The population is all samples of the game. For one target it orders the samples as `loss` does, so
-    AUC and TPR are the same; but its score is calibrated: who calls members from the score 1 - f on
-    is wrong about at most the share f of the non-members, because the population holds members of
-    the target too, whose losses are smaller if anything.
+    The population is all samples of the game. For one target the order of the samples is that of `loss`, so AUC and
+    TPR are the same, but the score is calibrated: predicting members from the score 1 - f on is wrong for at most the
+    share f of the non-members. The population contains members of the target too, whose losses are smaller if anything.
 
-    Ranked by the log-odds, which order as the loss does and do not saturate.
+    Ranked by the log-odds, which have the order of the loss and do not saturate.
     """
 
     name = "attack_p"
-    least_models = 1
+    needs = ("logits",)
+    min_models = 1
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits."""
-        return ("logits",)
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        odds = log_odds(observed["logits"][target_rows(len(keep), targets)], labels)
+    def scores(self, game: GameView) -> Scores:
+        """Return the share of samples with smaller log-odds under each target."""
+        odds = log_odds(game.of_targets("logits"), game.labels)
         return np.stack([np.searchsorted(np.sort(row), row) / len(row) for row in odds])

@@ -1,13 +1,13 @@
-"""The modified-entropy attack: a sure and right answer means member."""
+"""Modified-entropy attack: a confident and correct prediction means member."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed, log_odds, target_rows
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.registry import register
 
 
@@ -19,30 +19,29 @@ from hwsim.registry import register
 class ModifiedEntropy(Attack):
     """Negated modified entropy: (1 - p_y) log p_y + sum over the other classes of p_k log(1 - p_k).
 
-    Large only where the model is sure and right. Needs no shadow models. Computed from the logits,
-    because 1 - p_k of a rounded probability is zero long before the logits are alike.
+    Large only for a confident and correct prediction. Needs no shadow models. Computed from the logits, because 1 - p_k
+    of a rounded probability is zero long before the logits are equal.
     """
 
     name = "modified_entropy"
-    least_models = 1
+    needs = ("logits",)
+    min_models = 1
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits."""
-        return ("logits",)
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        return np.stack([_negated(logits, labels) for logits in observed["logits"][target_rows(len(keep), targets)]])
+    def scores(self, game: GameView) -> Scores:
+        """Return the negated modified entropy under each target."""
+        return negated_modified_entropy(game.of_targets("logits"), game.labels)
 
 
-def _negated(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def negated_modified_entropy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the negated modified entropy, float64 [model, sample].
+
+    `logits` is float64 [model, sample, class], `labels` int64 [sample].
+    """
+    return np.stack([_of_model(one, labels) for one in logits])
+
+
+def _of_model(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the negated modified entropy of one model, float64 [sample]; `logits` is [sample, class]."""
     samples, classes = logits.shape
     every = np.repeat(np.arange(classes), samples)  # all classes in one call
     by_class = log_odds(np.tile(logits, (classes, 1)), every).reshape(classes, samples)

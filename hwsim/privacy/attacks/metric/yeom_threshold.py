@@ -1,15 +1,15 @@
-"""Yeom's adversary 2: a loss below the mean training loss means member."""
+"""Adversary 2 of Yeom et al.: a loss below the mean training loss means member."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
-from hwsim.privacy.attacks.metric.yeom_bounded import cross_entropy
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attack_tools.log_odds import cross_entropy
 from hwsim.registry import register
 
 
@@ -19,34 +19,25 @@ from hwsim.registry import register
 class YeomThreshold(Attack):
     """Score 1 where the loss is below the mean training loss, else 0.
 
-    The paper's adversary is told the training loss of the target; this one takes the mean over the
-    members of the shadow models. The score is a bit, so its advantage TPR - FPR is twice its AUC less 1.
+    The paper's adversary knows the training loss of the target. This one takes the mean over the members of the shadow
+    models. The score is a bit, so its advantage TPR - FPR is twice its AUC less 1.
     """
 
     name = "yeom_threshold"
+    needs = ("logits",)
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits."""
-        return ("logits",)
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        losses = cross_entropy(observed, labels)
-        # exactly rounded sums: the same whatever the order of the samples
-        totals = [math.fsum(row[inside].tolist()) for row, inside in zip(losses, keep, strict=True)]
-        members = keep.sum(axis=1).tolist()
-        rows = target_rows(len(keep), targets).tolist()
-        return np.stack([losses[t] < _mean_of_others(totals, members, t) for t in rows]).astype(np.float64)
+    def scores(self, game: GameView) -> Scores:
+        """Return 1 for losses below the mean training loss of the shadow models."""
+        losses = cross_entropy(game.observed["logits"], game.labels)
+        below = losses[game.targets] < mean_training_loss(losses, game)[:, None]
+        return below.astype(np.float64)
 
 
-def _mean_of_others(totals: list[float], members: list[int], target: int) -> float:
-    """Mean training loss over the members of all models but the target."""
-    others = [m for m in range(len(totals)) if m != target]
-    return math.fsum(totals[m] for m in others) / max(1, sum(members[m] for m in others))
+def mean_training_loss(losses: NDArray[np.float64], game: GameView) -> NDArray[np.float64]:
+    """Return the mean loss over the members of the shadow models, float64 [target]; `losses` is [model, sample].
+
+    Sums are exactly rounded, so the order of the samples changes no bit.
+    """
+    totals = game.shadow_statistics(losses, lambda members: math.fsum(members.tolist()))
+    counts = game.shadow_statistics(losses, len)
+    return np.array([math.fsum(row) / max(1, int(n)) for row, n in zip(totals, counts.sum(axis=1), strict=True)])

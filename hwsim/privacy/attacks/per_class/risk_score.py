@@ -1,21 +1,20 @@
-"""Song and Mittal's privacy risk score: how probable it is that a sample was a member."""
+"""Privacy risk score of Song and Mittal: the probability that a sample was a member."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.errors import BadInput
-from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attack_tools.shadow_selection import balanced_shadows
-from hwsim.privacy.attacks.metric.modified_entropy import ModifiedEntropy
+from hwsim.privacy.attacks.metric.modified_entropy import negated_modified_entropy
 from hwsim.registry import register
 
 BINS = 20
-"""Default number of bins of a class (our own choice)."""
+"""Default number of bins of a class (design choice)."""
 
 
 @register(
@@ -24,41 +23,28 @@ BINS = 20
     citation="L. Song and P. Mittal, Systematic Evaluation of Privacy Risks, USENIX Sec. 2021, section 5",
 )
 class RiskScore(Attack):
-    """The privacy risk score: P(member | bin of the modified entropy, class), by histograms of the shadows.
+    """The privacy risk score: P(member | bin of the modified entropy, class), by histograms of the shadow models.
 
-    Above one half means member. A score says how probable it is that this sample was a member, so it
-    also names the samples at risk. `bins` is the number of bins of each class.
+    Above one half means member. A score is the probability that this sample was a member, so it also identifies the
+    samples at risk. `bins` is the number of bins of each class.
     """
 
     name = "risk_score"
+    needs = ("logits",)
 
     bins: int = Field(BINS, ge=2, le=1000, description="bins of the histograms of each class")
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits."""
-        return ModifiedEntropy().needs
+    def scores(self, game: GameView) -> Scores:
+        """Return the risk scores of each target, from equally many IN and OUT shadow models of each sample."""
+        values = negated_modified_entropy(game.observed["logits"], game.labels)
+        return np.stack([self._risk(values, game, target) for target in game.targets.tolist()])
 
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        values = ModifiedEntropy().scores(observed, keep, labels)
-        rows = target_rows(len(keep), targets)
-        return np.stack([_risk_of(values, keep, labels, target, self.bins) for target in rows.tolist()])
-
-
-def _risk_of(
-    values: NDArray[np.float64], keep: NDArray[np.bool_], labels: NDArray[np.int64], target: int, bins: int
-) -> NDArray[np.float64]:
-    """The risk scores of one target, whose shadows speak equally often for either side."""
-    chosen = balanced_shadows(keep, target)
-    shadow_labels = np.broadcast_to(labels, keep.shape)[chosen]
-    return privacy_risk(values[target], labels, values[chosen], keep[chosen], shadow_labels, bins)
+    def _risk(self, values: NDArray[np.float64], game: GameView, target: int) -> NDArray[np.float64]:
+        """Return the risk scores of one target, float64 [sample]; `values` is float64 [model, sample]."""
+        selected = balanced_shadows(game, target)
+        shadow_labels = np.broadcast_to(game.labels, selected.shape)[selected]
+        shadow_member = game.shadow_members(target)[selected]
+        return privacy_risk(values[target], game.labels, values[selected], shadow_member, shadow_labels, self.bins)
 
 
 def privacy_risk(
@@ -69,18 +55,25 @@ def privacy_risk(
     shadow_labels: NDArray[np.int64],
     bins: int = BINS,
 ) -> NDArray[np.float64]:
-    """Probability that each sample was a member, given its value and its label: float64 [sample], 0 to 1.
+    """Return the probability that each sample was a member, given its value and its label: float64 [sample], 0 to 1.
 
-    `values` float64 and `labels` int64 [sample] are the target's, the three shadow arrays [n] are one
-    entry per query of a shadow model, `shadow_member` bool. Per label, both sides of the shadows are
-    counted in the same `bins` bins, and a sample's score is the share of the members' histogram in its
-    bin, both sides taken as equally likely beforehand:
-    `P(bin | in) / (P(bin | in) + P(bin | out))`. A sample in a bin that no shadow fell in, or whose
-    label the shadows show on one side only, scores one half.
+    Per label, IN and OUT shadow values are counted in the same `bins` bins. A sample's score is the share of the
+    members' histogram in its bin, with equal prior probabilities: `P(bin | in) / (P(bin | in) + P(bin | out))`. A
+    sample scores one half in a bin without shadow values, or where the shadow values of its label are only of members
+    or only of non-members.
+
+    Parameters
+    ----------
+    values, labels : float64 and int64 [sample], of the target
+    shadow_values : float64 [n], one entry per query of a shadow model
+    shadow_member : bool [n]
+    shadow_labels : int64 [n]
+    bins : number of bins of each label
 
     Raises BadInput with fewer than two bins or shapes that do not fit.
-    Source: Song and Mittal 2021, section 5 (the score). The edges, quantiles of the label's shadow
-    values so that every bin is filled, and one pseudo-count on either side are our own choice.
+    Source: Song and Mittal 2021, section 5 (the score).
+    Design choice: the edges are quantiles of the label's shadow values, so that every bin is filled; one pseudo-count
+    for members and one for non-members.
 
     >>> ones = np.ones(4, dtype=np.int64)
     >>> shadow = np.array([0.0, 0.1, 0.9, 1.0])
@@ -105,14 +98,14 @@ def privacy_risk(
 
 
 def _edges(ranked: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
-    """Inner edges of bins that hold about equally many sorted values, float64 [at most bins - 1]; each is a value."""
+    """Return inner edges of bins with about equally many sorted values, float64 [at most bins - 1]; each is a value."""
     return np.unique(ranked[np.arange(1, bins) * len(ranked) // bins])
 
 
 def _share_of_members(
     edges: NDArray[np.float64], values: NDArray[np.float64], member: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """P(in | bin), float64 [bin], with one pseudo-count on either side."""
+    """Return P(in | bin), float64 [bin], with one pseudo-count each; `values` float64 and `member` bool are [n]."""
     place = np.searchsorted(edges, values, side="right")
     share_in, share_out = (
         (np.bincount(place[side], minlength=len(edges) + 1) + 1) / (int(side.sum()) + 1) for side in (member, ~member)

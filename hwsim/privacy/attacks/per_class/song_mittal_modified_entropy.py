@@ -1,13 +1,11 @@
-"""Song and Mittal's modified-entropy attack, with a threshold for each class."""
+"""Modified-entropy attack of Song and Mittal, with a threshold for each class."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hwsim.privacy.attack_tools.attack import Observed
-from hwsim.privacy.attack_tools.class_thresholds import ClassWise
-from hwsim.privacy.attacks.metric.modified_entropy import ModifiedEntropy
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.class_thresholds import threshold_scores
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attacks.metric.modified_entropy import negated_modified_entropy
 from hwsim.registry import register
 
 
@@ -16,19 +14,15 @@ from hwsim.registry import register
     "song_mittal_modified_entropy",
     citation="L. Song and P. Mittal, Systematic Evaluation of Privacy Risks, USENIX Sec. 2021",
 )
-class SongMittalModifiedEntropy(ClassWise):
+class SongMittalModifiedEntropy(Attack):
     """Negated modified entropy less the threshold of the label's class, learned on the shadow models.
 
     Member where the score is 0 or more. The modified entropy is that of the attack `modified_entropy`.
     """
 
     name = "song_mittal_modified_entropy"
+    needs = ("logits",)
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits."""
-        return ModifiedEntropy().needs
-
-    def values(self, observed: Observed, keep: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The negated modified entropy."""
-        return ModifiedEntropy().scores(observed, keep, labels)
+    def scores(self, game: GameView) -> Scores:
+        """Return the negated modified entropy less the threshold of the label's class."""
+        return threshold_scores(negated_modified_entropy(game.observed["logits"], game.labels), game, game.labels)

@@ -1,15 +1,16 @@
-"""Song, Shokri and Mittal's attacks on adversarially robust models: confidence under an attack or its worst case."""
+"""Attack of Song, Shokri and Mittal on robust models: confidence on an adversarial or worst-case input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed, log_odds
+from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.class_thresholds import threshold_scores
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.registry import register
 
 Confidence = Literal["benign", "pgd", "verified"]
@@ -28,12 +29,12 @@ _CHANNEL: Mapping[Confidence, str] = {
     "CCS 2019",
 )
 class SongRobust(Attack):
-    """Confidence of the label less one threshold for all classes: robust training makes members stand out.
+    """Confidence of the label less one threshold for all classes; robust training separates members by it.
 
-    `confidence` is taken on the sample itself ("benign"), on the sample as PGD moved it within the eps
-    ball ("pgd", the default), or as the proved worst case in that ball ("verified"). As log-odds,
-    which order as probabilities do. The threshold is learned on the shadow models, member where the
-    score is 0 or more; the paper picks it in hindsight on the target.
+    `confidence` is taken on the sample itself ("benign"), on the adversarial example by PGD within the eps ball ("pgd",
+    the default), or as the verified worst case in that ball ("verified"). It is taken as log-odds, which have the
+    order of the probability. The threshold is learned on the shadow models, and a score of 0 or more means member; the
+    paper chooses it in hindsight on the target.
     """
 
     name = "song_robust"
@@ -41,17 +42,11 @@ class SongRobust(Attack):
     confidence: Confidence = "pgd"
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits on the sample, on the moved sample, or of the worst case."""
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The logits on the sample, on the adversarial example, or of the worst case."""
         return (_CHANNEL[self.confidence],)
 
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        values = np.stack([log_odds(logits, labels) for logits in observed[_CHANNEL[self.confidence]]])
-        return threshold_scores(values, keep, np.zeros_like(labels), targets)
+    def scores(self, game: GameView) -> Scores:
+        """Return the log-odds of the label less one threshold per target."""
+        values = np.stack([log_odds(logits, game.labels) for logits in game.observed[_CHANNEL[self.confidence]]])
+        return threshold_scores(values, game, np.zeros_like(game.labels))

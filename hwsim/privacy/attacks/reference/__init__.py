@@ -1,1 +1,1 @@
-"""Attacks that compare a sample with its reference (shadow) models."""
+"""Reference attacks: a sample against its reference (shadow) models."""

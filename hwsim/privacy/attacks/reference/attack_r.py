@@ -1,49 +1,29 @@
-"""Attack-R: a sample's loss under the target against its losses under reference models."""
+"""Attack-R: the loss of a sample under the target against its losses under reference models."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
-from hwsim.kernels.membership.shadow_moments import shadows_beaten
-from hwsim.privacy.attack_tools.attack import Observed, log_odds
-from hwsim.privacy.attack_tools.shadow_selection import ShadowAttack, Sides, choose_shadows
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attack_tools.log_odds import log_odds
+from hwsim.privacy.attack_tools.shadow_selection import ShadowRequirement, choose_shadows
 from hwsim.registry import register
 
 
 @register("attack", "attack_r", citation="J. Ye et al., Enhanced Membership Inference Attacks, CCS 2022, Attack-R")
-class AttackR(ShadowAttack):
-    """The share of reference models with a larger loss on the sample than the target, equal ones half.
+class AttackR(Attack):
+    """The share of reference models with a larger loss on the sample than the target; equal losses count half.
 
-    Reference models are the shadow models that do not hold the sample, so with n of them the score has
-    2n + 1 values and no finer false-positive rate than 1/n can be asked for. A sample
-    without reference models scores one half. Compared by the log-odds, which order as the loss does and
-    do not saturate.
+    Reference models are the OUT shadow models of the sample. With n of them the score has 2n + 1 values, and no
+    false-positive rate finer than 1/n is possible. A sample without reference models scores one half. Compared by the
+    log-odds, which have the order of the loss and do not saturate.
     """
 
     name = "attack_r"
+    needs = ("logits",)
+    min_models = 3
+    shadow_requirement = ShadowRequirement("out")
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The logits."""
-        return ("logits",)
-
-    @property
-    def sides(self) -> Sides:
-        """The shadows that do not hold the sample."""
-        return "out"
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        odds = log_odds(observed["logits"], labels)
-        shadows = choose_shadows(keep, targets, self.sides, self.least_models)
-        held = np.ascontiguousarray(keep)
-        return np.asarray(shadows_beaten(odds, held, shadows.targets, shadows.sizes))
+    def scores(self, game: GameView) -> Scores:
+        """Return the share of OUT models with smaller log-odds than each target."""
+        odds = log_odds(game.observed["logits"], game.labels)
+        return choose_shadows(game, self.shadow_requirement).share_below(odds)

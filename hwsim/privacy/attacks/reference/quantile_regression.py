@@ -1,16 +1,16 @@
-"""Quantile regression: does the target score this sample higher than non-members that look like it?"""
+"""Quantile regression: the target's margin on a sample against the margins predicted for non-members like it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwsim.privacy.attack_tools.attack import Attack, Observed, target_rows
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.sample_keys import content_keys, first_half
 from hwsim.registry import register
 from hwsim.rng import stream
@@ -27,72 +27,59 @@ _LOG_SQUARE_OF_NORMAL = -1.2703628454614782
     citation="M. Bertran et al., Scalable Membership Inference Attacks via Quantile Regression, NeurIPS 2023",
 )
 class QuantileRegression(Attack):
-    """The label's logit margin, in deviations above what non-members with such an input reach.
+    """The label's logit margin, in standard deviations above the margin predicted for a non-member with this input.
 
-    A regression on the sample itself predicts mean and deviation of a non-member's margin z_y - max of
-    the other z (the paper's Gaussian head). The score is (margin - mean) / deviation; above the normal
-    quantile of 1 - a, it means member at a false-positive rate of about a.
+    A regression on the sample itself predicts mean and deviation of a non-member's margin z_y - max of the other z (the
+    paper's Gaussian head). The score is (margin - mean) / deviation; above the normal quantile of 1 - a, it means
+    member at a false-positive rate of about a.
 
-    The paper learns this from public samples that the target was surely not trained on. In this game
-    there are none: each sample is a member by a coin. `population` says what stands in for them, always
-    from one half of the samples for scoring the other: "shadows" (default), what the shadow models that
-    were not trained on a sample make of it, clean but of other models; or "target", what the target
-    itself makes of it, the right model and no shadows at all, but half of these samples are members.
-    Membership in the target is read in neither.
+    The paper learns the regression from public samples on which the target was surely not trained. This game has no
+    such samples: each sample is a member by a coin. `population` replaces them, always one half of the samples for
+    scoring the other half. "shadows" (default) are the margins under the OUT models of a sample: non-members, but of
+    other models. "target" are the margins under the target itself: the right model and no shadow models, but half of
+    these samples are members. Membership in the target is read in neither.
 
-    In place of the paper's network (our own choice): ridge regression, strength `ridge`, on the label
-    and `waves` random cosine features of the input, first for the margin, then for the logarithm of
-    the squared residual.
+    Design choice: in place of the paper's network, ridge regression of strength `ridge` on the label and `waves` random
+    cosine features of the input, first for the margin, then for the logarithm of the squared residual.
     """
 
     name = "quantile_regression"
+    needs = ("inputs", "logits")
 
     population: Population = "shadows"
     waves: int = Field(128, ge=1, le=4096, description="random cosine features of the input")
     ridge: float = Field(1.0, gt=0, description="strength of the ridge, in samples")
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The samples and the logits."""
-        return ("inputs", "logits")
-
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack; raises BadInput when all samples are alike."""
-        margins = np.stack([_hinge_margin(logits, labels) for logits in observed["logits"]])
-        inputs = observed["inputs"][0]  # the samples are the same for all models
-        keys = content_keys(inputs, labels)
-        features, first = _features(inputs, labels, keys, self.waves), first_half(keys)
-        rows = target_rows(len(keep), targets)
-        scores = np.empty((len(rows), keep.shape[1]))
-        for row, target in enumerate(rows.tolist()):
-            speaks = self._speaks(keep, target)
-            order = np.lexsort((content_keys(speaks.T, np.where(speaks, margins, 0.0).T), keys))
-            order = order[np.asarray(speaks.any(axis=0))[order]]
+    def scores(self, game: GameView) -> Scores:
+        """Return the standardized margins under each target; raises BadInput when all samples are equal."""
+        margins = np.stack([hinge_margin(logits, game.labels) for logits in game.observed["logits"]])
+        inputs = game.observed["inputs"][0]  # the samples are the same for all models
+        keys = content_keys(inputs, game.labels)
+        features, first = _features(inputs, game.labels, keys, self.waves), first_half(keys)
+        scores = np.empty((len(game.targets), game.samples))
+        for row, target in enumerate(game.targets.tolist()):
+            used = self._population(game, target)
+            order = np.lexsort((content_keys(used.T, np.where(used, margins, 0.0).T), keys))
+            order = order[np.asarray(used.any(axis=0))[order]]
             for scored in (first, ~first):
                 learned = order[~scored[order]]
-                head = _fit(features[learned], margins[:, learned], speaks[:, learned], self.ridge)
+                head = _fit(features[learned], margins[:, learned], used[:, learned], self.ridge)
                 scores[row, scored] = _deviations(margins[target, scored], features[scored], head)
         return scores
 
-    def _speaks(self, keep: NDArray[np.bool_], target: int) -> NDArray[np.bool_]:
-        """Which model's margin of which sample belongs to the population, bool [model, sample]."""
+    def _population(self, game: GameView, target: int) -> NDArray[np.bool_]:
+        """Return which model's margin of which sample belongs to the population, bool [model, sample]."""
         if self.population == "shadows":
-            out = ~keep
+            out = ~game.shadow_members(target)
             out[target] = False
             return out
-        only = np.zeros(keep.shape, dtype=np.bool_)
-        only[target] = True
-        return only
+        only_target = np.zeros((game.models, game.samples), dtype=np.bool_)
+        only_target[target] = True
+        return only_target
 
 
 class _Head(NamedTuple):
-    """Weights of the two regressions, float64 [feature] each, and what they add to."""
+    """Weights float64 [feature] and offsets of the two regressions."""
 
     mean: NDArray[np.float64]
     mean_offset: float
@@ -100,8 +87,8 @@ class _Head(NamedTuple):
     log_square_offset: float
 
 
-def _hinge_margin(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """z_y - max over the other classes, float64 [sample]."""
+def hinge_margin(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return z_y - max over the other classes, float64 [sample], from logits [sample, class] and labels [sample]."""
     own = np.arange(logits.shape[1]) == labels[:, None]
     return np.asarray(logits[own] - np.where(own, -np.inf, logits).max(axis=1))
 
@@ -109,10 +96,11 @@ def _hinge_margin(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDA
 def _features(
     inputs: NDArray[Any], labels: NDArray[np.int64], keys: NDArray[np.uint64], waves: int
 ) -> NDArray[np.float64]:
-    """One bit per label and random cosines of the standardized input, float64 [sample, feature].
+    """Return one bit per label and random cosines of the standardized input, float64 [sample, feature].
 
-    The cosines' inner products approach a Gaussian kernel whose width is the typical distance of two
-    samples (A. Rahimi and B. Recht, Random Features for Large-Scale Kernel Machines, 2007).
+    `inputs` is [sample, feature], `labels` int64 and `keys` uint64 [sample]. The inner products of the cosines approach
+    a Gaussian kernel whose width is the typical distance of two samples (A. Rahimi and B. Recht, Random Features for
+    Large-Scale Kernel Machines, 2007).
     """
     order = np.argsort(keys, kind="stable")
     x = inputs[order].astype(np.float64)
@@ -127,34 +115,37 @@ def _features(
     return features
 
 
-def _fit(features: NDArray[np.float64], margins: NDArray[np.float64], speaks: NDArray[np.bool_], ridge: float) -> _Head:
-    """The Gaussian head of a population, margins float64 [model, sample] where `speaks`; in a fixed order."""
+def _fit(features: NDArray[np.float64], margins: NDArray[np.float64], used: NDArray[np.bool_], ridge: float) -> _Head:
+    """Fit the Gaussian head of a population: the margins float64 [model, sample] that are `used`, bool [model, sample].
+
+    `features` is float64 [sample, feature].
+    """
     if not len(features):
         return _Head(np.zeros(features.shape[1]), 0.0, np.zeros(features.shape[1]), _LOG_SQUARE_OF_NORMAL)
-    factor = _cholesky(np.einsum("sf,sg->fg", features, features) + ridge * np.eye(features.shape[1]))
-    count = speaks.sum(axis=0)
+    factor = cholesky(np.einsum("sf,sg->fg", features, features) + ridge * np.eye(features.shape[1]))
+    count = used.sum(axis=0)
 
     def regress(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-        """Ridge weights and offset for the means of the samples' values."""
-        means = np.where(speaks, values, 0.0).sum(axis=0) / count
+        """Return ridge weights and offset for the means of the samples' values, float64 [model, sample]."""
+        means = np.where(used, values, 0.0).sum(axis=0) / count
         offset = float(means.mean())
-        return _solve(factor, np.einsum("sf,s->f", features, means - offset)), offset
+        return cholesky_solve(factor, np.einsum("sf,s->f", features, means - offset)), offset
 
     mean, mean_offset = regress(margins)
-    squares = np.where(speaks, margins - (np.einsum("sf,f->s", features, mean) + mean_offset), 0.0) ** 2
+    squares = np.where(used, margins - (np.einsum("sf,f->s", features, mean) + mean_offset), 0.0) ** 2
     floor = 1e-6 * float(squares.sum()) / int(count.sum())
     return _Head(mean, mean_offset, *regress(np.log(squares + (floor or 1.0))))
 
 
 def _deviations(margins: NDArray[np.float64], features: NDArray[np.float64], head: _Head) -> NDArray[np.float64]:
-    """(margin - mean) / deviation as the head predicts them, float64 [sample]."""
+    """Return (margin - mean) / deviation with the predictions of the head, float64 [sample]."""
     mean = (features * head.mean).sum(axis=1) + head.mean_offset
     log_square = (features * head.log_square).sum(axis=1) + head.log_square_offset - _LOG_SQUARE_OF_NORMAL
     return np.asarray((margins - mean) * np.exp(-log_square / 2))
 
 
-def _cholesky(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lower triangular L with L L^T = matrix, without LAPACK, whose bits may depend on the number of threads."""
+def cholesky(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the lower triangular L with L L^T = matrix, without LAPACK, whose bits may depend on the threads."""
     lower = np.zeros_like(matrix)
     for j in range(len(matrix)):
         column = matrix[j:, j] - (lower[j:, :j] * lower[j, :j]).sum(axis=1)
@@ -162,8 +153,8 @@ def _cholesky(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return lower
 
 
-def _solve(lower: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """x with L L^T x = right."""
+def cholesky_solve(lower: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return x with L L^T x = right, float64 [feature], for `lower` = L [feature, feature]."""
     x = right.copy()
     for j in range(len(x)):
         x[j] = (x[j] - (lower[j, :j] * x[:j]).sum()) / lower[j, j]

@@ -1,67 +1,69 @@
-"""RMIA: how much of a population a sample's likelihood ratio beats."""
+"""RMIA: the share of a population with a smaller likelihood ratio than the sample."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.kernels.membership.population_share import share_at_least
-from hwsim.privacy.attack_tools.attack import Observed, log_odds
-from hwsim.privacy.attack_tools.mean_shadow import MeanShadowAttack, log_mean_probability, log_probability
-from hwsim.privacy.attack_tools.shadow_selection import choose_shadows
+from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attack_tools.log_odds import log_odds, log_probability
+from hwsim.privacy.attack_tools.mean_shadow import MODE, Mode, log_mean_probability, mean_requirement
+from hwsim.privacy.attack_tools.shadow_selection import ShadowRequirement, choose_shadows
 from hwsim.registry import register
 
 
 @register(
     "attack", "rmia", citation="S. Zarifzadeh et al., Low-Cost High-Power Membership Inference Attacks, ICML 2024"
 )
-class Rmia(MeanShadowAttack):
+class Rmia(Attack):
     """Robust membership inference: the share of a population z with Ratio(x) / Ratio(z) >= `gamma`.
 
-    Ratio(x) is p_y of the target over its mean p over the sample's shadow models: online (default) as
-    many that hold the sample as do not, offline only those that do not, and then (1 + a) / 2 * p +
-    (1 - a) / 2 with the `offline_factor` a. The population is the share `population` of the
-    samples of the game that a hash of their outputs picks; the adversary cannot know which of them are
-    members of the target, so both are among them. A reference model is a shadow model here.
+    Ratio(x) is p_y of the target over its mean p over the sample's shadow models. Online (default) the mean is over
+    equally many IN and OUT models; offline it is over OUT models, and corrected to (1 + a) / 2 * p + (1 - a) / 2 with
+    the `offline_factor` a. The population is the share `population` of the samples of the game, chosen by a hash of
+    their outputs. It contains members and non-members of the target, which the adversary cannot distinguish. The
+    paper's reference models are the shadow models here.
 
-    Computed with logarithms, so that nothing saturates, and with one sort instead of all pairs; ties at
-    `gamma` count, exactly. Works with a few reference models: with two, where memberships are
-    coins; with one, offline, where it holds none of the samples. A sample without shadows scores one half
-    and is not part of the population.
+    Computed with logarithms, so that nothing saturates, and with one sort instead of all pairs; ties at `gamma` count,
+    exactly. Works with few reference models: with two, where memberships are independent coins; with one, offline,
+    where it contains none of the samples. A sample without shadow models scores one half and is not part of the
+    population.
     """
 
     name = "rmia"
+    needs = ("logits",)
+    min_models = 2
 
-    gamma: float = Field(default=1.0, gt=0, description="how much larger than Ratio(z) a ratio must be to beat it")
+    mode: Mode = Field(default="online", description=MODE)
+    gamma: float = Field(default=1.0, gt=0, description="smallest Ratio(x) / Ratio(z) that counts")
     offline_factor: float = Field(
-        default=0.33, ge=0, le=1, description="the paper's a: how far the mean over out-shadows is trusted offline"
+        default=0.33, ge=0, le=1, description="the paper's a: weight of the mean over OUT models offline"
     )
     population: float = Field(default=0.5, gt=0, le=1, description="share of the samples that are the population")
 
-    def scores(
-        self,
-        observed: Observed,
-        keep: NDArray[np.bool_],
-        labels: NDArray[np.int64],
-        targets: Sequence[int] | None = None,
-    ) -> NDArray[np.float64]:
-        """See Attack."""
-        odds = log_odds(observed["logits"], labels)
-        shadows = choose_shadows(keep, targets, self.sides, self.least_models)
-        log_mean = log_mean_probability(odds, shadows)
+    @property
+    def shadow_requirement(self) -> ShadowRequirement:  # type: ignore[override]
+        """IN and OUT models online, OUT models offline."""
+        return mean_requirement(self.mode)
+
+    def scores(self, game: GameView) -> Scores:
+        """Return the share of the population that each sample beats, for each target."""
+        odds = log_odds(game.observed["logits"], game.labels)
+        log_mean = log_mean_probability(odds, choose_shadows(game, self.shadow_requirement))
         if self.mode == "offline":
             log_mean = offline_mean(log_mean, self.offline_factor)
-        log_ratios = log_probability(odds[shadows.targets]) - log_mean
-        place = hashed(odds, labels)
+        log_ratios = log_probability(odds[game.targets]) - log_mean
+        place = hashed(odds, game.labels)
         return np.stack([share_beaten(row, place, self.population, self.gamma) for row in log_ratios])
 
 
 def offline_mean(log_mean: NDArray[np.float64], a: float) -> NDArray[np.float64]:
-    """log((1 + a) / 2 * p + (1 - a) / 2) from log p, any shape, without rounding p to 1 or to 0.
+    """Return log((1 + a) / 2 * p + (1 - a) / 2) from log p, any shape, without rounding p to 1 or to 0.
 
     >>> offline_mean(np.log([0.5]), a=0.0).round(4).tolist() == np.log([0.75]).round(4).tolist()
     True
@@ -74,11 +76,11 @@ def offline_mean(log_mean: NDArray[np.float64], a: float) -> NDArray[np.float64]
 def share_beaten(
     log_ratios: NDArray[np.float64], place: NDArray[np.float64], population: float, gamma: float
 ) -> NDArray[np.float64]:
-    """Share of the population whose log ratio lies log(gamma) or more below a sample's, float64 [sample].
+    """Return the share of the population whose log ratio is log(gamma) or more below a sample's, float64 [sample].
 
-    `log_ratios` float64 [sample], NaN where a sample has none; `place` float64 [sample], 0 to 1: the
-    samples up to `population` are the population, at least one. Sorts once: O((N + Z) log Z) time, O(N + Z)
-    memory.
+    `log_ratios` is float64 [sample], NaN where a sample has none. `place` is float64 [sample], 0 to 1; the samples up
+    to `population` are the population, at least one. Sorts once: O((N + Z) log Z) time and O(N + Z) memory for N
+    samples and a population of Z.
     """
     has_ratio = ~np.isnan(log_ratios)
     chosen = has_ratio & (place <= max(population, place[has_ratio].min()))
@@ -88,10 +90,10 @@ def share_beaten(
 
 
 def hashed(values: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A number from 0 to 1 for each sample, float64 [sample], from the bits of its label and its values.
+    """Hash each sample's label and values to a number from 0 to 1, float64 [sample].
 
-    `values` float64 [model, sample], `labels` int64 [sample]. The same wherever
-    the sample stands, and alike for samples that are alike.
+    `values` is float64 [model, sample], `labels` int64 [sample]. The hash does not depend on the position of a sample;
+    samples with equal values and labels have equal hashes.
     """
     state = labels.astype(np.uint64)
     for row in values:

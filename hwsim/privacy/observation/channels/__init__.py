@@ -1,1 +1,1 @@
-"""Channels of the registry family `channel`: outputs, side channels, and answers to several queries."""
+"""The registry family `channel`: outputs, side channels, and channels of several queries."""

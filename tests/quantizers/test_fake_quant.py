@@ -33,7 +33,7 @@ QUANTIZERS = [
 
 
 class Mixed(nn.Module):
-    """Every layer kind: grouped, strided and padded convolutions, a signed residual, all pools."""
+    """A network with every kind of layer: grouped, strided and padded convolutions, a signed residual, all pools."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,8 +68,8 @@ def prepare(
 def fake_codes(
     graph: FloatGraph, weights: Weights, scheme: Scheme, x: np.ndarray, dtype: torch.dtype
 ) -> dict[str, np.ndarray]:
-    """What the twin computes, as codes (the last layer: in units of the logit scale)."""
-    scheme = scheme.with_steps({n: s.to(dtype) for n, s in scheme.steps().items()})
+    """Fake-quantized values as codes; logits in units of the logit scale."""
+    scheme = scheme.with_scales({n: s.to(dtype) for n, s in scheme.scales().items()})
     weights = {n: w.to(dtype) for n, w in weights.items()}
     with torch.no_grad():
         values = forward(
@@ -96,16 +96,16 @@ def test_power_of_two_scales_are_identical(name: str, parameters: dict[str, Any]
     fake = fake_codes(graph, weights, scheme, x, dtype)
     for value in codes:
         if value in ("average", "everything", "flatten", "logits"):
-            continue  # 1/n of a window that is no power of two is no dyadic number; bounded by the next test
+            continue  # 1/n is not dyadic for these windows; the next test bounds the difference
         np.testing.assert_array_equal(fake[value], codes[value], err_msg=value)
 
 
 @pytest.mark.parametrize(("name", "parameters"), QUANTIZERS)
 def test_any_scale_differs_by_at_most_one_code_next_to_a_tie(name: str, parameters: dict[str, Any]) -> None:
-    """Each layer restarted from the integer codes, so that differences do not add up."""
+    """Each layer starts from the integer codes, so that differences do not accumulate."""
     graph, weights, scheme, x = prepare(name, parameters, power_of_two=False)
     network, codes = integers(graph, weights, scheme, x)
-    twin = FakeQuantArithmetic(graph, scheme.with_steps({n: s.double() for n, s in scheme.steps().items()}))
+    fake_quant = FakeQuantArithmetic(graph, scheme.with_scales({n: s.double() for n, s in scheme.scales().items()}))
     double = {n: w.double() for n, w in weights.items()}
     scales = {INPUT: network.input_scale} | {layer.name: layer.scale for layer in network.layers}
     compared = different = 0
@@ -114,7 +114,7 @@ def test_any_scale_differs_by_at_most_one_code_next_to_a_tie(name: str, paramete
             torch.from_numpy((codes[i] - network.formats[i].zero_point) * scales[i]).double() for i in node.inputs
         ]
         with torch.no_grad():
-            y = node_output(node, dict(zip(node.inputs, sources, strict=True)), double, twin)
+            y = node_output(node, dict(zip(node.inputs, sources, strict=True)), double, fake_quant)
         fake = y.numpy() / scales[node.name] + network.formats[node.name].zero_point
         worst = np.abs(fake - codes[node.name]).max()
         assert worst <= (1 + 1e-6 if node is not graph.output else 1e-6), (node.name, worst)
@@ -123,15 +123,15 @@ def test_any_scale_differs_by_at_most_one_code_next_to_a_tie(name: str, paramete
     assert different / compared < 1e-4
 
 
-def test_pools_share_the_grid_of_their_input() -> None:
+def test_pools_share_the_quant_params_of_their_input() -> None:
     graph, _, scheme, _ = prepare("minmax", {}, power_of_two=False)
     source = value_source(graph, "pool")
-    assert source in scheme.grids
+    assert source in scheme.quant_params
     assert next(node for node in graph.nodes if node.name == source).relu
-    assert "pool" not in scheme.grids
+    assert "pool" not in scheme.quant_params
 
 
-def test_a_wrong_rounding_in_the_twin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_rounding_in_fake_quantization_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwsim.quantizers.lowering.fake_quant.round_half_up", torch.round)  # half to even
     graph, weights, scheme, x = prepare("lsq", {"w_bits": 2, "a_bits": 4}, power_of_two=True)
     _, codes = integers(graph, weights, scheme, x)

@@ -1,4 +1,4 @@
-"""A training task of a study that was stopped between epochs goes on where it was."""
+"""An interrupted training task of a study continues after its last epoch."""
 
 from __future__ import annotations
 
@@ -42,4 +42,4 @@ def test_both_kinds_of_task_resume_with_the_same_bytes(tmp_path: Path) -> None:
         assert again[0] > seen[-1]
         name = f"{task.key}.npz"
         assert (stopped / name).read_bytes() == (calm / name).read_bytes()
-    assert len(list(stopped.iterdir())) == 2, "no checkpoint stays behind"
+    assert len(list(stopped.iterdir())) == 2, "no checkpoint is left"
