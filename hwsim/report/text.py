@@ -54,8 +54,9 @@ def aligned(table: Sequence[Row], columns: Sequence[str]) -> str:
 def summary(design: Design, result: PointResult) -> str:
     """Return the settings of one design and its result: cost, then one line per attack, then warnings."""
     lines = [f"{group:<12} {describe(design.settings[group])}" for group in ("dataset", "model", "quantizer")]
-    for group in ("accelerator", "technology"):
-        lines.append(f"{group:<12} {'none' if group in design.unused_groups else design.names[group]}")
+    lines += [
+        f"{g:<12} {'none' if g in design.unused_groups else design.names[g]}" for g in ("accelerator", "technology")
+    ]
     lines.append(f"{'status':<12} {result.status}")
     values = result.columns
     if result.status != "done":

@@ -57,7 +57,7 @@ def _row(leakage: Leakage, result: AttackResult) -> Row:
     row["advantage"] = result.advantage
     for name in ("accuracy", "precision", "recall", "f1", "precision_nonmembers", "recall_nonmembers", "f1_nonmembers"):
         row[name] = float(np.mean([getattr(one, name) for one in best]))
-    return row | ({"blind_auc": leakage.blind_baseline.auc.mean} if leakage.blind_baseline else {})
+    return row | {"blind_auc": leakage.blind_baseline.auc.mean if leakage.blind_baseline else None}
 
 
 def audit_text(leakage: Leakage) -> str:
@@ -131,11 +131,10 @@ def _figures(leakage: Leakage) -> dict[str, tuple[Any, str]]:
 
 def _page(leakage: Leakage, rows: Sequence[Row], name: str, drawn: dict[str, tuple[str, str]]) -> str:
     counts = f"at least {rows[0]['n_members']} members and {rows[0]['n_nonmembers']} non-members of each target"
-    blind = f"{leakage.blind_baseline.auc.mean:.3f}" if leakage.blind_baseline else "-"
     facts = [
         ("Models", short(leakage.game.models), f"{len(leakage.targets)} of them attacked"),
         ("Samples", short(leakage.game.samples), counts),
-        ("Blind baseline", blind, "AUC of a classifier that sees no model"),
+        ("Blind baseline", short(rows[0]["blind_auc"]), "AUC of a classifier that sees no model"),
     ]
     shown = [{key: value for key, value in row.items() if key != "warnings"} for row in rows]
     points = (

@@ -37,13 +37,13 @@ OUTPUT_CHANNELS = ("label", "logits", "probabilities", "top_k")
 FLOAT_SHADOWS = "float_shadows"
 """Suffix of the label of an attack with shadow models in full precision."""
 
-BASELINE = "tpu_like"
-"""Accelerator of the 8-bit network that energies are relative to."""
-
 _BLIND_CACHE = BlindCache()
-"""Blind scores of the games of this process; the designs of a study share one game."""
+"""Blind scores of the games of this process: the designs of a study have one game, and no design changes them."""
 
 on_clear(_BLIND_CACHE.clear)
+
+BASELINE = "tpu_like"
+"""Accelerator of the 8-bit network that energies are relative to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +183,14 @@ def _leakage(
     """Return the columns of an audit; none without attacks."""
     if not attacks:
         return {}
-    seed = derive_seed(design.seed, "audit")
-    leakage = audit(observations, data.game, attacks, seed, inputs=data.x, blind_cache=_BLIND_CACHE)
+    leakage = audit(
+        observations,
+        data.game,
+        attacks,
+        derive_seed(design.seed, "audit"),
+        inputs=data.x,
+        blind_cache=_BLIND_CACHE,
+    )
     return leakage.as_row() | _gains(leakage, attacks)
 
 
