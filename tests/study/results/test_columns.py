@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from hwsim.datasets.inventory import InventoryEntry
 from hwsim.machine import CAUSES, COMPONENTS
 from hwsim.renamed import RENAMED
 from hwsim.report.palette import CAUSE_STYLES, COMPONENT_STYLES
@@ -56,7 +58,8 @@ def test_attack_columns_need_a_known_label() -> None:
 
 
 def test_former_names_lead_to_present_columns() -> None:
-    present = {column.name for column in (*RESULT, *ATTACK, *COLUMNS)}
+    of_data = {field.name for field in fields(InventoryEntry)}  # columns of `hwsim data`
+    present = {column.name for column in (*RESULT, *ATTACK, *COLUMNS)} | of_data
     former = RENAMED["column"]
     assert set(former.values()) <= present
     assert not set(former) & present
