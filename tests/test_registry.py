@@ -28,7 +28,7 @@ class Nested(Configurable):
     rows: int = Field(8, ge=1, le=64)
 
 
-class Choice(Configurable):
+class Example(Configurable):
     order: Literal["fifo", "stack"] = "fifo"
     array: Nested = Nested()
     optional: Nested | None = None
@@ -99,7 +99,7 @@ def test_entries_that_are_refused():
             registry.add(Record("pes", "x", "Help.", "a test", Nested, {}))
         registry.add(Record(FAMILY, "x", "Help.", "a test", Nested, {}))
         with pytest.raises(HwsimError, match="pe 'x': two entries have this name"):
-            registry.add(Record(FAMILY, "x", "Help.", "a test", Choice, {}))
+            registry.add(Record(FAMILY, "x", "Help.", "a test", Example, {}))
 
 
 @pytest.mark.parametrize(
@@ -116,5 +116,5 @@ def test_entries_that_are_refused():
 )
 def test_validation_errors_are_one_line(values, text):
     with pytest.raises(HwsimError) as caught:
-        registry.validate(Choice, values, "here")
+        registry.validate(Example, values, "here")
     assert str(caught.value) == text

@@ -79,7 +79,7 @@ class Dram(Configurable):
 
 
 class Vector(Configurable):
-    """The unit that pools, adds and normalizes."""
+    """Vector unit: pools, adds and normalizes."""
 
     lanes: int = Field(ge=1, description="operands per cycle")
 

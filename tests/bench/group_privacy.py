@@ -144,9 +144,9 @@ def plain_lira(odds: Floats, keep: Bools, of_paper: bool = True) -> Floats:
     """Scores of the first model by the formula: medians and standard deviations, or means and unbiased ones."""
     densities = []
     for side in sides(odds, keep):
-        centre = np.median(side, axis=1) if of_paper else side.mean(axis=1)
+        center = np.median(side, axis=1) if of_paper else side.mean(axis=1)
         spread = side.std(axis=1, ddof=0 if of_paper else 1) + 1e-30
-        densities.append(-(((odds[0] - centre) / spread) ** 2) / 2 - np.log(spread))
+        densities.append(-(((odds[0] - center) / spread) ** 2) / 2 - np.log(spread))
     return densities[0] - densities[1]
 
 

@@ -211,7 +211,7 @@ def lines(total, tile, stride, span, padding, size):  # type: ignore[no-untyped-
 
 @kernel()
 def _hidden_wait(a, wavefronts):  # type: ignore[no-untyped-def]
-    """Cycles for which a fold of so many wavefronts waits for the next stationary operand."""
+    """Cycles for which a fold of `wavefronts` waits for the next stationary operand."""
     return max(0, a.min_fold_interval - wavefronts * a.wavefront_cycles)
 
 
@@ -343,9 +343,9 @@ def waits(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-d
                 found[sample, 0] = delay + transfer
                 continue
             busy = work[sample, (step - 1) % work.shape[1]]
-            late = max(0, transfer - busy)
-            found[sample, 1] += late
-            found[sample, 2] += max(0, transfer + delay - busy) - late
+            transfer_wait = max(0, transfer - busy)
+            found[sample, 1] += transfer_wait
+            found[sample, 2] += max(0, transfer + delay - busy) - transfer_wait
             before = table[(step - 1) % count]
             pending = before.output_bits + before.psum_spill
         found[sample, 3] = _ceil(pending, bandwidth)
@@ -569,7 +569,7 @@ def candidates(s, a, max_tiles, k_unit):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _value(option, cycles, minimize_latency):  # type: ignore[no-untyped-def]
-    """Return the objectives of a tiling that takes so many cycles, in order of priority; smaller is better."""
+    """Return the objectives of a tiling that takes `cycles`, in order of priority; smaller is better."""
     if minimize_latency:
         return cycles, option.traffic, option.tiles
     return option.traffic, cycles, option.tiles

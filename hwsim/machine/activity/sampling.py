@@ -60,7 +60,7 @@ DEFAULT_BUDGET = SamplingBudget()
 
 @dataclass(frozen=True, eq=False)
 class PixelSequence:
-    """The input pixels that the taps of a layer read over time.
+    """Input pixels read by the taps of a layer over time.
 
     Attributes
     ----------

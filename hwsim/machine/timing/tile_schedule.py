@@ -109,9 +109,9 @@ def _fill_waits(steps: NDArray[np.void], worked: NDArray[np.bool_], begins: NDAr
     busy = _sum(steps, WORK)
     transfer = steps["fetch"] + steps["write"]
     waiting = np.maximum(0, transfer + steps["latency"] - busy)
-    late = np.maximum(0, transfer - busy)
-    steps["stall_dram_bandwidth"] = late * worked
-    steps["stall_dram_latency"] = (waiting - late) * worked
+    transfer_wait = np.maximum(0, transfer - busy)
+    steps["stall_dram_bandwidth"] = transfer_wait * worked
+    steps["stall_dram_latency"] = (waiting - transfer_wait) * worked
     steps["prefetch"] = waiting * begins
     steps["writeback"] = waiting * ~(worked | begins)
 

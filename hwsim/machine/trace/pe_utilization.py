@@ -13,7 +13,7 @@ causes in `hwsim.machine.CAUSES` times all PEs:
     vector         vector
 
 The folds of a tile follow each other with the reduction innermost; the totals do not depend on that order.
-In a row-stationary array the passes of a tile are not told apart: their work is spread evenly over its
+In a row-stationary array the passes of a tile are not distinguished: their work is spread evenly over its
 streams. Without data, as in `hwsim.machine.layer_report`.
 """
 
@@ -239,10 +239,10 @@ class _Folds:
         spent[STATES.index("busy")] = busy
         spent[STATES.index("unused")] = live - busy
         end = np.append(self.begin[1:], self.length)[now]
-        late = (now * self.drain_stall + np.clip(cycles - (end - self.drain_stall), 0, self.drain_stall)) * pes
-        spent[STATES.index("port")] = window - live + late
+        drained = (now * self.drain_stall + np.clip(cycles - (end - self.drain_stall), 0, self.drain_stall)) * pes
+        spent[STATES.index("port")] = window - live + drained
         spent[STATES.index("load")] = loaded
-        spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - late
+        spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - drained
         return spent
 
     @cached_property

@@ -253,7 +253,7 @@ def _vector(accelerator: Accelerator, mapped: MappedLayer, batch: int, start: in
         place: Arguments = {"layer": mapped.name, "sample": first, **joined}
         cycles = {cause: value * samples for cause, value in each.items()}
         events += _in_line("vector", start, place, _by_cause(cycles, names))
-        if each["prefetch"]:  # else memory is not modelled
+        if each["prefetch"]:  # else memory is not modeled
             moved = {"latency": {}, "stream": {name: value * samples for name, value in bits.items()}}
             events += _in_line("dram", start, place, [(name, n * samples, moved[name]) for name, n in moves])
         start += sum(cycles.values())

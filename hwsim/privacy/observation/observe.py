@@ -18,7 +18,7 @@ _WHERE = "channels"
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """The channels that an adversary reads of one model.
+    """Channels of one model, as an adversary reads them.
 
     Attributes
     ----------

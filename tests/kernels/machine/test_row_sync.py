@@ -180,7 +180,7 @@ def test_rows_that_share_a_mask_reach_the_bound(timing):
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_elastic_rows_need_queues_as_long_as_the_slow_steps_even_with_one_mask(depth):
-    """Neighbouring rows are at different wavefronts, as a partial sum is whole before the row below begins."""
+    """Neighboring rows are at different wavefronts, as a partial sum is whole before the row below begins."""
     got, bound = shared_speedup(depth)
     assert (got < bound - 0.03).all()
 

@@ -36,7 +36,7 @@ def dram_bits(accelerator: Accelerator, mapping: Mapping) -> int:
 
 @settings(max_examples=150, **RUN)
 @given(machines(), products(), st.integers(1, 3))
-def test_the_best_tiling_given_back_is_honoured(parameters: dict[str, Any], product: Product, batch: int) -> None:
+def test_the_best_tiling_given_back_is_honored(parameters: dict[str, Any], product: Product, batch: int) -> None:
     accelerator = make(parameters)
     try:
         best = derive_mapping(accelerator, product, batch)

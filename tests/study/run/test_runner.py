@@ -49,7 +49,7 @@ def test_a_second_run_computes_nothing_and_longer_axes_only_what_is_new(tmp_path
 
 
 @pytest.mark.usefixtures("fake_choices")
-def test_an_infeasible_point_is_recorded_with_its_reason_and_its_neighbours_are_done(tmp_path):
+def test_an_infeasible_point_is_recorded_with_its_reason_and_its_neighbors_are_done(tmp_path):
     run(tmp_path)
     with read_store(tmp_path) as store:
         results = list(store.results().values())

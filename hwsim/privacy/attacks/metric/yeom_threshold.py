@@ -19,7 +19,7 @@ from hwsim.registry import register
 class YeomThreshold(Attack):
     """Score 1 where the loss is below the mean training loss, else 0.
 
-    The paper's adversary knows the training loss of the target. This one takes the mean over the members of the shadow
+    The paper's adversary has the training loss of the target. This one takes the mean over the members of the shadow
     models. The score is a bit, so its advantage TPR - FPR is twice its AUC less 1.
     """
 

@@ -54,7 +54,7 @@ class MeteredChannel(HardwareChannel):
     citation="Z. Li et al., Auditing Membership Leakages of Multi-Exit Networks, CCS 2022",
 )
 class LatencyCycles(MeteredChannel):
-    """The cycles that the accelerator took, [sample]: int64, or float64 through a meter with noise or resolution."""
+    """Cycles of the accelerator, [sample]: int64, or float64 through a meter with noise or resolution."""
 
     name = "latency_cycles"
 
@@ -65,7 +65,7 @@ class LatencyCycles(MeteredChannel):
 
 @register("channel", "energy_pj", citation="Own definition: total energy of one inference as the simulator prices it")
 class EnergyPj(MeteredChannel):
-    """The energy that the accelerator took in pJ, float64 [sample]."""
+    """Energy of the accelerator in pJ, float64 [sample]."""
 
     name = "energy_pj"
 
