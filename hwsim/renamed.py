@@ -18,7 +18,7 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
     "column": {
         "energy_local_pj": "energy_register_file_pj",
         "get": "how_to_get",
-        "licence": "license",
+        "licence": "license",  # codespell:ignore
         "test_gap": "generalization_gap",
         "flags": "warnings",
         "auc_gain_low": "auc_gain_ci_low",

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwsim import reference
@@ -17,7 +17,16 @@ from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.kernels.inference import instructions
 from hwsim.network.graph import Network, bounds, overflow_free
 from hwsim.network.layer import INT32, Geometry, Layer, Op, Overflow, Region, Rounding, Thresholds
-from tests.support.agree import COMPILED, assert_cuts_agree, assert_kernels_agree, execute, steps
+from tests.support.agree import (
+    COMPILED,
+    assert_cuts_agree,
+    assert_kernels_agree,
+    conv,
+    execute,
+    network,
+    random_codes,
+    steps,
+)
 from tests.support.networks import networks, networks_with_inputs
 
 U8, S8 = Format(8), Format(8, signed=True)
@@ -59,11 +68,20 @@ EVERYTHING = {
 STEPS = {(type(step), step) for step in (*instructions.StepKind, *instructions.Epilogue)} if COMPILED else set()
 
 
+def binary_case() -> tuple[Network, np.ndarray]:
+    """Return a network of bits, which drawn networks seldom are, and codes."""
+    binary = Format(1, kind=Kind.BINARY)
+    first = conv("first", "input", 5, 4, Geometry((2, 3)), w=binary, output=binary, r=Thresholds(np.array([[0]]), 0))
+    net = network(binary, (5, 6, 7), first, conv("out", "first", 4, 3, last=True))
+    return net, random_codes(1, binary, 3, 5, 6, 7)
+
+
 def test_every_kernel_gives_the_bits_of_the_reference_with_every_policy():
     met: set[object] = set()
 
     @settings(max_examples=600, deadline=None, derandomize=True)
     @given(networks_with_inputs())
+    @example(binary_case())
     def compare(case):
         network, codes = case
         assert_kernels_agree(network, codes, compiles=not may_fall_back(network))

@@ -191,3 +191,12 @@ def test_channels_of_several_queries_must_be_collected() -> None:
         "loss_trajectory"
     ]
     assert seen is collected["loss_trajectory"]
+
+
+def test_print_shows_an_observation_in_one_screen() -> None:
+    lines = str(observe(RUN, COST, ["logits", "latency_cycles"])).splitlines()
+    assert lines == [
+        "Observation of 2 samples: one query per sample on the accelerator; reads logits, latency_cycles",
+        "  logits          float64 [2, 2]",
+        "  latency_cycles  int64 [2]",
+    ]
