@@ -36,6 +36,8 @@ STEP = np.dtype([(name, np.int64) for name in ("tile", *WORK, *WAITS, *MOVES, *B
 def step_count(mapping: Mapping) -> int:
     """Count the steps of a layer: one per tile, one before them and one after them.
 
+    >>> from hwsim.machine.mapping.mapping import derive_mapping
+    >>> from hwsim.network.product import Product
     >>> from hwsim.registry import build
     >>> step_count(derive_mapping(build("accelerator", "tiny"), Product(pixels=1, reduction=4, filters=4)))
     3
@@ -69,6 +71,8 @@ def tile_steps(
 
     `streams` are those of one sample, where they depend on the data. With modeled memory only.
 
+    >>> from hwsim.machine.mapping.mapping import derive_mapping
+    >>> from hwsim.network.product import Product
     >>> from hwsim.registry import build
     >>> tiny = build("accelerator", "tiny")
     >>> steps = tile_steps(tiny, derive_mapping(tiny, Product(pixels=1, reduction=4, filters=4)))

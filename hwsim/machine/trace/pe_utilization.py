@@ -89,9 +89,10 @@ def pe_utilization(
     layer, when one cannot run, and BadInput when nothing runs, for bins or cycles outside the run, and for
     a layer of more than MAX_FOLDS folds.
 
+    >>> from hwsim.network.product import Product
     >>> from hwsim.registry import build
     >>> fc = Product(pixels=1, reduction=4, filters=4)
-    >>> occupancy(build("accelerator", "tiny"), [("fc", fc)], cycles=(12, 22)).pe_cycles[0].tolist()  # busy
+    >>> pe_utilization(build("accelerator", "tiny"), [("fc", fc)], cycles=(12, 22)).pe_cycles[0].tolist()  # busy
     [0, 1, 2, 3, 4, 3, 2, 1, 0, 0]
     """
     if bins < 1:

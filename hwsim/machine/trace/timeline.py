@@ -81,6 +81,7 @@ def timeline(
     `max_events` events; every layer keeps one step at least. Raises Infeasible, naming the layer, when one
     cannot run, and BadInput when nothing runs or a number is below 1.
 
+    >>> from hwsim.network.product import Product
     >>> from hwsim.registry import build
     >>> fc = Product(pixels=1, reduction=4, filters=4)
     >>> for event in timeline(build("accelerator", "tiny"), [("fc", fc)]):
