@@ -59,9 +59,9 @@ ORDERS: dict[str, list[str]] = {
     ],
     "hwsim.machine": [
         "events technology",
-        "pe activity",
-        "description",
+        "pe activity components",
         "dataflow",
+        "description",
         "mapping",
         "timing",
         "run",

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-import hwsim
 from hwsim.errors import HwsimError, suggestion
+from hwsim.version import MODEL_VERSION, __version__
 
 # Commands import their modules inside their functions, so that --help starts fast.
 
@@ -74,7 +74,7 @@ def print_status(text: str) -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"hwsim {hwsim.__version__} (model version {hwsim.MODEL_VERSION})")
+        print(f"hwsim {__version__} (model version {MODEL_VERSION})")
         raise typer.Exit
 
 

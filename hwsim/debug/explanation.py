@@ -187,7 +187,7 @@ class Requantization:
 
     @property
     def disagreeing_rules(self) -> tuple[Rounding, ...]:
-        """Rules with another result than the layer's rule."""
+        """Rounding rules with another code than the layer's rule."""
         return tuple(outcome.rule for outcome in self.outcomes if outcome.code != self.code)
 
 

@@ -79,7 +79,7 @@ class Dram(Configurable):
 
 
 class Vector(Configurable):
-    """Vector unit: pools, adds, normalizes."""
+    """Vector unit: pools, adds and normalizes."""
 
     lanes: int = Field(ge=1, description="operands per cycle")
 

@@ -23,6 +23,7 @@ NAMES = {
     "model": "skip_mlp",
     "quantizer": "percentile",
     "pe": "packed",
+    "dataflow": "ws_tree",
     "accelerator": "mini",
     "technology": "mine45",
     "channel": "margin",

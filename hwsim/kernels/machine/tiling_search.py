@@ -343,9 +343,9 @@ def waits(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-d
                 found[sample, 0] = delay + transfer
                 continue
             busy = work[sample, (step - 1) % work.shape[1]]
-            limited = max(0, transfer - busy)
-            found[sample, 1] += limited
-            found[sample, 2] += max(0, transfer + delay - busy) - limited
+            transfer_wait = max(0, transfer - busy)
+            found[sample, 1] += transfer_wait
+            found[sample, 2] += max(0, transfer + delay - busy) - transfer_wait
             before = table[(step - 1) % count]
             pending = before.output_bits + before.psum_spill
         found[sample, 3] = _ceil(pending, bandwidth)

@@ -60,7 +60,7 @@ DEFAULT_BUDGET = SamplingBudget()
 
 @dataclass(frozen=True, eq=False)
 class PixelSequence:
-    """Input pixels of the taps of a layer over time.
+    """Input pixels read by the taps of a layer over time.
 
     Attributes
     ----------

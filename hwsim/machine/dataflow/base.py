@@ -92,7 +92,7 @@ class FoldOverheads:
         return 0 if self.hidden else self.load + self.load_stall + self.fill_drain + self.drain_stall
 
     def hidden_wait(self, streaming: int) -> int:
-        """Cycles for which a fold that streams `streaming` cycles waits for the stationary operand of the next fold."""
+        """Cycles for which a fold with `streaming` cycles waits for the stationary operand of the next fold."""
         return max(0, self.min_interval - streaming)
 
 

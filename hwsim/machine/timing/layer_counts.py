@@ -48,8 +48,8 @@ def product_layer(
 def outlier_stall_cycles(dynamic: DataDependentCounts, timing: LayerTiming) -> Ints:
     """Return the cycles by which the outlier unit finishes after the array: int64 [sample]."""
     assert dynamic.outlier_unit_cycles is not None
-    stalled: Ints = np.maximum(0, dynamic.outlier_unit_cycles - timing.array_cycles)
-    return stalled
+    stall: Ints = np.maximum(0, dynamic.outlier_unit_cycles - timing.array_cycles)
+    return stall
 
 
 def _operand_sets(mapping: Mapping) -> int:

@@ -113,9 +113,9 @@ def _fill_waits(steps: NDArray[np.void], worked: NDArray[np.bool_], begins: NDAr
     busy = _sum(steps, WORK)
     transfer = steps["fetch"] + steps["write"]
     waiting = np.maximum(0, transfer + steps["latency"] - busy)
-    limited = np.maximum(0, transfer - busy)
-    steps["stall_dram_bandwidth"] = limited * worked
-    steps["stall_dram_latency"] = (waiting - limited) * worked
+    transfer_wait = np.maximum(0, transfer - busy)
+    steps["stall_dram_bandwidth"] = transfer_wait * worked
+    steps["stall_dram_latency"] = (waiting - transfer_wait) * worked
     steps["prefetch"] = waiting * begins
     steps["writeback"] = waiting * ~(worked | begins)
 

@@ -89,6 +89,7 @@ def pe_utilization(
     layer, when one cannot run, and BadInput when nothing runs, for bins or cycles outside the run, and for
     a layer of more than MAX_FOLDS folds.
 
+    >>> from hwsim.network.product import Product
     >>> from hwsim.registry import build
     >>> from hwsim.network.product import Product
     >>> fc = Product(pixels=1, reduction=4, filters=4)
@@ -240,10 +241,10 @@ class _Folds:
         spent[STATES.index("busy")] = busy
         spent[STATES.index("unused")] = live - busy
         end = np.append(self.begin[1:], self.length)[now]
-        stalled = (now * self.drain_stall + np.clip(cycles - (end - self.drain_stall), 0, self.drain_stall)) * pes
-        spent[STATES.index("port")] = window - live + stalled
+        drained = (now * self.drain_stall + np.clip(cycles - (end - self.drain_stall), 0, self.drain_stall)) * pes
+        spent[STATES.index("port")] = window - live + drained
         spent[STATES.index("load")] = loaded
-        spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - stalled
+        spent[STATES.index("fill_drain")] = cycles * pes - window - loaded - drained
         return spent
 
     @cached_property

@@ -18,7 +18,7 @@ _WHERE = "channels"
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """Channels of one model as an adversary reads them.
+    """Channels of one model, as an adversary reads them.
 
     Attributes
     ----------
