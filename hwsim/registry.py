@@ -79,6 +79,7 @@ class Record:
 
 
 _records: dict[tuple[str, str], Record] = {}
+_packages: dict[str, str] = dict(FAMILIES)
 _loaded: set[str] = set()
 
 T = TypeVar("T", bound=type[BaseModel])
@@ -119,7 +120,7 @@ def family(name: str) -> dict[str, Record]:
     if name not in FAMILIES:
         raise UnknownName("registry family", name, FAMILIES)
     if name not in _loaded:
-        _import_all(FAMILIES[name])
+        _import_all(_packages[name])
         for plugin in entry_points(group=PLUGINS):
             _load_plugin(plugin)
         _loaded.add(name)
@@ -127,8 +128,10 @@ def family(name: str) -> dict[str, Record]:
 
 
 @contextmanager
-def only(records: Iterable[Record]) -> Iterator[None]:
+def only(records: Iterable[Record], packages: Mapping[str, str] | None = None) -> Iterator[None]:
     """Replace the content of the registry by `records` until the end of the `with` block, for tests.
+
+    `packages` maps families to other packages, which are imported when the family is first used.
 
     >>> with only([Record("pe", "ideal", "An ideal PE.", "no publication", Configurable, {})]):
     ...     list(family("pe"))
@@ -136,15 +139,20 @@ def only(records: Iterable[Record]) -> Iterator[None]:
     """
     for name in FAMILIES:  # a module that is first imported inside the block would lose its records at the end
         family(name)
-    saved = dict(_records)
+    records_before, packages_before, loaded_before = dict(_records), dict(_packages), set(_loaded)
     _records.clear()
+    _packages.update(packages or {})
+    _loaded.difference_update(packages or {})
     try:
         for record in records:
             add(record)
         yield
     finally:
         _records.clear()
-        _records.update(saved)
+        _records.update(records_before)
+        _packages.update(packages_before)
+        _loaded.clear()
+        _loaded.update(loaded_before)
 
 
 def _import_all(name: str) -> None:

@@ -42,9 +42,7 @@ def package(tmp_path: Path, monkeypatch):
     (folder / "__init__.py").touch()
     (folder / "inner" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    with registry.only([]):
-        monkeypatch.setattr(registry, "FAMILIES", dict(registry.FAMILIES) | {FAMILY: "new_family"})
-        monkeypatch.setattr(registry, "_loaded", registry._loaded - {FAMILY})
+    with registry.only([], packages={FAMILY: "new_family"}):
         yield folder
     for name in [name for name in sys.modules if name.split(".")[0] == "new_family"]:
         del sys.modules[name]
