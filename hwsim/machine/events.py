@@ -23,7 +23,7 @@ fill_drain : skew into the array, and outputs out of it
 weight_load : the stationary operand (weights; inputs where the array is input stationary) is loaded, not hidden
 stall_rows : rows of variable speed wait for each other, or the array for the outlier unit
 stall_<scratchpad>_port : a scratchpad exchanges fewer bits per cycle than the array could use
-stall_dram_bandwidth, stall_dram_latency : the next tile is late
+stall_dram_bandwidth, stall_dram_latency : the array waits for the next tile
 prefetch : the first tile is fetched
 writeback : the last outputs are written
 vector : the vector unit works

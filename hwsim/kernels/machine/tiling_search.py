@@ -211,7 +211,7 @@ def lines(total, tile, stride, span, padding, size):  # type: ignore[no-untyped-
 
 @kernel()
 def _hidden_wait(a, wavefronts):  # type: ignore[no-untyped-def]
-    """Cycles for which a fold of `wavefronts` waits for the next stationary operand."""
+    """Cycles for which a fold of `wavefronts` waits for the next stationary operand: `FoldOverheads.hidden_wait`."""
     return max(0, a.min_fold_interval - wavefronts * a.wavefront_cycles)
 
 

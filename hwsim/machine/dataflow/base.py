@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hwsim.arithmetic import ceil_div
 from hwsim.kernels.machine.tiling_search import CHANNELS, FILTERS, PIXELS
 from hwsim.machine.components import SCRATCHPADS
@@ -21,6 +24,8 @@ from hwsim.machine.dataflow.row_stationary_pass import Pass
 from hwsim.machine.pe.base import Rate
 from hwsim.network.product import Product
 from hwsim.registry import Configurable
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,16 @@ class PortLimits:
 
 @dataclass(frozen=True)
 class FoldOverheads:
-    """Cycles of one fold besides the streaming of its operands: the only place where they are defined.
+    """Cycles of one fold besides the streaming of its operands.
+
+    Layer cycles, tile schedule and traces read these numbers; the tiling search gets them as fields of ARRAY.
 
     Attributes
     ----------
-    load : cycles in which the stationary operand is loaded (cause `weight_load`)
-    load_stall : further cycles of the load, because of its scratchpad port (cause `stall_<load port>_port`)
+    load : cycles in which the stationary operand is loaded (cause `weight_load`); where loads are hidden, the cycles
+        of a slow scratchpad port included
+    load_stall : further cycles of a load that is not hidden, because of its scratchpad port (cause
+        `stall_<load port>_port`)
     fill_drain : skew into the array and outputs out of it (cause `fill_drain`)
     drain_stall : further cycles of the outputs, because of the ofmap port (cause `stall_ofmap_port`)
     min_interval : least cycles from fold to fold where loads are hidden behind streaming; 0 where they are not.
@@ -91,9 +100,9 @@ class FoldOverheads:
         """Cycles that every fold adds to its streaming; 0 where loads are hidden."""
         return 0 if self.hidden else self.load + self.load_stall + self.fill_drain + self.drain_stall
 
-    def hidden_wait(self, streaming: int) -> int:
-        """Cycles for which a fold with `streaming` cycles waits for the stationary operand of the next fold."""
-        return max(0, self.min_interval - streaming)
+    def hidden_wait(self, streaming: Ints) -> Ints:
+        """Cycles for which folds with `streaming` cycles wait for the stationary operand of the next fold."""
+        return np.maximum(0, self.min_interval - streaming)
 
 
 class Dataflow(Configurable):

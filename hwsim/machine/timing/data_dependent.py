@@ -152,7 +152,7 @@ def step_streams(
             for k, taps in enumerate(_channel_blocks(mapping, front)):
                 free, alone = _fold_cycles(accelerator, own, front.pixels[pixels], taps, group)
                 slow = free if same else _fold_cycles(accelerator, capped, front.pixels[pixels], taps, group)[0]
-                wait = np.maximum(0, mapping.fold.min_interval - slow)
+                wait = mapping.fold.hidden_wait(slow)
                 for part, cycles in zip(parts, (alone, free - alone, slow - free, wait), strict=True):
                     part[:, index, m, 0, k] = cycles.sum(axis=1)
                 if (m, k) == last_tile:
@@ -212,7 +212,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer, ti
                         slowest = np.maximum.reduceat(slowest, np.arange(0, len(slowest), array.rows))
                     stream = times[:, None] * slowest
                     limited = times[:, None] * np.maximum(slowest, floor)
-                    waits = np.maximum(0, mapping.fold.min_interval - limited)
+                    waits = mapping.fold.hidden_wait(limited)
                     compute[0, group, :, n, k] += stream.sum(axis=1)
                     port[0, group, :, n, k] += (limited - stream).sum(axis=1)
                     wait[0, group, :, n, k] += waits.sum(axis=1)

@@ -299,7 +299,7 @@ def _overheads(
         drain = np.array([stonne_fill(r, c) for r, c in zip(rows.tolist(), cols.tolist(), strict=True)], dtype=np.int64)
     elif fold.hidden:
         load[1:] = drain[:-1] = 0
-        wait = np.maximum(0, fold.min_interval - stream)
+        wait = fold.hidden_wait(stream)
         wait[-1] = 0
     if mapping.row_stationary_pass:  # the passes of a tile are taken together
         load, drain = load * mapping.tiles["folds"], drain * mapping.tiles["folds"]

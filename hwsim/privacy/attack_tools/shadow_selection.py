@@ -23,7 +23,7 @@ OUT, IN = 0, 1
 class ShadowRequirement:
     """Shadow models that a sample needs to be scored.
 
-    A sample without them gets the score in the middle, and `samples_without_shadows` counts such samples.
+    A sample without them gets a neutral score, and `samples_without_shadows` counts such samples.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ IN_OUT = ShadowRequirement()
 class ShadowSelection:
     """The shadow models of each sample and target, and the statistics that kernels compute over them.
 
-    The models are in a ring. The shadow models taken from a set are the first ones after the target.
+    The shadow models taken from a set are the first ones after the target, in the cyclic order of the models.
 
     Attributes
     ----------
