@@ -17,8 +17,6 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
     "name": {"foreign_records": "transfer_records", "pair": "float_and_quantized"},
     "column": {
         "energy_local_pj": "energy_register_file_pj",
-        "get": "how_to_get",
-        "licence": "license",  # codespell:ignore
         "test_gap": "generalization_gap",
         "flags": "warnings",
         "auc_gain_low": "auc_gain_ci_low",
@@ -58,15 +56,19 @@ python : attributes of the package `hwsim`
 def renamed(kind: str, word: str) -> str | None:
     """Return the present name of a former name, None for any other word.
 
-    A column can have the label of an attack and an underscore before its name.
+    A column can have the label of an attack, former or present, and an underscore before its name.
 
     >>> renamed("setting", "edge_bits"), renamed("setting", "w_bits")
     ('first_last_bits', None)
-    >>> renamed("column", "energy_local_pj")
-    'energy_register_file_pj'
+    >>> renamed("column", "energy_local_pj"), renamed("column", "lira_auc_low"), renamed("column", "pair_auc")
+    ('energy_register_file_pj', 'lira_auc_ci_low', 'float_and_quantized_auc')
     """
     names = RENAMED[kind]
-    if kind == "column" and word not in names:
-        former = next((name for name in names if word.endswith(f"_{name}")), None)
-        return None if former is None else word.removesuffix(former) + names[former]
-    return names.get(word)
+    if kind != "column" or word in names:
+        return names.get(word)
+    label = next((former for former in RENAMED["name"] if word.startswith(f"{former}_")), "")
+    ending = next((former for former in names if word.endswith(f"_{former}")), "")
+    if not label and not ending:
+        return None
+    present = RENAMED["name"][label] + word.removeprefix(label) if label else word
+    return present.removesuffix(ending) + names[ending] if ending else present

@@ -20,6 +20,7 @@ from hwsim.formats import Kind
 from hwsim.machine.layer_report import layer_reports
 from hwsim.network.product import as_product
 from hwsim.renamed import RENAMED, renamed
+from hwsim.study.results.columns import COLUMNS
 from hwsim.study.search.study import Study
 from tests.support import fake_stages, fakes
 from tests.support.small_network import small_network
@@ -127,7 +128,7 @@ def test_names(former, present):
 
 @pairs("column")
 def test_columns(former, present):
-    known = {*OBJECTIVES, *study_row(), *cycles_columns()}
+    known = {*OBJECTIVES, *study_row(), *cycles_columns(), *(column.name for column in COLUMNS)}
     forms = {present, LABEL + present}
     assert forms & known and not {former, LABEL + former} & known
 
@@ -143,7 +144,7 @@ def cycles_columns() -> set[str]:
     network = small_network()
     layers = [(layer.name, as_product(network, layer)) for layer in network.layers if layer.has_macs]
     report = layer_reports(registry.build("accelerator", "tpu_like"), layers, batch=1)[0]
-    return {*report.row(), *report.all_causes()}
+    return {*report.row(), *report.breakdown()}
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def cycles(
         OutputSize,
         typer.Option(
             "--output-size",
-            help="How output sizes follow from a topology file: SCALE-Sim's ceil, floor, or 'same' padding.",
+            help="How output sizes follow from a topology file: ceil as SCALE-Sim, floor, or padded to stride.",
         ),
     ] = "ceil",
     form: Annotated[
@@ -129,7 +129,7 @@ def timeline(
 
     chosen, notes = accelerator_from_options(accelerator, array, dataflow)
     layers, workload_notes = _workload(workload, "ceil")
-    for note in [*notes, *workload_notes]:
+    for note in [*notes, *workload_notes, *chosen.notes()]:
         print_status(note)
     events = events_of(chosen, layers, batch) if codes is None else _events_of_sample(chosen, layers, codes, sample)
     write_trace(events, chosen, output)

@@ -1,4 +1,4 @@
-"""Accelerators, PEs and technologies, and the functions `simulate`, `count` and `estimate`."""
+"""Accelerators, their runs and costs: `simulate`, `count`, `estimate`, area, and energy ranges."""
 
 from hwsim.machine.cost.area import area_um2
 from hwsim.machine.cost.estimate import COMPONENTS, Cost, estimate

@@ -14,7 +14,6 @@ Rng = np.random.Generator
 Fill = Callable[[int, int, tuple[int, int]], Ints]
 """Operands of a shape from the smallest and the largest value."""
 
-DEPTH = 64
 """Most pixels that the circuit's accumulator memory holds."""
 
 

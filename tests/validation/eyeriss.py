@@ -93,9 +93,9 @@ def _active(what: str, golden: Golden, machine: Accelerator, layers: Layers, rea
     for row, (_, product) in zip(golden[:-1], layers, strict=True):
         passes = derive_mapping(machine, product, BATCH).row_stationary_pass
         assert passes is not None
-        near = abs(passes.active / int(row["active_PEs"]) - 1) < 0.1
-        why = "" if passes.active == int(row["active_PEs"]) else FASTEST if near else reason
-        rows.append(Row(row["layer"], int(row["active_PEs"]), passes.active, why))
+        near = abs(passes.active_pes / int(row["active_PEs"]) - 1) < 0.1
+        why = "" if passes.active_pes == int(row["active_PEs"]) else FASTEST if near else reason
+        rows.append(Row(row["layer"], int(row["active_PEs"]), passes.active_pes, why))
     return Group(f"AlexNet, batch {BATCH}: {what}", SOURCE, tuple(rows))
 
 

@@ -67,7 +67,7 @@ class Row:
 
     def error(self, column: str, given: object, allowed: str) -> BadInput:
         """Return the error for the cell in `column`."""
-        return BadInput(f"{self.where}, {column}", given or "nothing", allowed)
+        return BadInput(f"{self.where}, {column}", given or None, allowed)
 
     def number(self, column: str, low: int = 1, high: int = MAX_NUMBER, default: int | None = None) -> int:
         """Return the whole number in a column; raises BadInput outside `low` to `high`."""

@@ -63,9 +63,7 @@ def memory_notes(accelerator: Accelerator, technology: Technology) -> list[str]:
             size = f"banks of {memory.kib / memory.banks:g} KiB are not in CACTI's table"
             found.append(f"extrapolated: {name} scratchpad, {size}")
     if accelerator.register_file is not None:
-        found.append(
-            "assumed: a bit of a memory inside a PE costs as much as a bit of the smallest memory in the table"
-        )
+        found.append(REGISTER_FILE_NOTE)
     source = tables.dram_source(accelerator.dram.kind)
     if source.startswith("assumed") and technology.price("dram") is None:
         found.append(f"{source}: {accelerator.dram.kind}")

@@ -113,8 +113,9 @@ class Accelerator(Configurable):
     def describe(self) -> str:
         """Return one line with the array, dataflow and timing model that the numbers belong to."""
         memory = "memory modeled" if self.models_memory else "ideal memory: stalls are not modeled"
-        name = getattr(self.pe, "name", type(self.pe).__name__)
-        return f"{self.array.rows}x{self.array.cols} {name} PEs, {self.dataflow}, timing {self.timing}, {memory}"
+        return (
+            f"{self.array.rows}x{self.array.cols} {self.pe.name} PEs, {self.dataflow}, timing {self.timing}, {memory}"
+        )
 
     def notes(self) -> list[str]:
         """Return one sentence for each parameter that has no effect on the cycles."""

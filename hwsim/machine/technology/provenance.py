@@ -46,7 +46,7 @@ def read_prices(file: Path, items: Sequence[str]) -> tuple[dict[str, str | float
     for where, row in _located_rows(file, ("item", "pJ_per_bit")):
         item = row["item"]
         if item not in items:
-            raise UnknownName(f"{where}: item", item, items)
+            raise UnknownName(f"{where}: item", item, items, "setting")
         if item in found:
             raise BadInput(f"{where}: item", item, "each item once")
         found[item] = {"item": item, "pj_per_bit": _positive(row["pJ_per_bit"], where), "source": row[SOURCE]}

@@ -39,7 +39,7 @@ class Price(Configurable):
     @classmethod
     def _known_item(cls, item: str) -> str:
         if item not in PRICE_ITEMS:
-            raise UnknownName("technology.prices: item", item, PRICE_ITEMS)
+            raise UnknownName("technology.prices: item", item, PRICE_ITEMS, "setting")
         return item
 
     @field_validator("source")

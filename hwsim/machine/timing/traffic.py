@@ -1,7 +1,7 @@
-"""Port and DRAM traffic of one layer and sample, in bits.
+"""Port and DRAM traffic of one layer for a batch, in bits.
 
 The model: every layer reads its input from DRAM and writes its output there; weights are read for
-every sample. Operands are packed, so 3-bit codes take 3 bits. Bias and requantizer parameters sit in
+every batch. Operands are packed, so 3-bit codes take 3 bits. Bias and requantizer parameters sit in
 the drain path and are not counted. Input that neighboring tiles share is fetched for each tile.
 """
 

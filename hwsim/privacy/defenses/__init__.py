@@ -1,1 +1,1 @@
-"""Defenses against membership inference, one file each; none is registered yet."""
+"""Defenses against membership inference, one file each, with hooks at training, quantization, run and output port."""

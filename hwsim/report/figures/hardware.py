@@ -57,8 +57,8 @@ def subtitle_of(accelerator: Accelerator, samples: int = 1, name: str = "") -> s
     >>> subtitle_of(build("accelerator", "tiny"), 3, "tiny")
     'tiny: 4x4 fixed PEs, dataflow ws, 3 samples'
     """
-    array, pe = accelerator.array, getattr(accelerator.pe, "name", type(accelerator.pe).__name__)
-    timing = "" if accelerator.timing == "rtl" else f", timing {accelerator.timing}"
+    array, pe = accelerator.array, accelerator.pe.name
+    timing = "" if accelerator.models_memory else f", timing {accelerator.timing}"
     count = f"{samples:,} sample{'' if samples == 1 else 's'}"
     prefix = f"{name}: " if name else ""
     return f"{prefix}{array.rows}x{array.cols} {pe} PEs, dataflow {accelerator.dataflow}{timing}, {count}"

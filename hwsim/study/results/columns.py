@@ -150,7 +150,7 @@ AUDIT_TABLE = (
     ),
     Column("blind_auc", "probability", "AUC of the blind baseline, a classifier that sees no model", "audit"),
 )
-"""Columns that only the table of `hwsim audit` has; its other columns are ATTACK, AUDIT and warnings."""
+"""Columns that only the table of `hwsim audit` has; its other columns are a part of ATTACK, and warnings."""
 
 COLUMNS = (STATUS, *RESULT, *ATTACK, *GAIN, *AUDIT, *NOTES)
 """Every column of the table of a study except its axes, which come first."""

@@ -17,7 +17,6 @@ from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, Window, conv_product
 
 CONV = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides"
-GEMM = "Layer, M, N, K"
 
 
 bits = st.integers(1, 16)
