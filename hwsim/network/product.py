@@ -79,6 +79,11 @@ class Product:
         return hash(tuple(getattr(self, field.name) for field in fields(self)))
 
     @property
+    def convolution(self) -> Window:
+        """The convolution; of a plain product a 1x1 convolution of a map with its pixels as rows."""
+        return self.window or Window(self.pixels, 1, Geometry())
+
+    @property
     def macs(self) -> int:
         """Products of one sample, padding included."""
         return self.groups * self.pixels * self.reduction * self.filters

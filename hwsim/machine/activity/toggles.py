@@ -44,7 +44,7 @@ from hwsim.machine.activity.sampling import (
     sample_blocks,
 )
 from hwsim.machine.technology.provenance import Row, built_in_table
-from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP
+from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP, plain_psum_bits
 from hwsim.network.graph import Network
 from hwsim.network.layer import Layer, Op, Region
 from hwsim.network.product import Product, as_product
@@ -115,7 +115,7 @@ def nearest_coefficients(table: Sequence[Row], w_bits: int, a_bits: int, psum_bi
     With each measured pair of widths left out in turn, the coefficients of the nearest row give its energies with an
     error of 6 % on average and 25 % at most.
     """
-    wanted = (w_bits, a_bits, psum_bits or w_bits + a_bits + 8)
+    wanted = (w_bits, a_bits, psum_bits or plain_psum_bits(w_bits, a_bits))
     by_widths = {tuple(int(row[column]) for column in ("wbits", "abits", "acc_bits")): row for row in table}
     nearest = min(by_widths, key=lambda widths: _distance(widths, wanted))
     row = by_widths[nearest]
@@ -188,7 +188,7 @@ def count_toggles(
     if layer.region is not None and masks is None:
         raise BadInput(f"layer {layer.name!r} masks", None, "the sensitive regions of each sample")
     w_bits, a_bits = layer.weight.format.bits, network.formats[layer.inputs[0]].bits
-    plan = _plan(network, layer, rows, widths or (w_bits, a_bits, w_bits + a_bits + 8), seed, budget)
+    plan = _plan(network, layer, rows, widths or (w_bits, a_bits, plain_psum_bits(w_bits, a_bits)), seed, budget)
     counts = np.empty((len(codes), 1 + len(plan.psums.blocks.positions)), dtype=np.int64)
     with _arranged(plan, layer, codes, masks) as inputs:
         register, word = plan.operands.register, inputs.registers.dtype.type

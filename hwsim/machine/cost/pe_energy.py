@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 
 from hwsim.machine.activity.toggles import coefficients
 from hwsim.machine.run import Run
-from hwsim.machine.technology.tables import fitted_pe, plain_pe
+from hwsim.machine.technology.tables import fitted_pe, plain_pe, plain_psum_bits
 from hwsim.machine.technology.technology import Operands, Technology
 
 Floats = NDArray[np.float64]
 Mode = Literal["static", "activity"]
-
-PSUM_HEADROOM_BITS = 8
-"""Bits of a measured plain PE's partial sum beyond the bits of one product."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +97,7 @@ def _products(run: Run, layer: int) -> list[_WidthProducts]:
     found = []
     for event, a_bits, w_bits in pairs:
         own = pe.baseline_widths(a_bits, w_bits)
-        baseline = own or (w_bits, a_bits, w_bits + a_bits + PSUM_HEADROOM_BITS)
+        baseline = own or (w_bits, a_bits, plain_psum_bits(w_bits, a_bits))
         macs = run.event(event)[:, layer]
         found.append(_WidthProducts(macs, pe.mac_energy_fj(a_bits, w_bits), baseline, own is not None))
     return found

@@ -19,7 +19,6 @@ from hwsim.cache import cached
 from hwsim.errors import Infeasible
 from hwsim.machine.dataflow.hardware import Hardware
 from hwsim.machine.technology.tables import KIB
-from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, Window
 
 
@@ -62,7 +61,7 @@ def derive_pass(hardware: Hardware, product: Product, batch: int) -> Pass:
     """
     words = hardware.register_file
     assert words is not None
-    window = product.window or Window(product.pixels, 1, Geometry())
+    window = product.convolution
     kernel_h, kernel_w = window.geometry.kernel
     if kernel_h > hardware.array.rows:
         raise Infeasible(f"a kernel of {kernel_h} rows on an array of {hardware.array.rows} rows")

@@ -17,7 +17,7 @@ from hwsim.machine.dataflow.base import Extents, FoldOverheads, PortLimits
 from hwsim.machine.dataflow.row_stationary_pass import Pass
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.pe_suggestions import require_widths
-from hwsim.machine.mapping.records import array_record, shape_record, window_of
+from hwsim.machine.mapping.records import array_record, shape_record
 from hwsim.machine.mapping.tiling import (
     MAX_TILES,
     Tiling,
@@ -113,7 +113,7 @@ def _best_tiling(
         return tiling_of(found)
     sizes = ", ".join(f"{pad} {accelerator.scratchpads[pad].kib} KiB" for pad in SCRATCHPADS)
     raise Infeasible(
-        f"no tile of {product.reduction // window_of(product).taps} channels and {product.filters} filters fits half "
+        f"no tile of {product.reduction // product.convolution.taps} channels and {product.filters} filters fits half "
         f"of the scratchpads ({sizes}); the smallest one is one output pixel, one channel and the filters of one fold"
     )
 

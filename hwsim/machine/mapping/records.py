@@ -10,8 +10,7 @@ from hwsim.kernels.machine.tiling_search import ARRAY, SHAPE, TILING, ArrayField
 from hwsim.machine.dataflow.base import Extents, FoldOverheads, PortLimits
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.pe.base import Rate
-from hwsim.network.layer import Geometry
-from hwsim.network.product import Product, Window
+from hwsim.network.product import Product
 
 
 def record(fields: ShapeFields | ArrayFields | TilingFields) -> NDArray[np.void]:
@@ -28,14 +27,9 @@ def record(fields: ShapeFields | ArrayFields | TilingFields) -> NDArray[np.void]
 _DTYPES = {ShapeFields: SHAPE, ArrayFields: ARRAY, TilingFields: TILING}
 
 
-def window_of(product: Product) -> Window:
-    """Return the convolution of a product; a plain product is a 1x1 convolution of a map one pixel wide."""
-    return product.window or Window(product.pixels, 1, Geometry())
-
-
 def shape_record(product: Product, batch: int) -> NDArray[np.void]:
     """Return the SHAPE of `batch` samples of a product."""
-    window = window_of(product)
+    window = product.convolution
     geometry = window.geometry
     (out_rows, out_cols), (top, _, left, _) = window.output, geometry.pads
     (stride_h, stride_w), taps = geometry.stride, window.taps

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from hwsim.arithmetic import ceil_div
 from hwsim.machine.pe.base import MAX_OPERAND_BITS, PE, ActivationTiming, Rate
-from hwsim.machine.technology.tables import PSUM_BIT_UM2, PhysicalCost, assumed_cost, fitted_pe
+from hwsim.machine.technology.tables import PSUM_BIT_UM2, PhysicalCost, assumed_cost, fitted_pe, plain_psum_bits
 from hwsim.registry import register
 
 
@@ -76,8 +76,8 @@ class BitSerial(PE, ActivationTiming):
 
     def physical_cost(self) -> PhysicalCost:
         """Return the cost of a plain PE of one cycle's width, with the partial sum of a whole product."""
-        psum = 2 * self.max_bits + 8
-        narrow = self.w_step + self.a_step + 8
+        psum = plain_psum_bits(self.max_bits, self.max_bits)
+        narrow = plain_psum_bits(self.w_step, self.a_step)
         area = fitted_pe(self.w_step, self.a_step).physical.area_um2 + PSUM_BIT_UM2 * (psum - narrow)
         return assumed_cost(area, self.w_step + self.a_step + psum)
 

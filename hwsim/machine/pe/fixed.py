@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.machine.pe.base import MAX_OPERAND_BITS, PE, ActivationTiming, Rate
-from hwsim.machine.technology.tables import PhysicalCost, plain_pe
+from hwsim.machine.technology.tables import PhysicalCost, plain_pe, plain_psum_bits
 from hwsim.registry import register
 
 
@@ -79,4 +79,4 @@ class Fixed(PE, ActivationTiming):
     def baseline_widths(self, a_bits: int, w_bits: int) -> tuple[int, int, int]:
         """Return the widths of this multiplier, with a partial sum of 2 max_bits + 8 bits."""
         self.require(a_bits, w_bits)
-        return self.max_bits, self.max_bits, 2 * self.max_bits + 8
+        return self.max_bits, self.max_bits, plain_psum_bits(self.max_bits, self.max_bits)

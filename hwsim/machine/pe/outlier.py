@@ -10,7 +10,14 @@ from pydantic import Field
 
 from hwsim.arithmetic import ceil_div
 from hwsim.machine.pe.base import MAX_OPERAND_BITS, PE, OutlierTiming, Rate
-from hwsim.machine.technology.tables import CLOCK_FJ_PER_FLIP_FLOP, PSUM_BIT_UM2, PhysicalCost, assumed_cost, plain_pe
+from hwsim.machine.technology.tables import (
+    CLOCK_FJ_PER_FLIP_FLOP,
+    PSUM_BIT_UM2,
+    PhysicalCost,
+    assumed_cost,
+    plain_pe,
+    plain_psum_bits,
+)
 from hwsim.registry import register
 
 NATIVE_BITS = 4
@@ -76,7 +83,7 @@ class Outlier(PE, OutlierTiming):
     def physical_cost(self) -> PhysicalCost:
         """Return the cost of a 4-bit lane with a longer partial sum, plus shares of spare and high-precision MAC."""
         lane, wide = plain_pe(NATIVE_BITS, NATIVE_BITS).physical, plain_pe(NATIVE_BITS, MAX_OPERAND_BITS).physical
-        longer = PSUM_BITS - (2 * NATIVE_BITS + 8)
+        longer = PSUM_BITS - plain_psum_bits(NATIVE_BITS, NATIVE_BITS)
         area = lane.area_um2 * (1 + 1 / self.lanes) + PSUM_BIT_UM2 * longer + wide.area_um2 / self.pes_per_wide_mac
         clock = lane.clock_fj * (1 + 1 / self.lanes) + CLOCK_FJ_PER_FLIP_FLOP * longer
         clock += wide.clock_fj / self.pes_per_wide_mac

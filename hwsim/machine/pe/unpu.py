@@ -12,6 +12,7 @@ from hwsim.machine.technology.tables import (
     assumed_cost,
     fitted_pe,
     plain_pe,
+    plain_psum_bits,
     rate_points,
 )
 from hwsim.registry import register
@@ -62,7 +63,7 @@ class Unpu(PE):
 
     def physical_cost(self) -> PhysicalCost:
         """Return the cost of four fitted 1x16 multipliers and one partial sum, with the clock of the saving."""
-        lane = fitted_pe(1, A_BITS).physical.area_um2 - PSUM_BIT_UM2 * (1 + A_BITS + 8)
+        lane = fitted_pe(1, A_BITS).physical.area_um2 - PSUM_BIT_UM2 * plain_psum_bits(1, A_BITS)
         area = LANES * lane + PSUM_BIT_UM2 * PSUM_BITS
         rate = self.rate(A_BITS, MAX_OPERAND_BITS)
         plain_clock = plain_pe(MAX_OPERAND_BITS, A_BITS).physical.clock_fj

@@ -15,6 +15,8 @@ from hwsim.errors import UnknownName
 from hwsim.machine.technology.provenance import built_in_table
 
 KIB = 1024
+PSUM_HEADROOM_BITS = 8
+"""Bits of a plain PE's partial sum beyond those of one product."""
 CLOCK_FJ_PER_FLIP_FLOP = 8.66875
 """Clock pin energy of one flip-flop per cycle, Nangate45 at 1.1 V (346.75 fJ for the 40 of the 8x8 PE)."""
 PSUM_BIT_UM2 = 10.65
@@ -74,6 +76,15 @@ def measured_pe(design: str, w_bits: int, a_bits: int) -> MeasuredPE | None:
     )
 
 
+def plain_psum_bits(w_bits: int, a_bits: int) -> int:
+    """Return the partial-sum width of a plain PE: 8 bits more than a product.
+
+    >>> plain_psum_bits(8, 8)
+    24
+    """
+    return w_bits + a_bits + PSUM_HEADROOM_BITS
+
+
 def fitted_pe(w_bits: int, a_bits: int) -> MeasuredPE:
     """Return a plain PE between the measured widths: fits over the measured PEs, partial sum of w + a + 8 bits.
 
@@ -81,7 +92,7 @@ def fitted_pe(w_bits: int, a_bits: int) -> MeasuredPE:
     a measured row). Area: 7.4 w a + 0.2 (w + a) + 10.65 psum um2 (at most 6.4 % off). Leakage 21 nW
     per um2. Flip-flops: both operands and the partial sum.
     """
-    psum = w_bits + a_bits + 8
+    psum = plain_psum_bits(w_bits, a_bits)
     area = 7.4 * w_bits * a_bits + 0.2 * (w_bits + a_bits) + PSUM_BIT_UM2 * psum
     clock = CLOCK_FJ_PER_FLIP_FLOP * (w_bits + a_bits + psum)
     total = 121 + 13.7 * w_bits * a_bits + 29.9 * (w_bits + a_bits)

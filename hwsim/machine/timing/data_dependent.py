@@ -22,7 +22,6 @@ from hwsim.kernels.machine import row_sync
 from hwsim.kernels.machine.tiling_search import PIXELS
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, low_width
-from hwsim.machine.mapping.records import window_of
 from hwsim.machine.pe.base import ActivationTiming, OutlierTiming
 from hwsim.machine.timing.layer_cycles import StreamCycles
 from hwsim.machine.timing.operand_addresses import Wavefronts, wavefronts
@@ -80,7 +79,7 @@ def region_dynamic(
     `masks` is bool [sample, region row, region column], or [sample, channel, region row, region column] where
     every channel has its own mask. Padding is never sensitive.
     """
-    region, window, product = layer.region, window_of(mapping.product), mapping.product
+    region, window, product = layer.region, mapping.product.convolution, mapping.product
     assert region is not None
     cycles = cycles_per_wavefront(accelerator, mapping)
     by_channel = masks if masks.ndim == 4 else masks[:, None]
@@ -140,7 +139,7 @@ def step_streams(
     and `group` neighboring rows share the largest.
     """
     product, samples = mapping.product, len(steps)
-    channels = product.reduction // window_of(product).taps
+    channels = product.reduction // product.convolution.taps
     blocks = _pixel_blocks(mapping)
     k_blocks = ceil_div(channels, mapping.tiling.channels)
     parts = np.zeros((4, samples, product.groups, len(blocks), 1, k_blocks), dtype=np.int64)
@@ -173,7 +172,7 @@ def _maps_by_group(
     mapping: Mapping, maps: Sequence[NDArray[np.integer]], paddings: Sequence[int]
 ) -> Iterator[tuple[Any, ...]]:
     """Yield for every group the addresses of its operands, and the flat padded maps of its channels."""
-    product, window = mapping.product, window_of(mapping.product)
+    product, window = mapping.product, mapping.product.convolution
     channels = product.reduction // window.taps
     shared = maps[0].shape[1] == 1 < channels * product.groups
     front = wavefronts(window, channels, shared)
@@ -191,7 +190,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer, ti
     assert layer.weight is not None
     floor = mapping.ports.wavefront_cycles if mapping.ports.limited_by else 0
     product, tiling, array = mapping.product, mapping.tiling, accelerator.array
-    channels = product.reduction // window_of(product).taps
+    channels = product.reduction // product.convolution.taps
     weights = layer.weight.values().reshape(product.groups, product.filters, channels, -1).swapaxes(2, 3)
     pixels = np.array([len(block) for block in _pixel_blocks(mapping)])
     pixels_stream = accelerator.dataflow.streamed == PIXELS
@@ -287,7 +286,7 @@ def _distinct(along_i: bytes, along_r: bytes, rows: int) -> _Reading | None:
 
 def _pixel_blocks(mapping: Mapping) -> list[Ints]:
     """List the output pixels of each block of pixels, in the order of `tiles`: indices into the map, row by row."""
-    height, width = window_of(mapping.product).output
+    height, width = mapping.product.convolution.output
     index = np.arange(height * width).reshape(height, width)
     t = mapping.tiling
     return [
@@ -299,6 +298,6 @@ def _pixel_blocks(mapping: Mapping) -> list[Ints]:
 
 def _channel_blocks(mapping: Mapping, front: Wavefronts) -> list[Ints]:
     """List the reduction offsets of each block of channels, in the order (kernel row, kernel column, channel)."""
-    by_tap = front.taps.reshape(window_of(mapping.product).taps, -1)
+    by_tap = front.taps.reshape(mapping.product.convolution.taps, -1)
     size = mapping.tiling.channels
     return [by_tap[:, first : first + size].ravel() for first in range(0, by_tap.shape[1], size)]

@@ -34,7 +34,6 @@ from hwsim.machine.dataflow.hardware import STONNE
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.layer_report import layer_reports
 from hwsim.machine.mapping.mapping import Mapping
-from hwsim.machine.mapping.records import window_of
 from hwsim.machine.timing.ideal_memory import stonne_fill
 from hwsim.machine.timing.layer_cycles import WAITS, WORK, time_layer
 from hwsim.machine.timing.mapped_layers import MappedLayer, Workload, map_layers
@@ -342,7 +341,7 @@ def _tile_sizes(accelerator: Accelerator, mapping: Mapping) -> tuple[Ints, Ints,
     if not accelerator.models_memory:  # closed forms over the whole layer
         lengths = loop_lengths(product, mapping.batch)
         return np.array([lengths[PIXELS]]), np.array([lengths[FILTERS]]), np.array([lengths[CHANNELS]])
-    taps = window_of(product).taps
+    taps = product.convolution.taps
     filters = np.minimum(tiling.filters, product.filters - table["n"] * tiling.filters)
     channels = np.minimum(tiling.channels, product.reduction // taps - table["k"] * tiling.channels)
     if mapping.row_stationary_pass:

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import HwsimError
-from hwsim.privacy.audit.leakage import AttackResult, Leakage
+from hwsim.privacy.audit.leakage import MAX_FPRS, AttackResult, Leakage
 from hwsim.privacy.statistics.roc import Roc
 from hwsim.report.pages.parts import document, facts_of, figure_of, list_of, table_of
 from hwsim.report.text import aligned, short
 from hwsim.study.results.table import to_csv
 
-RATES = (0.01, 0.001)
 """False-positive rates at which TPRs are reported, and false-negative rates at which TNRs are."""
 
 Row = dict[str, Any]
@@ -43,7 +42,7 @@ def _row(leakage: Leakage, result: AttackResult) -> Row:
         "auc_ci_low": result.auc.ci_samples.low,
         "auc_ci_high": result.auc.ci_samples.high,
         "balanced_accuracy": result.balanced_accuracy.mean,
-        **{f"tpr_at_fpr_{rate}": result.tpr_at_fpr[rate].mean for rate in RATES},
+        **{f"tpr_at_fpr_{rate}": result.tpr_at_fpr[rate].mean for rate in MAX_FPRS},
         "n_members": int(leakage.n_members.min()),
         "n_nonmembers": int(leakage.n_nonmembers.min()),
         "warnings": list(leakage.warnings),
@@ -51,9 +50,9 @@ def _row(leakage: Leakage, result: AttackResult) -> Row:
         "auc_ci_targets_low": result.auc.ci_targets.low,
         "auc_ci_targets_high": result.auc.ci_targets.high,
     }
-    for rate in RATES:
+    for rate in MAX_FPRS:
         row[f"tpr_at_fpr_{rate}_ci_low"], row[f"tpr_at_fpr_{rate}_ci_high"] = result.tpr_at_fpr[rate].ci_samples
-    row |= {f"tnr_at_fnr_{rate}": mean(lambda curve, rate=rate: curve.tnr_at_fnr(rate)) for rate in RATES}  # type: ignore[misc]
+    row |= {f"tnr_at_fnr_{rate}": mean(lambda curve, rate=rate: curve.tnr_at_fnr(rate)) for rate in MAX_FPRS}  # type: ignore[misc]
     row["advantage"] = result.advantage
     for name in ("accuracy", "precision", "recall", "f1", "precision_nonmembers", "recall_nonmembers", "f1_nonmembers"):
         row[name] = float(np.mean([getattr(one, name) for one in best]))

@@ -15,7 +15,6 @@ from hwsim.errors import Infeasible
 from hwsim.machine.dataflow.row_stationary_pass import derive_pass
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import derive_mapping
-from hwsim.machine.mapping.records import window_of
 from hwsim.machine.timing.layer_counts import product_layer
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.traffic import product_traffic
@@ -69,7 +68,7 @@ def test_time_and_buffer_traffic_are_near_the_chip(layer: str) -> None:
 
 def passes_by_hand(accelerator: Accelerator, product: Product) -> Iterator[tuple[int, tuple[int, int, int, int, int]]]:
     """Cycles of one image of one group, and (rows, t, p, r, q), for everything that fits."""
-    local, pads, window = accelerator.register_file, accelerator.scratchpads, window_of(product)
+    local, pads, window = accelerator.register_file, accelerator.scratchpads, product.convolution
     assert local is not None
     (kernel_h, kernel_w), (out_rows, out_cols) = window.geometry.kernel, window.output
     channels = product.reduction // window.taps
@@ -90,7 +89,7 @@ def passes_by_hand(accelerator: Accelerator, product: Product) -> Iterator[tuple
 
 
 def cycles_by_hand(accelerator: Accelerator, product: Product, rows: int, t: int, p: int, r: int, q: int) -> int:
-    local, window = accelerator.register_file, window_of(product)
+    local, window = accelerator.register_file, product.convolution
     assert local is not None
     (kernel_h, kernel_w), (out_rows, out_cols) = window.geometry.kernel, window.output
     inputs = window.input_rows(rows) * window.geometry.stride[1] * q * r  # for one output column, in p q turns
@@ -155,7 +154,7 @@ def test_a_layer_takes_the_cycles_of_its_passes(parameters: dict[str, Any], prod
         return
     one, timing = mapping.row_stationary_pass, time_layer(accelerator, mapping)
     assert one is not None
-    tiling, window = mapping.tiling, window_of(product)
+    tiling, window = mapping.tiling, product.convolution
     assert tiling.rows % one.rows == 0 or tiling.rows == window.output[0]  # whole passes
     turns = passes = 0
     for rows in blocks(window.output[0], tiling.rows):

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hwsim.errors import BadInput, Infeasible, UnknownName
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
-from hwsim.machine.mapping.records import window_of
 from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.mapped_layers import map_layers
@@ -54,7 +53,7 @@ def test_a_given_tiling_fits_or_is_refused(
 ) -> None:
     """No tile of an accepted tiling is larger than half a scratchpad; nothing that fits is refused."""
     accelerator = make(parameters)
-    window = window_of(product)
+    window = product.convolution
     (out_rows, out_cols), channels = window.output, product.reduction // window.taps
     limits = {"images": batch, "rows": out_rows, "cols": out_cols, "filters": product.filters, "channels": channels}
     sizes = {name: data.draw(st.integers(1, limit)) for name, limit in limits.items()}
