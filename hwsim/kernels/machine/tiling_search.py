@@ -402,7 +402,7 @@ def pixel_blocks(s, a):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _describe_pixels(s, a, images, rows, cols, b):  # type: ignore[no-untyped-def]
-    """Fill in a PIXEL_BLOCK; at most one of images, rows and columns is cut."""
+    """Fill in a PIXEL_BLOCK; the last block of at most one of images, rows and columns is smaller than the others."""
     rows_most, rows_least, rows_sum, rows_first = lines(s.out_rows, rows, s.stride_h, s.span_h, s.top, s.rows)
     cols_most, cols_least, cols_sum, cols_first = lines(s.out_cols, cols, s.stride_w, s.span_w, s.left, s.cols)
     b.images, b.rows, b.cols = images, rows, cols
@@ -412,15 +412,14 @@ def _describe_pixels(s, a, images, rows, cols, b):  # type: ignore[no-untyped-de
     b.always_fetches = rows_least * cols_least > 0
     b.pixels = images * rows * cols
     b.last_pixels = _last(s.images, images) * _last(s.out_rows, rows) * _last(s.out_cols, cols)
-    stream = folds = wait = count = np.int64(0)
-    for image in range(0, s.images, images):
-        for row in range(0, s.out_rows, rows):
-            for col in range(0, s.out_cols, cols):
-                part = _pixels_part(
-                    a, min(images, s.images - image), min(rows, s.out_rows - row), min(cols, s.out_cols - col)
-                )
-                stream, folds, wait, count = stream + part[0], folds + part[1], wait + part[2], count + 1
-    b.stream, b.folds, b.wait, b.tiles = stream, folds, wait, count
+    part = _pixels_part(a, images, rows, cols)
+    last = _pixels_part(a, _last(s.images, images), _last(s.out_rows, rows), _last(s.out_cols, cols))
+    image_blocks, row_blocks, col_blocks = _ceil(s.images, images), _ceil(s.out_rows, rows), _ceil(s.out_cols, cols)
+    count = image_blocks * row_blocks * col_blocks
+    rests = count // (image_blocks if s.images % images else row_blocks if s.out_rows % rows else col_blocks)
+    whole = count - rests
+    b.stream, b.folds = whole * part[0] + rests * last[0], whole * part[1] + rests * last[1]
+    b.wait, b.tiles = whole * part[2] + rests * last[2], count
 
 
 @kernel()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.arithmetic import ceil_div
+from hwsim.cache import cached
 from hwsim.kernels.machine.tiling_search import ARRAY, SHAPE, TILING, ArrayFields, ShapeFields, TilingFields
 from hwsim.machine.dataflow.base import Extents, FoldOverheads, PortLimits
 from hwsim.machine.description.accelerator import Accelerator
@@ -27,8 +28,9 @@ def record(fields: ShapeFields | ArrayFields | TilingFields) -> NDArray[np.void]
 _DTYPES = {ShapeFields: SHAPE, ArrayFields: ARRAY, TilingFields: TILING}
 
 
+@cached(256)
 def shape_record(product: Product, batch: int) -> NDArray[np.void]:
-    """Return the SHAPE of `batch` samples of a product."""
+    """Return the SHAPE of `batch` samples of a product; all accelerators share the record, so nothing writes to it."""
     window = product.convolution
     geometry = window.geometry
     (out_rows, out_cols), (top, _, left, _) = window.output, geometry.pads

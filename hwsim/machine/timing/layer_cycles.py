@@ -28,7 +28,7 @@ WAITS = ("prefetch", "stall_dram_bandwidth", "stall_dram_latency", "writeback")
 
 _COLUMN = {name: column for column, name in enumerate(CAUSES)}
 _WORK = {name: row for row, name in enumerate(WORK)}
-_WORK_COLUMNS, _WAIT_COLUMNS = [_COLUMN[name] for name in WORK], [_COLUMN[name] for name in WAITS]
+_WORK_COLUMNS, _WAIT_COLUMNS = np.array([_COLUMN[name] for name in WORK]), np.array([_COLUMN[name] for name in WAITS])
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +98,8 @@ def time_layer(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles
     >>> int(time_layer(tiny, mapping).array_cycles[0])  # M + 3N - 1
     48
     """
-    table = np.zeros((1, len(CAUSES)), dtype=np.int64)
     if not accelerator.models_memory:
+        table = np.zeros((1, len(CAUSES)), dtype=np.int64)
         for cause, cycles in ideal_cycles(accelerator, mapping).items():
             table[0, _COLUMN[cause]] = cycles
         return LayerTiming(table, np.zeros((1, len(mapping.tiles)), dtype=np.int64))
