@@ -575,12 +575,13 @@ def _value(option, cycles, minimize_latency):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def search(shapes, arrays, max_tiles):  # type: ignore[no-untyped-def]
-    """Search the best tiling of the layer `shapes[0]` on `arrays[0]`: TILING [1], empty where no tile fits.
+def search(shapes, arrays, max_tiles, chosen):  # type: ignore[no-untyped-def]
+    """Search the best tiling of the layer `shapes[0]` on `arrays[0]`, and write it to `chosen` TILING [1].
 
-    Its channels fill whole folds, unless no such tile fits. Objectives are DRAM traffic, then cycles (or the
-    other way round), then the number of tiles, at most `max_tiles`. Branch and bound: the tiling with the
-    best bound is evaluated first, then every tiling whose bound is better than the best value so far.
+    Returns False, and writes nothing, where no tile fits. The channels fill whole folds, unless no such tile
+    fits. Objectives are DRAM traffic, then cycles (or the other way round), then the number of tiles, at most
+    `max_tiles`. Branch and bound: the tiling with the best bound is evaluated first, then every tiling whose
+    bound is better than the best value so far.
     """
     s, a = shapes[0], arrays[0]
     folds_channels = a.streamed == PIXELS or a.streamed == FILTERS
@@ -588,7 +589,7 @@ def search(shapes, arrays, max_tiles):  # type: ignore[no-untyped-def]
     if len(options) == 0:
         options = candidates(s, a, max_tiles, 1)
     if len(options) == 0:
-        return np.zeros(0, dtype=TILING)
+        return False
     lowest = 0
     for index in range(len(options)):
         if _value(options[index], options[index].bound, a.minimize_latency) < _value(
@@ -596,7 +597,7 @@ def search(shapes, arrays, max_tiles):  # type: ignore[no-untyped-def]
         ):
             lowest = index
     best = (np.int64(1) << 62, np.int64(1) << 62, np.int64(1) << 62)
-    chosen, tried = np.zeros(1, dtype=TILING), np.zeros(1, dtype=TILING)
+    tried = np.zeros(1, dtype=TILING)
     for turn in range(len(options) + 1):
         o = options[lowest if turn == 0 else turn - 1]
         if _value(o, o.bound, a.minimize_latency) >= best:
@@ -617,4 +618,4 @@ def search(shapes, arrays, max_tiles):  # type: ignore[no-untyped-def]
         if value < best:
             best = value
             chosen[0] = tried[0]
-    return chosen
+    return True

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hwsim.cache import cached
 from hwsim.errors import BadInput, Infeasible
 from hwsim.kernels.machine import tiling_search
-from hwsim.kernels.machine.tiling_search import TILE
+from hwsim.kernels.machine.tiling_search import TILE, TILING
 from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.dataflow.base import Extents, FoldOverheads, PortLimits
 from hwsim.machine.dataflow.row_stationary_pass import Pass
@@ -108,9 +108,9 @@ def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, t
 def _best_tiling(
     accelerator: Accelerator, product: Product, shape: NDArray[np.void], array: NDArray[np.void]
 ) -> Tiling:
-    found = tiling_search.search(shape, array, MAX_TILES)
-    if len(found):
-        return tiling_of(found)
+    chosen = np.zeros(1, dtype=TILING)
+    if tiling_search.search(shape, array, MAX_TILES, chosen):
+        return tiling_of(chosen)
     sizes = ", ".join(f"{pad} {accelerator.scratchpads[pad].kib} KiB" for pad in SCRATCHPADS)
     raise Infeasible(
         f"no tile of {product.reduction // product.convolution.taps} channels and {product.filters} filters fits half "
