@@ -286,3 +286,23 @@ def test_more_tiles_than_allowed_are_not_found() -> None:
     layer, array = matrix(rows=8, filters=1, channels=1), single_pe((16, 4, 64))
     assert found(layer, array, 4)
     assert not found(layer, array, 3)
+
+
+@settings(max_examples=60, **RUN)
+@given(SMALL, TIGHT)
+def test_the_factors_of_a_pixel_cut_are_summed_over_its_blocks(layer: np.ndarray, array: np.ndarray) -> None:
+    s, a = layer[0], array[0]
+    for cut in tiling_search.pixel_blocks(s, a):
+        parts = [
+            tiling_search._pixels_part(
+                a,
+                min(cut["images"], s["images"] - image),
+                min(cut["rows"], s["out_rows"] - row),
+                min(cut["cols"], s["out_cols"] - col),
+            )
+            for image in range(0, s["images"], cut["images"])
+            for row in range(0, s["out_rows"], cut["rows"])
+            for col in range(0, s["out_cols"], cut["cols"])
+        ]
+        summed = [sum(int(part[factor]) for part in parts) for factor in range(3)]
+        assert [cut["stream"], cut["folds"], cut["wait"], cut["tiles"]] == [*summed, len(parts)]
