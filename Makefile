@@ -1,15 +1,18 @@
-# make demo | test | test-oracles | test-rtl | validation | check | bench | clean        (VENV=dir puts the virtual environment elsewhere)
+# make demo | test | test-long | test-oracles | test-rtl | validation | check | bench | clean        (VENV=dir puts the virtual environment elsewhere)
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-oracles test-rtl validation check bench clean
+.PHONY: demo test test-long test-oracles test-rtl validation check bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hwsim demo -o demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q -n auto
+
+test-long: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -q -n auto -m long
 
 test-oracles: $(VENV)/.installed-oracles
 	$(BIN)/python -m tests.oracles
