@@ -17,6 +17,7 @@ ORDERS: dict[str, list[str]] = {
     "hwsim": [
         "version arithmetic cache renamed",
         "errors rng",
+        "files",
         "registry formats",
         "kernels",
         "network",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import os
 import tarfile
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
+from hwsim.files.archive import Archive, open_archive
 
 DATA_VARIABLE = "HWSIM_DATA"
 """Environment variable that names the folder with the data sets (the command line's `--data` sets it)."""
@@ -31,7 +30,7 @@ MAX_MEMBERS = 64
 UNVERIFIED = "unpacked files of no known checksum, verified by their size only"
 """Note of results on files that have no known checksum."""
 
-DAMAGE_ERRORS = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error, tarfile.TarError)
+DAMAGE_ERRORS = (ValueError, KeyError, IndexError, EOFError, OSError, zlib.error, tarfile.TarError, HwsimError)
 
 
 class ArraySpec(NamedTuple):
@@ -83,11 +82,11 @@ def read_npz(name: str, arrays: Mapping[str, ArraySpec], how_to_get: str) -> dic
     Raises HwsimError with the places where the file was searched, and the instructions `how_to_get`.
     """
     path = locate(name, [f"{name}/{name}.npz"], how_to_get)
-    with damage_reported(name, path, how_to_get), zipfile.ZipFile(path) as archive:
+    with damage_reported(name, path, how_to_get), open_archive(path) as archive:
         return {key: _verified(archive, key, expected) for key, expected in arrays.items()}
 
 
-def _verified(archive: zipfile.ZipFile, key: str, expected: ArraySpec) -> NDArray[np.generic]:
+def _verified(archive: Archive, key: str, expected: ArraySpec) -> NDArray[np.generic]:
     """Read one array; raises ValueError where shape, dtype or checksum differ."""
     size = math.prod(expected.shape) * np.dtype(expected.dtype).itemsize
     array = read_array(archive, key, size)
@@ -99,15 +98,11 @@ def _verified(archive: zipfile.ZipFile, key: str, expected: ArraySpec) -> NDArra
     return array
 
 
-def read_array(archive: zipfile.ZipFile, key: str, max_bytes: int) -> NDArray[np.generic]:
+def read_array(archive: Archive, key: str, max_bytes: int) -> NDArray[np.generic]:
     """Read one array of an opened npz file; raises ValueError before unpacking for more than `max_bytes` bytes."""
-    size = archive.getinfo(f"{key}.npy").file_size
-    if size > max_bytes + MAX_HEADER_BYTES:
+    if archive.entry_size(f"{key}.npy") > max_bytes + MAX_HEADER_BYTES:
         raise ValueError(f"{key} is larger than {max_bytes:,} bytes")
-    with archive.open(f"{key}.npy") as packed:
-        raw = packed.read(size)
-    array: NDArray[np.generic] = np.load(io.BytesIO(raw), allow_pickle=False)
-    return array
+    return archive.array(key, memory_limit=9 * (max_bytes + MAX_HEADER_BYTES))
 
 
 def md5(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.features import joined, pixels
 from hwsim.datasets.files import ArraySpec, damage_reported, locate, md5, read_array, read_npz, verify
+from hwsim.files.archive import open_archive
 from hwsim.registry import register
 
 ARRAYS = {
@@ -57,7 +57,7 @@ class PneumoniaMNIST(Dataset):
 
 def _official(path: Path) -> dict[str, NDArray[np.generic]]:
     verify(path, md5, OFFICIAL_MD5)
-    with zipfile.ZipFile(path) as archive:
+    with open_archive(path) as archive:
         arrays: dict[str, NDArray[np.generic]] = {}
         for part, rows in (("train", 4708), ("val", 524), ("test", 624)):
             arrays[f"x_{part}"] = read_array(archive, f"{part}_images", rows * 784).reshape(rows, 28, 28)

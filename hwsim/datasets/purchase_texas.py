@@ -6,7 +6,6 @@ Their text is then read without evaluating it.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, ClassVar
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwsim.datasets.base import Dataset, DatasetCard, Pool
 from hwsim.datasets.files import archive_members, damage_reported, git_blob, locate, read_array, verify
+from hwsim.files.archive import open_archive
 from hwsim.registry import register
 
 
@@ -64,7 +64,7 @@ class BinaryTable(Dataset):
     def _from_npz(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read bits [record, feature] and labels [record], as numbers or one-hot, from an npz file."""
         column_bytes = 8 * self.card.samples  # of the widest numbers
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             features = read_array(archive, "features", column_bytes * max(self.widths))
             labels = read_array(archive, "labels", column_bytes * self.card.classes)
         bits = features.astype(np.uint8)

@@ -1,16 +1,14 @@
-"""Reader of integer arrays from untrusted .npy data: no pickle, and sizes are checked before memory is taken."""
+"""Reader of integer arrays from untrusted .npy data."""
 
 from __future__ import annotations
 
-import math
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.errors import BadInput, HwsimError
-
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+from hwsim.errors import BadInput
+from hwsim.files.npy import read_data, read_header
 
 
 def read_integers(stream: IO[bytes], size: int, where: str) -> NDArray[np.int64]:
@@ -23,20 +21,11 @@ def read_integers(stream: IO[bytes], size: int, where: str) -> NDArray[np.int64]
     Traceback (most recent call last):
     hwsim.errors.BadInput: x.npy: got float64 numbers; allowed: integer codes. Network.encode converts real ...
     """
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version not in _HEADERS:
-            raise BadInput(where, f".npy version {version[0]}.{version[1]}", "1.0 and 2.0")
-        shape, by_columns, dtype = _HEADERS[version](stream)
-    except (ValueError, EOFError) as error:
-        raise HwsimError(f"{where}: no .npy data ({str(error).splitlines()[0]})") from None
-    if not np.issubdtype(dtype, np.integer):
-        hint = "Network.encode converts real inputs to codes." if np.issubdtype(dtype, np.floating) else ""
-        raise BadInput(where, f"{dtype} numbers", "integer codes", hint)
-    wanted = math.prod(shape) * dtype.itemsize
-    if size - stream.tell() != wanted:
-        raise BadInput(where, f"{size - stream.tell()} bytes of data", f"{wanted}, as its header says")
-    data = np.frombuffer(stream.read(wanted), dtype=dtype)
-    if dtype == np.uint64 and data.size and data.max() > np.iinfo(np.int64).max:
+    header = read_header(stream, where)
+    if header.dtype.kind not in "iu":
+        hint = "Network.encode converts real inputs to codes." if header.dtype.kind == "f" else ""
+        raise BadInput(where, f"{header.dtype} numbers", "integer codes", hint)
+    data = read_data(stream, header, size, where)
+    if data.dtype == np.uint64 and data.size and data.max() > np.iinfo(np.int64).max:
         raise BadInput(where, int(data.max()), "signed 64-bit integers")
-    return data.astype(np.int64).reshape(shape, order="F" if by_columns else "C")
+    return data.astype(np.int64, copy=False)

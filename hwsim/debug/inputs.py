@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from hwsim.debug.arrays import read_integers
 from hwsim.debug.runs import RunFile
 from hwsim.errors import BadInput, HwsimError
+from hwsim.files.reading import open_file
 from hwsim.network.graph import Network
 from hwsim.network.layer import INPUT
 from hwsim.rng import stream
@@ -56,15 +56,16 @@ def check_codes(network: Network, codes: NDArray[np.integer], where: str = "code
 
 
 def _read(path: Path) -> NDArray[np.int64]:
-    try:
-        if zipfile.is_zipfile(path):
-            run = RunFile(path)
-            if INPUT not in run:
-                raise BadInput(
-                    str(path), "a .npz without an entry 'input'", "a .npy of codes, or a run that hwsim trace wrote"
-                )
-            return run[INPUT]
-        with path.open("rb") as file:
-            return read_integers(file, path.stat().st_size, str(path))
-    except OSError as error:
-        raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None
+    with open_file(path) as file:
+        try:
+            is_zip = file.read(2) == b"PK"
+            size = file.seek(0, 2)
+            file.seek(0)
+            if not is_zip:
+                return read_integers(file, size, str(path))
+        except OSError as error:
+            raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None
+    run = RunFile(path)
+    if INPUT not in run:
+        raise BadInput(str(path), "a .npz without an entry 'input'", "a .npy of codes, or a run that hwsim trace wrote")
+    return run[INPUT]

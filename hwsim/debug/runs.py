@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.debug.arrays import read_integers
-from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.network.file import HEADER, SIZE_LIMIT, npy_bytes, write_zip
-
-_NPY = ".npy"
+from hwsim.errors import BadInput, UnknownName
+from hwsim.files.archive import NPY, npy_bytes, open_archive, write_zip
+from hwsim.network.file import HEADER
 
 
 class RunFile(Mapping[str, NDArray[np.int64]]):
@@ -24,56 +22,38 @@ class RunFile(Mapping[str, NDArray[np.int64]]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._entries = {e.filename.removesuffix(_NPY): e for e in _entries(path) if e.filename.endswith(_NPY)}
-        if not self._entries:
+        with open_archive(path) as archive:
+            self._names = dict.fromkeys(name.removesuffix(NPY) for name in archive.names if name.endswith(NPY))
+        if not self._names:
             raise BadInput(str(path), "a zip without arrays", "an .npz with one integer array per layer")
 
     def __getitem__(self, name: str) -> NDArray[np.int64]:
-        if name not in self._entries:
-            raise UnknownName(f"{self.path} layer", name, self._entries)
-        entry = self._entries[name]
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(entry) as stream:
-                return read_integers(stream, entry.file_size, f"{self.path} {name}")
-        except (OSError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
-            raise HwsimError(f"{self.path} {name}: cannot be read: {error}") from None
+        if name not in self._names:
+            raise UnknownName(f"{self.path} layer", name, self._names)
+        with open_archive(self.path) as archive, archive.open(name + NPY) as stream:
+            return read_integers(stream, archive.entry_size(name + NPY), f"{self.path} {name}")
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._names)
 
 
 def is_network(path: Path) -> bool:
     """Return True for a network file, False for any other zip; raises HwsimError for a file that is no zip."""
-    return any(entry.filename == HEADER for entry in _entries(path))
+    with open_archive(path) as archive:
+        return HEADER in archive.names
 
 
-def write_run(path: Path, run: Mapping[str, NDArray[np.integer]]) -> None:
+def write_run(path: Path, run: Mapping[str, NDArray[np.integer]], force: bool = False) -> None:
     """Write a run file, atomically; `np.load` reads it too.
+
+    A file that hwsim did not write is replaced only with `force`.
 
     >>> write_run(Path("run.npz"), {"input": np.zeros((1, 3), np.int8)})  # doctest: +SKIP
     """
-    write_zip(path, ((name + _NPY, npy_bytes(np.asarray(array))) for name, array in run.items()))
-
-
-def _entries(path: Path) -> list[zipfile.ZipInfo]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except OSError as error:
-        raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except zipfile.BadZipFile:
-        raise BadInput(
-            str(path), "a file that is no zip", "a network file, or an .npz with one integer array per layer"
-        ) from None
-    total = sum(entry.file_size for entry in entries)
-    if total > SIZE_LIMIT:
-        raise BadInput(str(path), f"{total} bytes of arrays", f"at most {SIZE_LIMIT}")
-    if len({entry.filename for entry in entries}) != len(entries):
-        raise HwsimError(f"{path}: two entries have one name")
-    return entries
+    write_zip(path, ((name + NPY, npy_bytes(np.asarray(array))) for name, array in run.items()), force)

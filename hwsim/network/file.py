@@ -12,17 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
-import math
-import os
-import re
-import struct
 import sys
 import types
 import typing
-import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -32,6 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.files import memory
+from hwsim.files.archive import Archive, npy_bytes, open_archive, write_zip
 from hwsim.network.graph import Network
 from hwsim.network.layer import SEMANTICS
 
@@ -43,8 +39,8 @@ VERSION = 2
 VERSION_1 = SEMANTICS
 """Value of `version` in files of version 1, which name the semantics there."""
 
-SIZE_LIMIT = 1 << 31
-"""Largest file that `load` reads, in bytes."""
+MAX_HEADER_BYTES = 16 << 20
+"""Largest JSON header that `load` reads, in bytes."""
 
 _OPTIONAL = ("per_channel", "filter_bits")
 """Fields that are written only where they differ from their default, and may be missing in a file."""
@@ -52,49 +48,21 @@ _OPTIONAL = ("per_channel", "filter_bits")
 _KEYS_OF_VERSION_1 = {"narrow": "narrow_range"}
 _KINDS_OF_VERSION_1 = {"odd": "midrise"}
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # one timestamp for all entries: equal networks make equal files
 _INTEGERS: dict[str, type[np.signedinteger]] = {"|i1": np.int8, "<i2": np.int16, "<i4": np.int32, "<i8": np.int64}
-_NPY = re.compile(rb"\{'descr': '([|<]i[1248])', 'fortran_order': False, 'shape': \(([0-9, ]*)\), \} *\n")
 
 Arrays = dict[str, NDArray[np.signedinteger]]
 
 
-def save(network: Network, path: str | Path) -> None:
+def save(network: Network, path: str | Path, force: bool = False) -> None:
     """Write `network` to `path` atomically; equal networks give equal bytes.
+
+    A file that hwsim did not write is replaced only with `force`.
 
     >>> save(network, "net.npz")  # doctest: +SKIP
     """
     header, arrays = _pack(network)
     codes = ((f"{place}.npy", npy_bytes(array)) for place, array in arrays.items())
-    write_zip(Path(path), chain([(HEADER, header)], codes))
-
-
-def write_zip(path: Path, entries: Iterable[tuple[str, bytes]]) -> None:
-    """Write a zip of named entries atomically; equal entries give equal bytes."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                for name, data in entries:
-                    _write_entry(archive, name, data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise HwsimError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def npy_bytes(array: NDArray[np.integer]) -> bytes:
-    """Return the content of a .npy file of an array.
-
-    >>> npy_bytes(np.zeros(2, np.int8))[:6]
-    b'\\x93NUMPY'
-    """
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
+    write_zip(path, chain([(HEADER, header)], codes), force)
 
 
 def load(path: str | Path) -> Network:
@@ -102,7 +70,9 @@ def load(path: str | Path) -> Network:
 
     Raises HwsimError, with the file and the place in it, for any other file.
     """
-    return _Reader(str(path), _read_entries(Path(path))).network()
+    with open_archive(path) as archive:
+        memory.require(archive.size, str(path))
+        return _Reader(archive).network()
 
 
 def digest(network: Network) -> str:
@@ -112,13 +82,6 @@ def digest(network: Network) -> str:
     for array in arrays.values():
         state.update(array.tobytes())
     return state.hexdigest()
-
-
-def _write_entry(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    info = zipfile.ZipInfo(name, _EPOCH)
-    info.create_system = 3
-    info.external_attr = 0o644 << 16
-    archive.writestr(info, data)
 
 
 # From a network to a header and arrays.
@@ -174,34 +137,15 @@ def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:
 # From a header and arrays to a network.
 
 
-def _read_entries(path: Path) -> dict[str, bytes]:
-    """Read all entries of the zip, by name, after a check of their sizes against the size of the file."""
-    try:
-        size = path.stat().st_size
-        if size > SIZE_LIMIT:
-            raise BadInput(str(path), f"{size} bytes", f"at most {SIZE_LIMIT} bytes")
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-            if len({info.filename for info in infos}) != len(infos):
-                raise HwsimError(f"{path}: two entries have one name")
-            for info in infos:
-                if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-                    raise BadInput(f"{path} {info.filename}", "a compressed or encrypted entry", "stored entries")
-            total = sum(info.file_size for info in infos)
-            if total > size:
-                raise BadInput(str(path), f"entries of {total} bytes in a file of {size}", "entries that fit the file")
-            return {info.filename: archive.read(info) for info in infos}
-    except OSError as error:
-        raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, struct.error) as error:
-        raise HwsimError(f"{path}: not a whole zip file ({error})") from None
-
-
 class _Reader:
     """Reader of the entries of one file; raises HwsimError for data of another type than the field."""
 
-    def __init__(self, file: str, entries: dict[str, bytes]) -> None:
-        self.file, self.entries = file, entries
+    def __init__(self, archive: Archive) -> None:
+        self.file, self.archive = archive.path, archive
+        self.unused = set(archive.names)
+        for name in archive.names:
+            if not archive.is_stored(name):
+                raise BadInput(f"{self.file} {name}", "a compressed entry", "stored entries")
 
     def network(self) -> Network:
         header = self._header()
@@ -210,8 +154,8 @@ class _Reader:
         else:
             fields = self._fields(header)
         network: Network = self._decode(Network, fields, "network")
-        if self.entries:
-            raise BadInput(f"{self.file}", f"unused entry {min(self.entries)}", "only entries that the header names")
+        if self.unused:
+            raise BadInput(f"{self.file}", f"unused entry {min(self.unused)}", "only entries that the header names")
         return network
 
     def _fields(self, header: Any) -> Any:
@@ -223,10 +167,10 @@ class _Reader:
             raise BadInput(f"{self.file} semantics", keys["semantics"], SEMANTICS)
         return keys["network"]
 
-    def _take(self, name: str) -> bytes:
-        if name not in self.entries:
+    def _take(self, name: str) -> None:
+        if name not in self.unused:
             raise BadInput(f"{self.file} {name}", "no such entry", "one entry per array, and the header")
-        return self.entries.pop(name)
+        self.unused.remove(name)
 
     def _header(self) -> Any:
         def refuse(word: str) -> None:
@@ -238,8 +182,11 @@ class _Reader:
                 raise BadInput(f"{self.file} {HEADER}", "a key twice", "each key once")
             return table
 
+        self._take(HEADER)
         try:
-            return json.loads(self._take(HEADER), parse_constant=refuse, object_pairs_hook=unique)
+            return json.loads(
+                self.archive.read(HEADER, MAX_HEADER_BYTES), parse_constant=refuse, object_pairs_hook=unique
+            )
         except (ValueError, RecursionError) as error:
             raise HwsimError(f"{self.file} {HEADER}: not JSON: {error}") from None
 
@@ -323,19 +270,14 @@ class _Reader:
             raise UnknownName(f"{where} dtype", keys["dtype"], _INTEGERS)
         dtype = np.dtype(keys["dtype"])
         shape = self._decode(tuple[int, ...], keys["shape"], f"{place}/shape")
-        entry = self._take(f"{place}.npy")
-        if entry[:8] != b"\x93NUMPY\x01\x00" or len(entry) < 10:
-            raise BadInput(where, "another kind of file", "a .npy file of version 1.0")
-        start = 10 + int.from_bytes(entry[8:10], "little")
-        match = _NPY.fullmatch(entry[10:start])
-        if match is None:
+        self._take(f"{place}.npy")
+        header = self.archive.header(place, where)
+        if header.by_columns or header.dtype.str not in _INTEGERS:
             raise BadInput(where, "another .npy header", "little-endian signed integers in C order")
-        found = (match[1].decode(), tuple(int(n) for n in match[2].decode().split(",") if n.strip()))
+        found = (header.dtype.str, header.shape)
         if found != (keys["dtype"], shape):
             raise BadInput(where, f"{found[0]} {found[1]}", f"{keys['dtype']} {shape}, as the header says")
-        if len(entry) - start != math.prod(shape) * dtype.itemsize:
-            raise BadInput(where, f"{len(entry) - start} bytes of data", f"{math.prod(shape) * dtype.itemsize}")
-        stored = np.frombuffer(entry, dtype=dtype, offset=start).reshape(shape)
+        stored = self.archive.array(place, where)
         return stored.astype(np.int64 if scalar is np.int64 else dtype.newbyteorder("="))
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hwsim.errors import HwsimError
+from hwsim.files.archive import NPY, npy_bytes, open_archive, zip_writer
+from hwsim.files.writing import make_folder, replace_file
 
 Arrays = dict[str, NDArray[Any]]
 """Arrays by name."""
@@ -37,19 +39,20 @@ class Checkpoint:
         The arrays must have the names, shapes and dtypes of `like`.
         """
         try:
-            with self.path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
-                stored = sum(entry.file_size for entry in archive.infolist())
-            if stored > sum(array.nbytes for array in like.values()) + _HEADER_BYTES:
-                return None
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                if str(file["key"]) != self.key:
+            with open_archive(self.path) as archive:
+                stored = sum(map(archive.entry_size, archive.names))
+                if stored > sum(array.nbytes for array in like.values()) + _HEADER_BYTES:
                     return None
-                epochs = int(file["epochs"])
-                arrays = {name: file[f"state {name}"] for name in like}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                key, epochs = archive.array("key", kinds="U"), archive.array("epochs", kinds="i")
+                if str(key) != self.key or epochs.shape:
+                    return None
+                arrays = {
+                    name: archive.array(f"state {name}", memory_limit=9 * a.nbytes + 64) for name, a in like.items()
+                }
+        except HwsimError:
             return None
         valid = all(arrays[name].shape == a.shape and arrays[name].dtype == a.dtype for name, a in like.items())
-        return (epochs, arrays) if valid else None
+        return (int(epochs), arrays) if valid else None
 
     def save(self, epochs: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Replace the file atomically: after a kill it contains the old state or the new one."""
@@ -66,13 +69,14 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
     >>> write_arrays(Path("weights.npz"), {"fc1.weight": np.zeros((2, 3))})  # doctest: +SKIP
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    make_folder(path.parent)
+    replace_file(path, zip_writer((name + NPY, npy_bytes(np.asarray(array))) for name, array in arrays.items()))
+
+
+def read_arrays(path: Path) -> Arrays:
+    """Read all arrays of an .npz file; raises HwsimError for a file that is damaged or no .npz."""
+    with open_archive(path) as archive:
+        return archive.arrays([name.removesuffix(NPY) for name in archive.names])
 
 
 def setting_key(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:

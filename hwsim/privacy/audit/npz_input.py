@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import math
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.errors import BadInput, HwsimError
+from hwsim.errors import BadInput
+from hwsim.files.archive import NPY, open_archive
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.audit.from_logits import FROM_LOGITS, from_logits, game_of, require_finite
 from hwsim.privacy.game import Game
 from hwsim.registry import family
 
 REQUIRED = ("logits", "keep", "labels")
-SIZE_LIMIT = 1 << 32
-"""Largest total size in bytes of the arrays that `read` unpacks."""
-
 SUM_TOLERANCE = 0.05
 """Largest distance of a sum of probabilities from one; eight-bit probabilities are rounded in every class."""
 
@@ -82,8 +76,8 @@ def read(path: str | Path) -> AuditFile:
 
     `logits` [models, samples, classes], `keep` [models, samples] and `labels` [samples] are required. An array with the
     name of a channel is that channel, [models, samples, ...]. `inputs` [samples, ...] are the same for all models.
-    Raises HwsimError with the file, the place, the given and the allowed values. Nothing in a file is executed, and
-    every size is checked before memory is allocated.
+    Raises HwsimError with the file, the place, the given and the allowed values. Nothing in a file is executed. The
+    arrays may need as much memory, as float64 and int64, as `hwsim.files.memory.limit()` allows.
     """
     path = Path(path)
     known = {*REQUIRED, *family("channel")}
@@ -162,55 +156,9 @@ def _unused(name: str, known: set[str]) -> str:
     return f"{name} (did you mean {near[0]}?)" if near else name
 
 
-# Zip archive and array headers.
-
-
 def _read_arrays(path: Path, wanted: set[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """Return the wanted arrays of an .npz, and the names of the other arrays, which are not unpacked."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if len(set(names)) != len(names):
-                raise HwsimError(f"{path}: two entries have the same name")
-            found = {name.removesuffix(".npy"): name for name in names}
-            chosen = {name: entry for name, entry in found.items() if name in wanted}
-            total = sum(archive.getinfo(entry).file_size for entry in chosen.values())
-            if total > SIZE_LIMIT:
-                raise BadInput(str(path), f"arrays of {total} bytes", f"at most {SIZE_LIMIT} bytes")
-            arrays = {name: _read_array(archive, f"{path} {name}", entry) for name, entry in chosen.items()}
-            return arrays, sorted(set(found) - set(chosen))
-    except OSError as error:
-        raise HwsimError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, struct.error, zlib.error) as error:
-        raise BadInput(str(path), f"not a complete .npz file ({error})", "an .npz, as numpy.savez writes it") from None
-
-
-def _read_array(archive: zipfile.ZipFile, where: str, entry: str) -> NDArray[Any]:
-    """Return one array after a check of its header against the size of its entry."""
-    with archive.open(entry) as stream:
-        shape, dtype = _header(stream, where)
-        if min(shape, default=0) < 0:
-            raise BadInput(where, f"shape {shape}", "a shape without negative numbers")
-        if dtype.hasobject:
-            raise BadInput(where, "pickled objects", "plain numbers; nothing in a file is executed")
-        size, stored = math.prod(shape) * dtype.itemsize, archive.getinfo(entry).file_size - stream.tell()
-        if size != stored:
-            raise BadInput(
-                where, f"a header of {size} bytes before {stored} bytes of data", "a header that fits the data"
-            )
-    with archive.open(entry) as stream:
-        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
-
-
-def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    allowed = "a .npy array of version 1.0 or 2.0"
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version not in readers:
-            raise BadInput(where, f"a .npy array of version {version[0]}.{version[1]}", allowed)
-        shape, _, dtype = readers[version](stream)
-    except (ValueError, RecursionError):
-        raise BadInput(where, "something that is not an array", allowed) from None
-    return shape, dtype
+    with open_archive(path) as archive:
+        found = {name.removesuffix(NPY): name for name in archive.names}
+        chosen = [name for name, entry in found.items() if name in wanted and entry.endswith(NPY)]
+        return archive.arrays(chosen), sorted(set(found) - set(chosen))

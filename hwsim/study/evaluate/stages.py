@@ -7,13 +7,11 @@ accelerator, the technology or the attacks share networks and integer outputs.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from hwsim import registry
@@ -29,7 +27,7 @@ from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.study.evaluate.game_data import GameData, prepare
 from hwsim.study.evaluate.multi_query import MultiQueryCache
 from hwsim.study.evaluate.point_result import Baseline, float_result, hardware_result
-from hwsim.training.checkpoint import write_arrays
+from hwsim.training.checkpoint import read_arrays, write_arrays
 from hwsim.training.ensemble import Ensemble, Members, train
 from hwsim.version import MODEL_VERSION
 
@@ -179,9 +177,8 @@ def _trained(design: Design, folder: Path, tuned: bool) -> Weights:
 
 def _load(path: Path) -> Weights:
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: torch.from_numpy(file[name]) for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        return {name: torch.from_numpy(array) for name, array in read_arrays(path).items()}
+    except HwsimError as error:
         raise HwsimError(
             f"{path}: not a file of trained weights ({error}); delete it and run again to train anew"
         ) from None

@@ -1,0 +1,1 @@
+"""Files: readers that trust nothing, and the writer of every output."""
