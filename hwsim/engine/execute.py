@@ -126,9 +126,13 @@ def compiled(network: Network, kernels: str, stored: Iterable[str] = ()) -> Prog
 
     The values named in `stored` are in memory at the end, which the fastest program does not guarantee.
     """
-    program = _compiled(network, kernels, frozenset())
-    missing = frozenset(stored).difference(program.value_maps if program is not None else stored)
-    return _compiled(network, kernels, missing) if missing else program
+    kept: frozenset[str] = frozenset()
+    program = _compiled(network, kernels, kept)
+    # an add that may not take one convolution into its step takes the other, so a program may miss a value anew
+    while program is not None and (missing := frozenset(stored).difference(program.value_maps)):
+        kept |= missing
+        program = _compiled(network, kernels, kept)
+    return program
 
 
 _programs = per_object(Network, dict[tuple[str, frozenset[str]], Program | None])
@@ -154,7 +158,9 @@ def _chosen(kernels: str | None) -> str:
 
 
 def _known(network: Network, capture: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct names of `capture`; raises UnknownName."""
+    """Return the distinct names of `capture`; raises BadInput and UnknownName."""
+    if isinstance(capture, str):  # an iterable of characters, none of which is a layer
+        raise BadInput("capture", repr(capture), "a list of names of layers", f"For one layer give [{capture!r}].")
     names = tuple(dict.fromkeys(capture))
     for name in names:
         if name not in network.shapes:

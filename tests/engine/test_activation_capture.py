@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwsim import reference
 from hwsim.engine.execute import Schedule, available
-from hwsim.errors import UnknownName
+from hwsim.errors import BadInput, UnknownName
 from hwsim.formats import LOGITS, Format, QTensor
 from hwsim.kernels.inference.instructions import Epilogue
 from hwsim.network.fixed_point import add_requantizer
@@ -88,6 +88,49 @@ def residual(format: Format = U8) -> Network:
     return Network(format, (4, 5, 5), 1.0, (conv, add, flat, end))
 
 
+@st.composite
+def dense_residuals(draw: st.DrawFn) -> Network:
+    """Convolutions and adds of earlier values, all of one shape and of bytes, so that many adds can be fused."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    names, layers = [INPUT], []
+    for number in range(draw(st.integers(2, 9))):
+        name = f"layer{number}"
+        if draw(st.booleans()):
+            w = rng.integers(-8, 8, (4, 4, 1, 1), dtype=np.int8)
+            layers.append(
+                Layer(
+                    name, Op.CONV, (draw(st.sampled_from(names[-3:])),), U8, weight=tensor(w),
+                    bias=rng.integers(-50, 50, 4), requantizer=spreading(36),
+                )
+            )  # fmt: skip
+        else:
+            pair = draw(st.sampled_from(names[-3:])), draw(st.sampled_from(names[-3:]))
+            layers.append(Layer(name, Op.ADD, pair, U8, requantizer=add_requantizer(0.5, 0.75, U8, relu=False)))
+        names.append(name)
+    end = Layer("logits", Op.CONV, (names[-1],), LOGITS, weight=tensor(rng.integers(-8, 8, (3, 4, 1, 1), np.int8)),
+                bias=np.zeros(3, np.int64))  # fmt: skip
+    return Network(U8, (4, 3, 3), 1.0, (*layers, end))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(dense_residuals(), st.data())
+def test_any_values_of_a_residual_network_are_captured(network, data):
+    """Whichever operands of an add are captured, the program that stores them is found."""
+    names = st.sampled_from([INPUT, *(layer.name for layer in network.layers)])
+    capture = tuple(data.draw(st.lists(names, min_size=1, max_size=8)))
+    assert_captures(network, random_codes(3, U8, 2, 4, 3, 3), capture, available()[0])
+
+
+@pytest.mark.parametrize("kernels", COMPILED)
+def test_both_convolutions_of_an_add_are_captured(kernels):
+    network = residual()
+    other = dataclasses.replace(network["conv"], name="other")
+    add = dataclasses.replace(network["add"], inputs=("conv", "other"))
+    both = dataclasses.replace(network, layers=(network["conv"], other, add, *network.layers[2:]))
+    for capture in (("conv", "other"), ("other", "conv", "add"), ("conv",), ("other",)):
+        assert_captures(both, random_codes(2, U8, 3, 4, 5, 5), capture, kernels)
+
+
 @pytest.mark.parametrize("kernels", COMPILED)
 def test_a_value_that_fused_steps_never_store_is_stored_when_it_is_captured(kernels):
     network, codes = residual(), random_codes(2, U8, 3, 4, 5, 5)
@@ -101,3 +144,8 @@ def test_a_value_that_fused_steps_never_store_is_stored_when_it_is_captured(kern
 def test_an_unknown_name_raises():
     with pytest.raises(UnknownName, match=r"^capture: got convv; allowed: add, conv, .* Did you mean 'conv'\?"):
         execute(residual(), random_codes(2, U8, 3, 4, 5, 5), capture=("convv",))
+
+
+def test_one_name_that_is_no_list_raises():
+    with pytest.raises(BadInput, match=r"^capture: got 'conv'; allowed: a list of names of layers\."):
+        execute(residual(), random_codes(2, U8, 3, 4, 5, 5), capture="conv")
