@@ -52,7 +52,7 @@ ORDERS: dict[str, list[str]] = {
     ],
     "hwsim.quantizers": [
         "scheme float32",
-        "base lowering range_estimators",
+        "base lowering range_estimators fit_scales",
         "calibration fine_tune",
         "uniform",
         "dynamic",

@@ -8,11 +8,18 @@ import torch
 from torch import Tensor
 
 from hwsim.formats import Kind
-from hwsim.quantizers.scheme import MIN_SCALE, QuantParams
+from hwsim.quantizers.scheme import QuantParams
+
+SMALLEST_SCALE = torch.finfo(torch.float32).tiny
+"""Smallest positive float32 with all its bits."""
 
 
 class RangeEstimator(ABC):
-    """Base of range estimators: the part of a quantizer that chooses scale and zero point."""
+    """Base of range estimators: the part of a quantizer that chooses scale and zero point.
+
+    The scale is proportional to the values, so the codes do not depend on their unit. Where all values are zero the
+    scale is 0, which stands for any scale: `calibrate` then chooses one.
+    """
 
     @abstractmethod
     def weights(self, weight: Tensor, bits: int, per_channel: bool) -> QuantParams:
@@ -37,8 +44,8 @@ class MinMaxEstimator(RangeEstimator):
         flat = weight.flatten(2) if per_channel else weight.flatten(1)
         zero_point = torch.zeros(len(weight))
         if bits == 1:
-            return QuantParams(1, False, positive_scale(flat.abs().mean(-1)), zero_point, kind=Kind.BINARY)
-        scale = positive_scale(flat.abs().amax(-1) / (2 ** (bits - 1) - 1))
+            return QuantParams(1, False, normal_scale(flat.abs().mean(-1)), zero_point, kind=Kind.BINARY)
+        scale = normal_scale(flat.abs().amax(-1) / (2 ** (bits - 1) - 1))
         return QuantParams(bits, True, scale, zero_point, narrow_range=True)
 
     def activations(self, values: Tensor, bits: int, unsigned: bool) -> QuantParams:
@@ -48,10 +55,17 @@ class MinMaxEstimator(RangeEstimator):
         """
         low, high = values.amin(1).clamp_max(0), values.amax(1).clamp_min(0)
         max_code = 2**bits - 1
-        scale = positive_scale((high - low) / max_code)
-        return QuantParams(bits, False, scale, torch.clamp(torch.floor(-low / scale + 0.5), 0, max_code))
+        span = high - low
+        step = torch.where(torch.isfinite(span), span / max_code, high / max_code - low / max_code)
+        scale = normal_scale(step)
+        zero_point = torch.where(scale > 0, torch.floor(-low / scale + 0.5), 0.0)
+        return QuantParams(bits, False, scale, torch.clamp(zero_point, 0, max_code))
 
 
-def positive_scale(scale: Tensor) -> Tensor:
-    """Return the scale as float32, MIN_SCALE or more."""
-    return scale.float().clamp_min(MIN_SCALE)
+def normal_scale(scale: Tensor) -> Tensor:
+    """Return scales of 0 or more as float32, where a positive scale is SMALLEST_SCALE or more.
+
+    >>> normal_scale(torch.tensor([0.0, 1e-10, 0.5])).tolist() == torch.tensor([0.0, 1e-10, 0.5]).tolist()
+    True
+    """
+    return torch.where(scale > 0, scale.float().clamp_min(SMALLEST_SCALE), 0.0)

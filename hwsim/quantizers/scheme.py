@@ -15,8 +15,9 @@ from hwsim.network.layer import INPUT, Op
 KEEPS_FORMAT = (Op.MAX_POOL, Op.FLATTEN)
 """Operations whose output codes are codes of their input; they share the QuantParams of the input."""
 
-MIN_SCALE = 1e-6
-"""Smallest scale. A scale must be positive, and training may push it below zero."""
+SMALLEST_SHARE = 2.0**-16
+"""Smallest trained scale, as a share of the calibrated one. A scale must be positive, and training may push it below
+zero. A share, because the size of a scale is a matter of the unit of the data."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class QuantParams:
     zero_point : float32 [model], whole numbers
     narrow_range : True without the most negative code
     kind : meaning of the codes; binary has the two values -scale and +scale
+    min_scale : float32 of the shape of `scale`, smallest scale that training may reach; None for no limit
     """
 
     bits: int
@@ -55,6 +57,7 @@ class QuantParams:
     zero_point: Tensor
     narrow_range: bool = False
     kind: Kind = Kind.UNIFORM
+    min_scale: Tensor | None = None
 
     def format(self, model: int) -> Format:
         """Return the integer format of one model."""
@@ -111,8 +114,9 @@ class Scheme:
         return replace(self, quant_params=changed)
 
     def effective_scale(self, name: str) -> Tensor:
-        """Return the scale that the arithmetic uses: MIN_SCALE or more, and a power of two where `power_of_two`."""
-        scale = self.quant_params[name].scale.clamp_min(MIN_SCALE)
+        """Return the scale that the arithmetic uses: `min_scale` or more, and a power of two where `power_of_two`."""
+        params = self.quant_params[name]
+        scale = params.scale if params.min_scale is None else torch.clamp(params.scale, min=params.min_scale)
         return snap_to_power_of_two(scale) if self.power_of_two else scale
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hwsim.errors import HwsimError
 from hwsim.float_graph.graph import FloatGraph, Node, Weights
 from hwsim.formats import LOGITS, Format, Kind, QTensor
 from hwsim.network.fixed_point import add_requantizer, requantizer
@@ -80,11 +81,11 @@ class _Builder:
         weight_format = params.format(self.model)
         sum_scale = self.scale(node.inputs[0]) * np.broadcast_to(w_scale, integers.shape[:1])
         bias = np.floor(self.weights[f"{node.name}.bias"][0].double().numpy() / sum_scale + 0.5)
-        bias = np.clip(bias, -(2**31) + 1, 2**31 - 1).astype(np.int64)
+        self._require_bias(node, bias)
         one_or_all = w_scale if w_scale.ndim else float(w_scale)
         layer: dict[str, Any] = common | {
             "weight": QTensor(stored.astype(weight_format.dtype), weight_format, one_or_all),
-            "bias": bias,
+            "bias": bias.astype(np.int64),
             "region": self._region(node, multiplied),
         }
         if node is self.graph.output:
@@ -92,6 +93,16 @@ class _Builder:
         output, scale = self._format(node.name), self.scale(node.name)
         ratios = (sum_scale if w_scale.ndim else sum_scale[:1]) / scale
         return Layer(**layer, output=output, scale=scale, requantizer=requantizer(ratios, output, node.relu))
+
+    def _require_bias(self, node: Node, bias: NDArray[np.float64]) -> None:
+        """Raise HwsimError for a bias, in units of the accumulator, that a 32-bit accumulator cannot hold."""
+        wide = ~(np.abs(bias) < 2**31)  # also a bias that is not a number
+        if wide.any():
+            channel = int(wide.argmax())
+            raise HwsimError(
+                f"layer {node.name!r}: the bias of channel {channel} is {bias[channel]:.4g} steps of its sums, more "
+                "than a 32-bit accumulator holds: the scale of its weights or of its input is too small"
+            )
 
     def _region(self, node: Node, codes: torch.Tensor) -> Region | None:
         """Return the region precision of a convolution with weights `codes` [channel, ...], None without a rule."""

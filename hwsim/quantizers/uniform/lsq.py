@@ -14,7 +14,7 @@ from hwsim.float_graph.graph import FloatGraph, Weights
 from hwsim.formats import Kind
 from hwsim.quantizers.base import UniformBits
 from hwsim.quantizers.calibration import calibrate
-from hwsim.quantizers.range_estimators import RangeEstimator, positive_scale
+from hwsim.quantizers.range_estimators import RangeEstimator, normal_scale
 from hwsim.quantizers.scheme import QuantParams, Scheme
 from hwsim.registry import register
 
@@ -35,7 +35,7 @@ class LSQEstimator(RangeEstimator):
         """
         mean, zero_point = weight.flatten(1).abs().mean(1), torch.zeros(len(weight))
         if bits == 1:
-            return QuantParams(1, False, positive_scale(mean), zero_point, kind=Kind.BINARY)
+            return QuantParams(1, False, normal_scale(mean), zero_point, kind=Kind.BINARY)
         scale = _initial_scale(mean, 2 ** (bits - 1) - 1)
         return QuantParams(bits, True, scale, zero_point, narrow_range=self.narrow_range)
 
@@ -76,4 +76,4 @@ class LSQ(UniformBits):
 
 
 def _initial_scale(mean: Tensor, max_code: int) -> Tensor:
-    return positive_scale(2 * mean / math.sqrt(max_code))
+    return normal_scale(2 * mean / math.sqrt(max_code))
