@@ -81,8 +81,8 @@ _exp = _exp_polynomial if JIT else math.exp
 
 
 @kernel(parallel=True)
-def label_log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return z_y - logsumexp of the other logits, float64 [row].
+def label_log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64], factor: float) -> NDArray[np.float64]:
+    """Return z_y - logsumexp of the other z, float64 [row], with z = `factor` * logit.
 
     `logits` float64 [row, class] contains the samples of one model after the other: row r has the label
     `labels[r % len(labels)]`. Each other logit contributes its exponential divided by that of the largest
@@ -103,7 +103,7 @@ def label_log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> ND
         own, top, total = np.zeros(BLOCK), np.full(BLOCK, -np.inf), np.zeros(BLOCK, dtype=np.int64)
         for b in range(width):
             for k in range(classes):
-                z[k, b] = logits[begin + b, k]
+                z[k, b] = logits[begin + b, k] * factor
             label = labels[(begin + b) % len(labels)]
             own[b] = z[label, b]
             z[label, b] = -np.inf

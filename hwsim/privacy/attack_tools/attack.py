@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attack_tools.shadow_selection import ShadowRequirement
 from hwsim.registry import Configurable
+
+Choices = Mapping[str, NDArray[np.float64]]
+"""Numbers that an attack chose on the shadow models, such as a temperature: name -> float64 [target]."""
 
 
 class Attack(Configurable):
@@ -21,12 +28,14 @@ class Attack(Configurable):
     min_models : smallest number of models of a game on which the attack runs
     shadow_requirement : shadow models that each sample needs, for an attack that compares a sample with its own shadow
         models; None for other attacks
+    reads_log_probabilities : True where the channel `log_probabilities` replaces `probabilities` if it is there
     """
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
     min_models: ClassVar[int] = 4
     shadow_requirement: ClassVar[ShadowRequirement | None] = None
+    reads_log_probabilities: ClassVar[bool] = False
 
     @property
     def label(self) -> str:
@@ -42,3 +51,7 @@ class Attack(Configurable):
     @abstractmethod
     def scores(self, game: GameView) -> Scores:
         """Score every sample against the targets of the game, float64 [target, sample]; larger is more member-like."""
+
+    def scored(self, game: GameView) -> tuple[Scores, Choices]:
+        """Return the scores, and what the attack chose on the shadow models of each target; nothing by default."""
+        return self.scores(game), {}

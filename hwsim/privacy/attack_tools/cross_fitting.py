@@ -127,20 +127,20 @@ def _scores_of(
     `features` is float64 [model, sample, feature], `keys` uint64 [sample].
     """
     members = [game.shadow_members(target) for target in targets]
-    halves = {
+    by_half = {
         (i, half.number): half
         for i, target in enumerate(targets)
-        for half in _halves(keys, np.delete(members[i], target, axis=0))
+        for half in halves(keys, np.delete(members[i], target, axis=0))
     }
     training_sets = {
         (i, number): _training_set(attack, game, features, members[i], targets[i], half)
-        for (i, number), half in halves.items()
+        for (i, number), half in by_half.items()
     }
     trainable = {at: t for at, t in training_sets.items() if t.member.any() and not t.member.all()}
     predictors = dict(zip(trainable, attack.fit(list(trainable.values()), rows), strict=True)) if trainable else {}
     scores = np.zeros((len(targets), game.samples))
     for (i, number), predict in predictors.items():
-        other = halves[i, 1 - number]
+        other = by_half[i, 1 - number]
         distinct = predict(features[targets[i], other.distinct], game.labels[other.distinct])
         scores[i, other.samples] = distinct[other.kind]
     return scores
@@ -152,7 +152,7 @@ def _training_set(
     features: NDArray[np.float64],
     members: NDArray[np.bool_],
     target: int,
-    half: _Half,
+    half: Half,
 ) -> AttackTrainingSet:
     """Return the training set of one target and half.
 
@@ -173,7 +173,7 @@ def _training_set(
 
 
 @dataclass(frozen=True, eq=False)
-class _Half:
+class Half:
     """One half of the samples in canonical order.
 
     Attributes
@@ -190,7 +190,7 @@ class _Half:
     kind: NDArray[np.int64]
 
 
-def _halves(keys: NDArray[np.uint64], shadow_members: NDArray[np.bool_]) -> tuple[_Half, _Half]:
+def halves(keys: NDArray[np.uint64], shadow_members: NDArray[np.bool_]) -> tuple[Half, Half]:
     """Return the even and the odd kinds of samples, ordered by a hash without the target's membership.
 
     `keys` is uint64 [sample], `shadow_members` bool [shadow, sample] in the order of the models.
@@ -199,8 +199,8 @@ def _halves(keys: NDArray[np.uint64], shadow_members: NDArray[np.bool_]) -> tupl
     _, first, kind = np.unique(content_keys(keys, membership), return_index=True, return_inverse=True)
     order = np.argsort(kind, kind="stable")
 
-    def half(number: int) -> _Half:
+    def half(number: int) -> Half:
         samples = order[kind[order] % 2 == number]
-        return _Half(number, samples, first[number::2], kind[samples] // 2)
+        return Half(number, samples, first[number::2], kind[samples] // 2)
 
     return half(0), half(1)

@@ -76,6 +76,24 @@ class GameView:
         by_model = np.array([statistic(row[member]) for row, member in zip(values, self._keep, strict=True)])
         return np.stack([np.delete(by_model, target) for target in self.targets.tolist()])
 
+    def shadow_game(self, target: int, shadows: int, samples: NDArray[np.int64]) -> tuple[GameView, NDArray[np.bool_]]:
+        """Return the game of the shadow models of one target, on some samples, and the membership in the new targets.
+
+        The new targets are the first `shadows` models after the target in the ring, so that an attack can be tried
+        where the membership is known. The target and its row of the membership are not part of the new game. The
+        membership is bool [new target, sample]; the view has no observations.
+
+        >>> view = view_game({}, np.eye(4, dtype=bool), np.zeros(4, dtype=np.int64))
+        >>> game, member = view.shadow_game(2, 2, np.array([0, 3]))
+        >>> game.models, game.targets.tolist(), member.tolist()
+        (3, [2, 0], [[False, True], [True, False]])
+        """
+        ring = (target + np.arange(1, self.models)) % self.models
+        chosen = ring[:shadows]
+        keep = np.delete(self._keep, target, axis=0)[:, samples]
+        game = GameView({}, self.labels[samples], chosen - (chosen > target), keep)
+        return game, self._keep[np.ix_(chosen, samples)]
+
     def with_observed(self, observed: Observed, targets: Sequence[int]) -> GameView:
         """Return the view of the same game with other observations and targets."""
         return replace(self, observed=observed, targets=np.asarray(targets, dtype=np.int64))

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 from hwsim.kernels.membership.log_odds import label_log_odds
 
+_FAR = 37.0
+"""Log-odds above this have a loss of exp(-odds), to the last bit."""
 
-def log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return phi = log p_y / (1 - p_y) = z_y - logsumexp of the other logits.
+
+def log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Return phi = log p_y / (1 - p_y) = z_y - logsumexp of the other z, with z = logit / temperature.
 
     `logits` is float64 [..., sample, class], `labels` int64 [sample]; returns float64 [..., sample]. Raises BadInput
     with fewer than two classes or a label that is not a class.
@@ -25,7 +28,7 @@ def log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise BadInput("labels", f"{labels.min()} to {labels.max()}", f"0 to {classes - 1}, the classes of the logits")
     rows = np.ascontiguousarray(logits, dtype=np.float64).reshape(-1, classes)
-    return np.asarray(label_log_odds(rows, labels).reshape(logits.shape[:-1]))
+    return np.asarray(label_log_odds(rows, labels, 1 / temperature).reshape(logits.shape[:-1]))
 
 
 def log_probability(odds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -37,9 +40,22 @@ def log_probability(odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(-np.logaddexp(0.0, -odds))
 
 
-def cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the loss -log p_y of every model and sample, float64 [model, sample].
+def log_loss(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm of the loss -log p of the label from its log-odds, any shape; it does not underflow.
 
-    `logits` is float64 [model, sample, class], `labels` int64 [sample].
+    >>> log_loss(np.array([-800.0, 0.0, 5000.0])).round(3).tolist()
+    [6.685, -0.367, -5000.0]
     """
-    return np.stack([np.logaddexp(0.0, -log_odds(one, labels)) for one in logits])
+    far = odds > _FAR
+    return np.where(far, -odds, np.log(np.logaddexp(0.0, -np.where(far, 0.0, odds))))
+
+
+def label_margin(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return z_y - max of the other logits, float64 [..., sample], from logits [..., sample, class]; labels [sample].
+
+    >>> label_margin(np.array([[3.0, 1.0, 2.0]]), np.array([0])).tolist()
+    [1.0]
+    """
+    own = np.arange(logits.shape[-1]) == labels[:, None]
+    others = np.where(own, -np.inf, logits).max(axis=-1)
+    return np.asarray(np.take_along_axis(logits, np.broadcast_to(labels, others.shape)[..., None], -1)[..., 0] - others)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import ConfigDict
 
-from hwsim.privacy.attack_tools.attack import Attack
+from hwsim.privacy.attack_tools.attack import Attack, Choices
 from hwsim.privacy.attack_tools.game_view import GameView, Observed, Scores
 
 
@@ -39,10 +39,15 @@ class MismatchedShadows(Attack):
 
     def scores(self, game: GameView) -> Scores:
         """Score one target after the other, each among the mismatched shadow models."""
+        return self.scored(game)[0]
+
+    def scored(self, game: GameView) -> tuple[Scores, Choices]:
+        """Return the scores, and what the attack chose on the mismatched shadow models."""
         rows = []
         for target in game.targets.tolist():
-            rows.append(self.attack.scores(game.with_observed(self._mixed(game.observed, target), [target])))
-        return np.concatenate(rows)
+            rows.append(self.attack.scored(game.with_observed(self._mixed(game.observed, target), [target])))
+        choices = {name: np.concatenate([chosen[name] for _, chosen in rows]) for name in (rows[0][1] if rows else ())}
+        return np.concatenate([scores for scores, _ in rows]), choices
 
     def _mixed(self, observed: Observed, target: int) -> Observed:
         """Return the channels of the mismatched shadows with the target's own row in its place."""

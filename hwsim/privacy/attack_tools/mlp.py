@@ -37,7 +37,8 @@ class MLPConfig(Configurable):
     """Architecture and training of an attack model.
 
     The defaults are those of ML-Leaks: one hidden layer of 64, learning rate .01, batches of 10, 50 epochs, L2
-    penalty 1e-6. Design choice: the optimizer Adam where an attack names no other.
+    penalty 1e-6, and the optimizer Adam. `standardize` subtracts the mean of each feature over the training rows and
+    divides by its standard deviation.
     """
 
     hidden: Hidden = (64,)
@@ -47,20 +48,22 @@ class MLPConfig(Configurable):
     l2: L2 = 1e-6
     activation: Literal["relu", "tanh"] = "relu"
     optimizer: Literal["adam", "momentum"] = "adam"
+    standardize: bool = True
 
 
 def mlp_config(
     attack: Configurable,
     activation: Literal["relu", "tanh"] = "relu",
     optimizer: Literal["adam", "momentum"] = "adam",
+    standardize: bool = True,
 ) -> MLPConfig:
     """Return the configuration from an attack's parameters `hidden`, `learning_rate`, `batch`, `epochs` and `l2`."""
     parameters = attack.model_dump(include={"hidden", "learning_rate", "batch", "epochs", "l2"})
-    return MLPConfig(**parameters, activation=activation, optimizer=optimizer)
+    return MLPConfig(**parameters, activation=activation, optimizer=optimizer, standardize=standardize)
 
 
 class MLPStack:
-    """A stack of trained MLPs of one shape; each standardizes features by its own training rows."""
+    """A stack of trained MLPs of one shape; each shifts and scales features by numbers of its own training rows."""
 
     def __init__(
         self, weights: Weights, activation: str, center: NDArray[np.float64], scale: NDArray[np.float64]
@@ -99,6 +102,8 @@ def train(
     center = np.stack([x.mean(axis=0) for x in features])
     deviation = np.stack([x.std(axis=0) for x in features])
     scale = np.where(deviation > 0, deviation, 1.0)
+    if not config.standardize:
+        center, scale = np.zeros_like(center), np.ones_like(scale)
     table = np.concatenate([_standardize(x, c, s) for x, c, s in zip(features, center, scale, strict=True)])
     starts = np.cumsum([0, *(len(x) for x in features[:-1])])
     classes = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,8 @@ def audit_arrays(
     results = []
     for attack in attacks:
         on_attack(attack.label)
-        results.append(_result(attack.label, attack.scores(view), member, seeds, seed))
+        scores, choices = attack.scored(view)
+        results.append(replace(_result(attack.label, scores, member, seeds, seed), choices=choices))
     members = member.sum(axis=1, dtype=np.int64)
     nonmembers = game.samples - members
     warnings = (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput, UnknownName
+from hwsim.privacy.attack_tools.attack import Choices
 from hwsim.privacy.game import Game
 from hwsim.privacy.statistics.bootstrap import Statistic, percentile_interval
 from hwsim.privacy.statistics.roc import Confusion, Interval, Roc, roc
@@ -32,6 +33,8 @@ class AttackResult:
     tpr_at_fpr : true-positive rate at each false-positive rate of MAX_FPRS
     scores : float64 [target, sample]
     member : bool [target, sample]
+    choices : numbers that the attack chose on the shadow models of each target, such as `temperature`: name -> float64
+        [target]
     """
 
     label: str
@@ -40,6 +43,7 @@ class AttackResult:
     tpr_at_fpr: Mapping[float, Statistic]
     scores: NDArray[np.float64]
     member: NDArray[np.bool_]
+    choices: Choices = field(default_factory=dict)
 
     @property
     def tpr(self) -> Statistic:
@@ -136,6 +140,8 @@ class Leakage:
                 row[column] = statistic.mean
                 row[f"{column}_ci_low"], row[f"{column}_ci_high"] = statistic.ci_samples
                 row[f"{column}_ci_targets_low"], row[f"{column}_ci_targets_high"] = statistic.ci_targets
+            for name, values in result.choices.items():
+                row[f"{result.label}_{name}"] = float(np.median(values))
         row["n_members"], row["n_nonmembers"] = int(self.n_members.min()), int(self.n_nonmembers.min())
         row["n_targets"] = len(self.n_members)
         row["warnings"] = "; ".join(self.warnings)

@@ -56,12 +56,14 @@ def _row(leakage: Leakage, result: AttackResult) -> Row:
     row["advantage"] = result.advantage
     for name in ("accuracy", "precision", "recall", "f1", "precision_nonmembers", "recall_nonmembers", "f1_nonmembers"):
         row[name] = float(np.mean([getattr(one, name) for one in best]))
+    row["choices"] = {name: [float(v) for v in values] for name, values in result.choices.items()}
     return row | {"blind_auc": leakage.blind_baseline.auc.mean if leakage.blind_baseline else None}
 
 
 def audit_text(leakage: Leakage) -> str:
     """Return the table of an audit for a person, followed by its warnings."""
     numbers = " ".join(str(i) for i in range(1, len(leakage.warnings) + 1))
+    rows = audit_rows(leakage)
     table = [
         {
             "attack": row["attack"],
@@ -73,11 +75,12 @@ def audit_text(leakage: Leakage) -> str:
             "non-members": row["n_nonmembers"],
             "warnings": numbers or "none",
         }
-        for row in audit_rows(leakage)
+        for row in rows
     ]
     targets = f"means over {len(leakage.targets)} targets; intervals (95 %) over samples; 0.5 is guessing"
     warnings = [f"warning {number}: {text}" for number, text in enumerate(leakage.warnings, start=1)]
-    return "\n".join([aligned(table, list(table[0])), "", targets, *warnings])
+    chosen = [f"{row['attack']} chose on the shadow models: {_choices(row)}" for row in rows if row["choices"]]
+    return "\n".join([aligned(table, list(table[0])), "", targets, *chosen, *warnings])
 
 
 def write_audit(leakage: Leakage, folder: Path, name: str) -> Path:
@@ -97,13 +100,18 @@ def write_audit(leakage: Leakage, folder: Path, name: str) -> Path:
                 base.save(made, folder / "figures", file)
             inline = {file: (base.to_svg(made), caption) for file, (made, caption) in drawn.items()}
         (folder / "results.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        flat = [row | {"warnings": "; ".join(row["warnings"])} for row in rows]
+        flat = [row | {"warnings": "; ".join(row["warnings"]), "choices": _choices(row)} for row in rows]
         (folder / "results.csv").write_text(to_csv(flat), encoding="utf-8")
         path = folder / "report.html"
         path.write_text(_page(leakage, rows, name, inline), encoding="utf-8")
     except OSError as error:
         raise HwsimError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
     return path
+
+
+def _choices(row: Row) -> str:
+    """Return what an attack chose on the shadow models as a text, medians over the targets."""
+    return ", ".join(f"{name} {float(np.median(values)):.4g}" for name, values in row["choices"].items())
 
 
 def _figures(leakage: Leakage) -> dict[str, tuple[Any, str]]:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hwsim.study.results.columns import ATTACK, AUDIT, AUDIT_TABLE, CYCLES, ENERGY, GAIN, NOTES, STATUS, TOTALS, Column
+from hwsim.study.results.columns import (
+    ATTACK,
+    AUDIT,
+    AUDIT_TABLE,
+    CHOICES,
+    CYCLES,
+    ENERGY,
+    GAIN,
+    NOTES,
+    STATUS,
+    TOTALS,
+    Column,
+)
 
 INTRODUCTION = """# Result columns
 
@@ -22,7 +34,7 @@ def columns_page() -> str:
         "Accuracy and totals": TOTALS,
         "Cycles": CYCLES,
         "Energy": ENERGY,
-        "Attacks": (*ATTACK, *GAIN),
+        "Attacks": (*ATTACK, *GAIN, *CHOICES),
         "Audit": AUDIT,
         "Notes": NOTES,
         "Only in `hwsim audit`": AUDIT_TABLE,

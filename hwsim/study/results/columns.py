@@ -118,6 +118,15 @@ GAIN = (
 )
 """Further columns of an attack that joins a side channel to the outputs, without the attack's label."""
 
+CHOICES = (
+    Column("temperature", "", "divisor of the logits that rmia or base chose on the shadows, median", "attack"),
+    *(
+        Column(f"weight_{channel}", "", f"weight of {channel} that joint learned on the shadows, median", "attack")
+        for channel in ("logits", "latency_cycles", "energy_pj", "sensitive_regions")
+    ),
+)
+"""Numbers that an attack chose on the shadow models, medians over the targets, without the attack's label."""
+
 AUDIT = (
     Column("n_members", "samples", "members of a target, smallest over the targets", "audit"),
     Column("n_nonmembers", "samples", "non-members of a target, smallest over the targets", "audit"),
@@ -148,11 +157,12 @@ AUDIT_TABLE = (
         for end, of in (("", ", members being positive,"), ("_nonmembers", ", non-members being positive,"))
         for name, title in (("precision", "precision"), ("recall", "recall"), ("f1", "F1 score"))
     ),
+    Column("choices", "", "numbers that the attack chose on the shadow models, one per target", "audit"),
     Column("blind_auc", "probability", "AUC of the blind baseline, a classifier that sees no model", "audit"),
 )
 """Columns that only the table of `hwsim audit` has; its other columns are a part of ATTACK, and warnings."""
 
-COLUMNS = (STATUS, *RESULT, *ATTACK, *GAIN, *AUDIT, *NOTES)
+COLUMNS = (STATUS, *RESULT, *ATTACK, *GAIN, *CHOICES, *AUDIT, *NOTES)
 """Every column of the table of a study except its axes, which come first."""
 
 
@@ -177,5 +187,9 @@ def find_column(name: str, labels: Sequence[str]) -> Column | None:
     'lower end of the 95 % interval over samples of the AUC'
     """
     known = {column.name: column for column in COLUMNS if column.group != "attack"}
-    known |= {f"{label}_{column.name}": attack_column(label, column) for label in labels for column in (*ATTACK, *GAIN)}
+    known |= {
+        f"{label}_{column.name}": attack_column(label, column)
+        for label in labels
+        for column in (*ATTACK, *GAIN, *CHOICES)
+    }
     return known.get(name)

@@ -11,8 +11,8 @@ from scipy import special, stats
 from hwsim.errors import BadInput, HwsimError
 from hwsim.privacy.attack_tools.likelihood_ratio import Variance, online_lira_score
 from hwsim.privacy.attack_tools.log_odds import log_odds
+from hwsim.privacy.attacks.classifier.ml_leaks_3 import MlLeaks3
 from hwsim.privacy.attacks.hardware.joint import Joint
-from hwsim.privacy.attacks.hardware.latency import Latency
 from hwsim.privacy.attacks.metric.entropy import Entropy
 from hwsim.privacy.attacks.metric.gap import Gap
 from hwsim.privacy.attacks.metric.loss import Loss
@@ -53,24 +53,30 @@ def test_threshold_attacks_against_their_formulas() -> None:
     own = p[np.arange(100), labels]
     others = p * np.log(1 - p)
     mentr = -(1 - own) * np.log(own) - (others.sum(axis=1) - others[np.arange(100), labels])
-    np.testing.assert_allclose(scores_of(Loss(), observed, keep, labels)[0], np.log(own), rtol=1e-12)
-    np.testing.assert_allclose(scores_of(Entropy(), observed, keep, labels)[0], (p * np.log(p)).sum(axis=1), rtol=1e-12)
-    np.testing.assert_allclose(scores_of(ModifiedEntropy(), observed, keep, labels)[0], -mentr, rtol=1e-12)
+    entropy = -(p * np.log(p)).sum(axis=1)
+    np.testing.assert_allclose(scores_of(Loss(), observed, keep, labels)[0], np.log(own / (1 - own)), atol=1e-12)
+    for extra in ({}, {"log_probabilities": np.log(p)[None]}):
+        scores = scores_of(Entropy(), observed | extra, keep, labels)[0]
+        np.testing.assert_allclose(scores, -np.log(entropy), rtol=1e-12)
+    np.testing.assert_allclose(scores_of(ModifiedEntropy(), observed, keep, labels)[0], -np.log(mentr), rtol=1e-12)
+    for statistic, small in (("max", 1 - p.max(axis=1)), ("entropy", entropy), ("std", 1 - (p**2).sum(axis=1))):
+        scores = scores_of(MlLeaks3(statistic=statistic), observed, keep, labels)[0]
+        np.testing.assert_allclose(scores, -np.log(small), rtol=1e-12, atol=1e-12)
     assert (scores_of(Gap(), observed, keep, labels)[0] == (p.argmax(axis=1) == labels)).all()
 
 
 def test_losses_of_confident_predictions_stay_different() -> None:
     logits = np.array([[[100.0, 0.0], [120.0, 0.0]]])
     scores = scores_of(Loss(), {"logits": logits}, np.zeros((1, 2), dtype=bool), np.zeros(2, dtype=np.int64))[0]
-    np.testing.assert_allclose(scores, [-math.exp(-100), -math.exp(-120)], rtol=1e-13)
+    assert scores.tolist() == [100, 120]
 
 
 def test_modified_entropy_orders_confident_predictions() -> None:
-    logits = np.array([[[40.0, 0.0], [60.0, 0.0], [0.0, 60.0], [700.0, 0.0]]])
+    logits = np.array([[[40.0, 0.0], [60.0, 0.0], [0.0, 60.0], [700.0, 0.0], [9e5, 0.0]]])
     scores = scores_of(
-        ModifiedEntropy(), {"logits": logits}, np.zeros((1, 4), dtype=bool), np.zeros(4, dtype=np.int64)
+        ModifiedEntropy(), {"logits": logits}, np.zeros((1, 5), dtype=bool), np.zeros(5, dtype=np.int64)
     )[0]
-    assert scores[2] < scores[0] < scores[1] < scores[3] <= 0
+    assert scores[2] < scores[0] < scores[1] < scores[3] < scores[4] < np.inf
 
 
 def plain_log_ratio(x: np.ndarray, keep: np.ndarray, variance: Variance, strength: float) -> np.ndarray:
@@ -132,7 +138,7 @@ def test_the_sizes_of_the_sets_do_not_reveal_the_membership() -> None:
 def test_a_channel_without_difference_scores_exactly_zero(value: float) -> None:
     keep = balanced_keep(8, 30, seed=0)
     per_sample = value * np.arange(1, 31)
-    for variance in ("shrinkage", "pooled", "per_point"):
+    for variance in ("empirical_bayes", "shrinkage", "pooled", "per_point", "released"):
         assert (online_lira_score(np.tile(per_sample, (8, 1)), membership_view(keep), variance) == 0).all()
 
 
@@ -153,19 +159,6 @@ def test_scaling_the_logits_of_all_models_changes_nothing_much() -> None:
     game, observations = planted(16, 200, seed=6, leak=2.0)
     phi, view = log_odds(stack(observations)["logits"], game.labels), membership_view(game.keep)
     np.testing.assert_allclose(online_lira_score(0.25 * phi, view), online_lira_score(phi, view), rtol=1e-9, atol=1e-9)
-
-
-def test_joint_is_the_sum_of_its_channels() -> None:
-    game, observations = planted(8, 50, seed=7, leak=1.0)
-    observed = stack(observations)
-    total = sum(scores_of(a, observed, game.keep, game.labels) for a in (Lira(), Latency()))
-    joint = Joint(channels=("logits", "latency_cycles"))
-    np.testing.assert_array_equal(scores_of(joint, observed, game.keep, game.labels), total)
-    observed = {**observed, "latency_cycles": np.full((8, 50), 900)}
-    np.testing.assert_array_equal(
-        scores_of(joint, observed, game.keep, game.labels),
-        scores_of(Lira(), observed, game.keep, game.labels),
-    )
 
 
 def test_labels_name_what_differs_from_the_defaults() -> None:

@@ -13,7 +13,7 @@ from hwsim.privacy.attack_tools.class_thresholds import class_thresholds, thresh
 from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.privacy.attack_tools.shadow_selection import balanced_shadows
 from hwsim.privacy.attacks.metric.yeom_bounded import YeomBounded
-from hwsim.privacy.attacks.metric.yeom_threshold import mean_training_loss
+from hwsim.privacy.attacks.metric.yeom_threshold import log_mean_training_loss
 from hwsim.privacy.attacks.per_class.risk_score import privacy_risk
 from hwsim.privacy.attacks.per_class.song_mittal_confidence import SongMittalConfidence
 from hwsim.privacy.attacks.per_class.song_mittal_correctness import SongMittalCorrectness
@@ -137,6 +137,7 @@ def test_the_bounded_adversary_has_the_advantage_of_its_theorem() -> None:
     observed, member = stack(observations), game.keep[0]
     losses = -np.log(observed["probabilities"][0][np.arange(500), game.labels])
     says_member = scores_of(YeomBounded(bound=50.0), observed, game.keep, game.labels)[0]
+    says_member = 1 - np.exp(-says_member)
     np.testing.assert_allclose(says_member, 1 - losses / 50, rtol=1e-12)
     advantage = says_member[member].mean() - says_member[~member].mean()
     assert advantage == pytest.approx((losses[~member].mean() - losses[member].mean()) / 50, rel=1e-12)
@@ -148,9 +149,10 @@ def test_the_bound_is_the_largest_training_loss_of_the_shadows() -> None:
     logits = np.stack([np.zeros_like(losses), np.log(np.expm1(losses))], axis=2)  # class 0 has these losses
     keep = np.array([[True, False], [True, False], [False, True]])
     scores = scores_of(YeomBounded(), {"logits": logits}, keep, np.zeros(2, dtype=np.int64))
-    np.testing.assert_allclose(scores, [[0.0, 0.75], [1 - 2 / 9, 1 - 8 / 9], [1 - 3 / 9, 1 - 4 / 9]], rtol=1e-12)
+    probabilities = [[0.0, 0.75], [1 - 2 / 9, 1 - 8 / 9], [1 - 3 / 9, 1 - 4 / 9]]
+    np.testing.assert_allclose(1 - np.exp(-scores), probabilities, rtol=1e-12)
     perfect = np.stack([np.full((3, 2), 2000.0), np.zeros((3, 2))], axis=2)
-    assert scores_of(YeomBounded(), {"logits": perfect}, keep, np.zeros(2, dtype=np.int64)).tolist() == [[1.0, 1.0]] * 3
+    assert scores_of(YeomBounded(), {"logits": perfect}, keep, np.zeros(2, dtype=np.int64)).tolist() == [[0.0, 0.0]] * 3
     with pytest.raises(HwsimError, match="bound"):
         build("attack", "yeom_bounded", bound=0)
 
@@ -166,13 +168,22 @@ def test_the_threshold_is_the_mean_training_loss_of_the_shadows() -> None:
     assert scores_of(attack, {"logits": logits}, keep, np.zeros(3, dtype=np.int64), [0]).tolist() == [[1.0, 0.0, 0.0]]
 
 
-def test_the_mean_training_loss_is_exact_in_any_order() -> None:
-    """0.1 + 0.2 + 0.3 is more than 0.6 with intermediate rounding, and 0.2 then below a third of it."""
-    losses = np.array([[0.2, 0.2, 0.2], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
-    keep = np.array([[False] * 3, [True] * 3, [False] * 3])
-    assert (0.1 + 0.2 + 0.3) / 3 > 0.2
-    (mean,) = mean_training_loss(losses, membership_view(keep, [0])).tolist()
-    assert mean == 0.6 / 3 <= 0.2
+def test_the_mean_training_loss_does_not_depend_on_the_order_nor_underflow() -> None:
+    rng = np.random.default_rng(0)
+    losses, keep = rng.exponential(size=(5, 60)), rng.random((5, 60)) < 0.5
+    order = rng.permutation(60)
+    mean, permuted, far = (
+        log_mean_training_loss(logs, membership_view(k)).tolist()
+        for logs, k in (
+            (np.log(losses), keep),
+            (np.log(losses)[:, order], keep[:, order]),
+            (np.log(losses) - 5000, keep),
+        )
+    )
+    assert mean == permuted
+    plain = [np.log(np.delete(losses, t, 0)[np.delete(keep, t, 0)].mean()) for t in range(5)]
+    np.testing.assert_allclose(mean, plain, rtol=1e-12)
+    np.testing.assert_allclose(far, np.array(plain) - 5000, rtol=1e-12)
 
 
 def test_correct_predictions_are_weighted_by_class() -> None:

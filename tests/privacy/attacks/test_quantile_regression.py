@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from hwsim.errors import BadInput
+from hwsim.privacy.attack_tools.log_odds import label_margin
 from hwsim.privacy.attacks.reference.quantile_regression import (
     QuantileRegression,
     cholesky,
     cholesky_solve,
-    hinge_margin,
 )
 from hwsim.privacy.game import balanced_keep
 from hwsim.privacy.observation.observe import stack
@@ -40,7 +40,7 @@ def heteroscedastic(seed: int, shift: float) -> tuple[dict[str, np.ndarray], np.
 
 def test_the_margin_is_the_label_against_the_best_other() -> None:
     logits = np.array([[3.0, 1.0, 2.5], [0.0, 4.0, 1.0]])
-    assert hinge_margin(logits, np.array([0, 2])).tolist() == [0.5, -3.0]
+    assert label_margin(logits, np.array([0, 2])).tolist() == [0.5, -3.0]
 
 
 def test_the_scores_are_deviations_of_non_members() -> None:

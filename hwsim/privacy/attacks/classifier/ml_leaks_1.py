@@ -26,8 +26,8 @@ class MlLeaks1(LearnedAttack):
     """One MLP for all classes on the three largest posteriors, trained on one shadow model of the same kind.
 
     The posteriors are sorted, so neither label nor predicted class is read; a binary task has two. The shadow model is
-    the first model after the target. Architecture and training are those of the authors' code.
-    Design choice: the optimizer (Adam), standardized features, and batches with as many members as non-members.
+    the first model after the target. Architecture, training and optimizer (Adam) are those of the authors' code.
+    Design choice: standardized features, and batches with as many members as non-members.
     """
 
     name = "ml_leaks_1"

@@ -40,7 +40,8 @@ class Shokri(LearnedAttack):
     A class with fewer than 10 rows of members or of non-members among the shadow models of one half is scored by a
     model over all classes. Defaults as in the authors' code: softmax regression, learning rate .01, batches of 100,
     50 epochs, L2 1e-6; their other choice is `hidden = [50]` (tanh).
-    Design choice: the optimizer (Adam), standardized features, and batches with as many members as non-members.
+    The optimizer (Adam) and the bare posteriors as features are those of the code as well.
+    Design choice: batches with as many members as non-members.
     """
 
     name = "shokri"
@@ -55,7 +56,7 @@ class Shokri(LearnedAttack):
     @property
     def mlp(self) -> MLPConfig:
         """Configuration of the attack models."""
-        return mlp_config(self, activation="tanh")
+        return mlp_config(self, activation="tanh", standardize=False)
 
     def features(self, game: GameView) -> NDArray[np.float64]:
         """Return the posteriors, float64 [model, sample, class]."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
+from hwsim.privacy.attack_tools.model_level import LEVEL, less_model_mean
 from hwsim.privacy.attack_tools.shadow_selection import IN_OUT
 from hwsim.registry import register
 
 
 @register("attack", "energy", citation="Own definition: the likelihood ratio of LiRA on the energy of one inference")
 class Energy(Attack):
-    """Likelihood ratio on the energy of one inference alone, with shrinkage variance as in `lira`.
+    """Likelihood ratio on the energy of one inference alone, as in `lira`.
 
-    Where no model's energy depends on the weights every score is zero, and the AUC exactly one half.
+    Whole models differ in their mean, whoever is a member, so each value is taken less its model's mean;
+    `remove_level = false` takes the bare values. Where no model's energy depends on the weights, every score is zero
+    and the AUC exactly one half.
     """
 
     name = "energy"
@@ -21,6 +26,9 @@ class Energy(Attack):
     min_models = 3
     shadow_requirement = IN_OUT
 
+    remove_level: bool = Field(default=True, description=LEVEL)
+
     def scores(self, game: GameView) -> Scores:
         """Return the log-likelihood ratio of the energy of each target."""
-        return online_lira_score(game.observed["energy_pj"], game)
+        values = game.observed["energy_pj"]
+        return online_lira_score(less_model_mean(values) if self.remove_level else values, game)

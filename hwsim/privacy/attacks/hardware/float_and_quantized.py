@@ -23,7 +23,7 @@ class FloatAndQuantized(Attack):
     """Likelihood ratio of LiRA on the full-precision log-odds, plus the ratio on the change by quantization.
 
     The change is the residual of the hardware's log-odds after a regression on the full-precision ones, so information
-    in both versions counts once, and two equal versions give exactly `lira`. Both ratios take shrinkage variances as
+    in both versions counts once, and two equal versions give exactly `lira`. Both ratios are computed as
     in `lira`; the difference to `lira` is the gain by the second version. CompLeak trains a classifier on both outputs
     and their difference. It stays below a ratio per sample: on 900 digits with noisy labels, 16 models, 4-bit weights,
     an AUC of .68 against .76 here. The ratio of the full-precision model alone has .78 there: the second version added

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
+from hwsim.privacy.attack_tools.model_level import LEVEL, less_model_mean
 from hwsim.privacy.attack_tools.shadow_selection import IN_OUT
 from hwsim.registry import register
 
@@ -13,9 +16,11 @@ from hwsim.registry import register
     "attack", "latency", citation="After Z. Li et al., Auditing Membership Leakages of Multi-Exit Networks, CCS 2022"
 )
 class Latency(Attack):
-    """Likelihood ratio on the cycles of one inference alone, with shrinkage variance as in `lira`.
+    """Likelihood ratio on the cycles of one inference alone, as in `lira`.
 
-    Where no model's time depends on the weights every score is zero, and the AUC exactly one half.
+    Whole models differ in their mean, whoever is a member, so each value is taken less its model's mean;
+    `remove_level = false` takes the bare values. Where no model's time depends on the weights, every score is zero and
+    the AUC exactly one half.
     """
 
     name = "latency"
@@ -23,6 +28,9 @@ class Latency(Attack):
     min_models = 3
     shadow_requirement = IN_OUT
 
+    remove_level: bool = Field(default=True, description=LEVEL)
+
     def scores(self, game: GameView) -> Scores:
         """Return the log-likelihood ratio of the cycles of each target."""
-        return online_lira_score(game.observed["latency_cycles"], game)
+        values = game.observed["latency_cycles"]
+        return online_lira_score(less_model_mean(values) if self.remove_level else values, game)

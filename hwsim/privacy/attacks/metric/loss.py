@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
-from hwsim.privacy.attack_tools.log_odds import log_odds, log_probability
+from hwsim.privacy.attack_tools.log_odds import log_odds
 from hwsim.registry import register
 
 
 @register("attack", "loss", citation="S. Yeom et al., Privacy Risk in Machine Learning, CSF 2018")
 class Loss(Attack):
-    """The negated cross-entropy of the label: one threshold for all samples, no shadow models.
+    """A small cross-entropy of the label: one threshold for all samples, no shadow models.
 
-    Computed from the log-odds, so that the losses of confident predictions do not all round to zero.
+    The score is the log-odds of the label. The loss is log(1 + exp(-log-odds)), so the order is that of the losses, and
+    the losses of confident predictions do not all round to zero.
     """
 
     name = "loss"
@@ -20,5 +21,5 @@ class Loss(Attack):
     min_models = 1
 
     def scores(self, game: GameView) -> Scores:
-        """Return log p of the label under each target."""
-        return log_probability(log_odds(game.of_targets("logits"), game.labels))
+        """Return the log-odds of the label under each target."""
+        return log_odds(game.of_targets("logits"), game.labels)

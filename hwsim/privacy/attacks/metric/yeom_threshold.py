@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
-from hwsim.privacy.attack_tools.log_odds import cross_entropy
+from hwsim.privacy.attack_tools.log_odds import log_loss, log_odds
 from hwsim.registry import register
 
 
@@ -28,16 +28,26 @@ class YeomThreshold(Attack):
 
     def scores(self, game: GameView) -> Scores:
         """Return 1 for losses below the mean training loss of the shadow models."""
-        losses = cross_entropy(game.observed["logits"], game.labels)
-        below = losses[game.targets] < mean_training_loss(losses, game)[:, None]
+        logs = log_loss(log_odds(game.observed["logits"], game.labels))
+        below = logs[game.targets] < log_mean_training_loss(logs, game)[:, None]
         return below.astype(np.float64)
 
 
-def mean_training_loss(losses: NDArray[np.float64], game: GameView) -> NDArray[np.float64]:
-    """Return the mean loss over the members of the shadow models, float64 [target]; `losses` is [model, sample].
+def log_mean_training_loss(logs: NDArray[np.float64], game: GameView) -> NDArray[np.float64]:
+    """Return the logarithm of the mean loss over the members of the shadow models, float64 [target].
 
-    Sums are exactly rounded, so the order of the samples changes no bit.
+    `logs` are logarithms of losses, float64 [model, sample]. Sums are exactly rounded, so the order of the samples
+    changes no bit.
     """
-    totals = game.shadow_statistics(losses, lambda members: math.fsum(members.tolist()))
-    counts = game.shadow_statistics(losses, len)
-    return np.array([math.fsum(row) / max(1, int(n)) for row, n in zip(totals, counts.sum(axis=1), strict=True)])
+    largest = game.shadow_statistics(logs, lambda members: members.max(initial=-np.inf))
+    sums = game.shadow_statistics(
+        logs, lambda members: math.fsum(np.exp(members - members.max(initial=-np.inf)).tolist())
+    )
+    counts = game.shadow_statistics(logs, len)
+    top = largest.max(axis=1)
+    return np.array(
+        [
+            t + math.log(math.fsum((row * np.exp(high - t)).tolist()) / n) if n else -np.inf
+            for t, row, high, n in zip(top, sums, largest, counts.sum(axis=1), strict=True)
+        ]
+    )

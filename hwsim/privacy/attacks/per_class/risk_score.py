@@ -10,7 +10,7 @@ from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attack_tools.shadow_selection import balanced_shadows
-from hwsim.privacy.attacks.metric.modified_entropy import negated_modified_entropy
+from hwsim.privacy.attacks.metric.modified_entropy import negated_log_modified_entropy
 from hwsim.registry import register
 
 BINS = 20
@@ -36,7 +36,7 @@ class RiskScore(Attack):
 
     def scores(self, game: GameView) -> Scores:
         """Return the risk scores of each target, from equally many IN and OUT shadow models of each sample."""
-        values = negated_modified_entropy(game.observed["logits"], game.labels)
+        values = negated_log_modified_entropy(game.observed["logits"], game.labels)
         return np.stack([self._risk(values, game, target) for target in game.targets.tolist()])
 
     def _risk(self, values: NDArray[np.float64], game: GameView, target: int) -> NDArray[np.float64]:

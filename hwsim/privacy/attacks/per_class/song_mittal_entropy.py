@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.class_thresholds import threshold_scores
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
-from hwsim.privacy.attacks.metric.entropy import negated_entropy
+from hwsim.privacy.attack_tools.log_entropy import log_entropy, log_probabilities
 from hwsim.registry import register
 
 
@@ -17,15 +15,15 @@ from hwsim.registry import register
     citation="L. Song and P. Mittal, Systematic Evaluation of Privacy Risks, USENIX Sec. 2021",
 )
 class SongMittalEntropy(Attack):
-    """Negated entropy less the threshold of the label's class, learned on the shadow models.
+    """Entropy against the threshold of the label's class, learned on the shadow models.
 
     Member where the score is 0 or more. The entropy is that of the attack `entropy`.
     """
 
     name = "song_mittal_entropy"
     needs = ("probabilities",)
+    reads_log_probabilities = True
 
     def scores(self, game: GameView) -> Scores:
-        """Return the negated entropy less the threshold of the label's class."""
-        values = np.stack([negated_entropy(p) for p in game.observed["probabilities"]])
-        return threshold_scores(values, game, game.labels)
+        """Return the negated logarithm of the entropy less the threshold of the label's class."""
+        return threshold_scores(-log_entropy(log_probabilities(game.observed)), game, game.labels)

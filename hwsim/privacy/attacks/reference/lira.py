@@ -34,14 +34,21 @@ class Lira(Attack):
     is the negated log density under the OUT models, as in the code released with the paper; it takes a target that is
     much *less* confident than the OUT models for a member too.
 
-    `variance` is the estimate of the spread of a sample's shadow models. "shrinkage" (default) combines the sample's
-    own and the pooled variance with the weight `prior_strength`, is good at any number of shadow models, and predicts a
-    Student-t; it is the idea of BaVarIA (arXiv 2603.11799), which has no entry of its own. "pooled" is the paper's
-    fixed variance. "per_point" is useful from 64 models on, and needs two shadow models in each set.
+    `variance` is the estimate of the spread of a sample's shadow models. "shrinkage" combines the sample's own and the
+    pooled variance with the weight `prior_strength`, is good at any number of shadow models, and predicts a Student-t;
+    it is the idea of BaVarIA (arXiv 2603.11799), which has no entry of its own. "empirical_bayes" (default) shrinks the
+    gap between IN and OUT models as well, towards the mean gap of all samples; offline, without IN models, it is
+    "shrinkage". "pooled" is the paper's fixed variance. "per_point" is useful from 64 models on, and needs two shadow
+    models in each set.
+
+    "released" gives the numbers of the code released with the paper, with its fixed variance: medians, and one standard
+    deviation over all IN values, uncentered. Offline it is the released two-sided score in both offline modes.
+    "released_per_point" is the released code without the fixed variance. Only log-odds beyond +-103 differ, where the
+    released ones saturate.
 
     With 4 models a set has one shadow model and nothing can be pooled; the variance is then a common one, too large.
     Samples without shadow models in a set score 0 (the median, if two-sided).
-    Design choice: means in place of the paper's medians.
+    Design choice: the empirical Bayes, and means in place of the paper's medians where not "released".
     """
 
     name = "lira"
@@ -51,7 +58,9 @@ class Lira(Attack):
     mode: Literal["online", "offline", "offline_two_sided"] = Field(
         default="online", description="IN and OUT shadow models, or OUT models alone with a one- or two-sided test"
     )
-    variance: Variance = Field(default="shrinkage", description="estimate of the spread of a sample's shadow models")
+    variance: Variance = Field(
+        default="empirical_bayes", description="estimate of the spread of a sample's shadow models"
+    )
     prior_strength: float = Field(
         default=PRIOR_STRENGTH, gt=0, description="observations that the pooled variance counts for in the shrinkage"
     )

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
+from hwsim.privacy.attack_tools.log_odds import label_margin
 from hwsim.privacy.sample_keys import content_keys, first_half
 from hwsim.registry import register
 from hwsim.rng import stream
@@ -52,7 +53,7 @@ class QuantileRegression(Attack):
 
     def scores(self, game: GameView) -> Scores:
         """Return the standardized margins under each target; raises BadInput when all samples are equal."""
-        margins = np.stack([hinge_margin(logits, game.labels) for logits in game.observed["logits"]])
+        margins = np.stack([label_margin(logits, game.labels) for logits in game.observed["logits"]])
         inputs = game.observed["inputs"][0]  # the samples are the same for all models
         keys = content_keys(inputs, game.labels)
         features, first = _features(inputs, game.labels, keys, self.waves), first_half(keys)
@@ -85,12 +86,6 @@ class _Head(NamedTuple):
     mean_offset: float
     log_square: NDArray[np.float64]
     log_square_offset: float
-
-
-def hinge_margin(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return z_y - max over the other classes, float64 [sample], from logits [sample, class] and labels [sample]."""
-    own = np.arange(logits.shape[1]) == labels[:, None]
-    return np.asarray(logits[own] - np.where(own, -np.inf, logits).max(axis=1))
 
 
 def _features(

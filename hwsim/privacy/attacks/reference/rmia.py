@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hwsim.kernels.membership.population_share import share_at_least
-from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
-from hwsim.privacy.attack_tools.log_odds import log_odds, log_probability
+from hwsim.privacy.attack_tools.log_odds import log_probability
 from hwsim.privacy.attack_tools.mean_shadow import MODE, Mode, log_mean_probability, mean_requirement
 from hwsim.privacy.attack_tools.shadow_selection import ShadowRequirement, choose_shadows
+from hwsim.privacy.attack_tools.temperature import TemperatureAttack
 from hwsim.registry import register
 
 
 @register(
     "attack", "rmia", citation="S. Zarifzadeh et al., Low-Cost High-Power Membership Inference Attacks, ICML 2024"
 )
-class Rmia(Attack):
+class Rmia(TemperatureAttack):
     """Robust membership inference: the share of a population z with Ratio(x) / Ratio(z) >= `gamma`.
 
     Ratio(x) is p_y of the target over its mean p over the sample's shadow models. Online (default) the mean is over
@@ -30,9 +30,11 @@ class Rmia(Attack):
     paper's reference models are the shadow models here.
 
     Computed with logarithms, so that nothing saturates, and with one sort instead of all pairs; ties at `gamma` count,
-    exactly. Works with few reference models: with two, where memberships are independent coins; with one, offline,
-    where it contains none of the samples. A sample without shadow models scores one half and is not part of the
-    population.
+    exactly. The probabilities depend on the scale of the logits, so `temperature` is chosen on the shadow models by
+    default; the paper takes 1. Works with few reference models: with two, where memberships are independent coins; with
+    one, offline, where it contains none of the samples. A sample without shadow models scores one half and is not part
+    of the population. Offline, Privacy Meter averages the largest half of all shadows' p, for the most part those of
+    the IN models.
     """
 
     name = "rmia"
@@ -51,14 +53,12 @@ class Rmia(Attack):
         """IN and OUT models online, OUT models offline."""
         return mean_requirement(self.mode)
 
-    def scores(self, game: GameView) -> Scores:
+    def scores_at(self, odds: NDArray[np.float64], game: GameView, place: NDArray[np.float64]) -> Scores:
         """Return the share of the population that each sample beats, for each target."""
-        odds = log_odds(game.observed["logits"], game.labels)
         log_mean = log_mean_probability(odds, choose_shadows(game, self.shadow_requirement))
         if self.mode == "offline":
             log_mean = offline_mean(log_mean, self.offline_factor)
         log_ratios = log_probability(odds[game.targets]) - log_mean
-        place = hashed(odds, game.labels)
         return np.stack([share_beaten(row, place, self.population, self.gamma) for row in log_ratios])
 
 
@@ -87,19 +87,3 @@ def share_beaten(
     shares = np.full(len(log_ratios), 0.5)
     shares[has_ratio] = share_at_least(log_ratios[has_ratio], np.sort(log_ratios[chosen]), math.log(gamma))
     return shares
-
-
-def hashed(values: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Hash each sample's label and values to a number from 0 to 1, float64 [sample].
-
-    `values` is float64 [model, sample], `labels` int64 [sample]. The hash does not depend on the position of a sample;
-    samples with equal values and labels have equal hashes.
-    """
-    state = labels.astype(np.uint64)
-    for row in values:
-        state ^= (row + 0.0).view(np.uint64)  # the sum turns -0 into 0
-        state *= np.uint64(0x9E3779B97F4A7C15)
-        state ^= state >> np.uint64(29)
-    state *= np.uint64(0xBF58476D1CE4E5B9)
-    state ^= state >> np.uint64(32)
-    return np.asarray(state.astype(np.float64) / 2.0**64)
