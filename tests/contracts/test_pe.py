@@ -420,3 +420,12 @@ def test_baseline_widths_of_the_plain_pe() -> None:
 def test_bad_parameters(name: str, parameters: dict[str, int], allowed: str) -> None:
     with pytest.raises(BadInput, match=f"pe.{next(iter(parameters))}: got .*; allowed: {allowed}"):
         build("pe", name, **parameters)
+
+
+def test_outlier_tiles_are_ranked_at_the_usual_rate() -> None:
+    """Runs take about one cycle per product, since more than one outlier weight in a group is rare."""
+    assert build("pe", "outlier").usual_rate(8, 8).interval == 1 < build("pe", "outlier").rate(8, 8).interval
+    usual = build("accelerator", "olaccel")
+    plain = build("accelerator", "olaccel", pe={"name": "fixed", "max_bits": 16})
+    product = Product(pixels=784, reduction=1152, filters=256)
+    assert derive_mapping(usual, product).tiling == derive_mapping(plain, product).tiling

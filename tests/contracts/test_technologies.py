@@ -50,7 +50,7 @@ def test_contract(name: str) -> None:
         ({"sram_cell": "lpst"}, "technology.sram_cell: got lpst; allowed: 'lstp', 'lop' or 'hp'"),
         ({"sram_scale": -1}, "technology.sram_scale: got -1; allowed: greater than 0"),
         ({"operands": "random"}, "technology.operands: got random; allowed: 'network' or 'uniform'"),
-        ({"pe_scal": 1}, "technology.pe_scal: unknown setting; allowed: clock_tree"),
+        ({"pe_scal": 1}, "technology.pe_scal: unknown setting; allowed: celsius, clock_tree"),
         ({"prices": [{"item": "dram", "pj_per_bit": 1}]}, "technology.prices.0.source is missing; allowed: a value"),
         ({"prices": [{"item": "dram", "pj_per_bit": 1, "source": " "}]}, "technology.prices: source is missing"),
         ({"prices": [{"item": "drm", "pj_per_bit": 1, "source": "x"}]}, "technology.prices: item: got drm; allowed: "),
@@ -113,6 +113,7 @@ logic area   1.5 x area at 45 nm
 clock        1 x energy of the clock pins
 operands     network (static mode)
 scratchpads  CACTI 7, 45 nm, lstp cells, 1.39 x table, write: table
+leakage      logic and memories at 25 C
 DRAM         by the kind of the accelerator's DRAM
 own price    dram 5 pJ per bit (our board)
 note         extrapolated: logic from 45 to 65 nm; its leakage is that of 45 nm

@@ -40,14 +40,15 @@ def area_um2(accelerator: Accelerator, technology: Technology | None = None) -> 
 def leakage_uw(accelerator: Accelerator, technology: Technology) -> dict[str, float]:
     """Return the leakage power of the same components, uW.
 
-    Logic leaks as at 25 C and 45 nm, also at other nodes; memories as at 350 K.
+    Logic and memories leak as at `technology.celsius`; logic as at 45 nm, also at other nodes.
     """
     per_bit = register_file_per_bit(technology, "leakage_mW")
+    logic, memory = technology.logic_leakage_factor, technology.sram_leakage_factor * UW_PER_MW
     return {
-        "pe": accelerator.pes * accelerator.pe.physical_cost().leakage_uw,
-        "register_file": register_file_bits(accelerator) * per_bit * UW_PER_MW,
-        "scratchpad": _sum_of_banks(accelerator, technology, "leakage_mW") * UW_PER_MW,
-        "vector": _vector_um2(accelerator) * LOGIC_LEAKAGE_UW_PER_UM2,
+        "pe": accelerator.pes * accelerator.pe.physical_cost().leakage_uw * logic,
+        "register_file": register_file_bits(accelerator) * per_bit * memory,
+        "scratchpad": _sum_of_banks(accelerator, technology, "leakage_mW") * memory,
+        "vector": _vector_um2(accelerator) * LOGIC_LEAKAGE_UW_PER_UM2 * logic,
     }
 
 

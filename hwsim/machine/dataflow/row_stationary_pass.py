@@ -18,7 +18,6 @@ from hwsim.arithmetic import ceil_div
 from hwsim.cache import cached
 from hwsim.errors import Infeasible
 from hwsim.machine.dataflow.hardware import Hardware
-from hwsim.machine.technology.tables import KIB
 from hwsim.network.product import Product, Window
 
 
@@ -36,7 +35,7 @@ class Pass:
     wavefront_cycles : own_cycles, or more where the network to the PEs is slower
     limited_by : the scratchpad whose network is slower, "" where none is
     weight_load : cycles in which the pass gets its weights, shared among as many samples of a batch as have
-        their partial sums in the ofmap scratchpad
+        their partial sums in half of the ofmap scratchpad, where tiles have theirs
     active_pes : PEs that compute
     """
 
@@ -150,7 +149,7 @@ def _one_pass(
     wavefront = max(own, *need.values())
     limited_by = next((pad for pad, cycles in need.items() if cycles == wavefront > own), "")
     weights = kernel_h * kernel_w * p * t * q * r
-    together = hardware.scratchpads.ofmap.kib * KIB * 8 // (sums * window.output[1] * hardware.psum_bits)
+    together = hardware.scratchpads.ofmap.usable_bits // (sums * window.output[1] * hardware.psum_bits)
     load = ceil_div(weights, words.weight_words_per_cycle * max(1, min(batch, together)))
     return Pass(
         rows,

@@ -86,7 +86,7 @@ def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, t
             raise BadInput("tiling", tiling, f"none with timing {accelerator.timing}, where a layer is one tile")
         tiling = whole_layer(shape[0])
     elif tiling is None:
-        tiling = _best_tiling(accelerator, product, shape, _at_low_width(accelerator, product, row_pass, array))
+        tiling = _best_tiling(accelerator, product, shape, _at_usual_rate(accelerator, product, row_pass, array))
     else:
         check_tiling(tiling, accelerator, shape[0], array[0])
     tiles = np.zeros(count_tiles(tiling, shape[0]), dtype=TILE)
@@ -130,13 +130,18 @@ def low_width(product: Product) -> Product:
     return replace(product, a_bits=product.low_bits, w_bits=product.low_bits, low_bits=None)
 
 
-def _at_low_width(
+def _at_usual_rate(
     accelerator: Accelerator, product: Product, row_pass: Pass | None, array: NDArray[np.void]
 ) -> NDArray[np.void]:
-    """Return the ARRAY for the tiling search: most regions of a layer with region precision have the low width."""
-    if product.low_bits is None:
+    """Return the ARRAY for the tiling search, with the cycles that most wavefronts take.
+
+    Most regions of a layer with region precision have the low width, and a PE may be faster for most values.
+    """
+    ranked = product if product.low_bits is None else low_width(product)
+    rate = accelerator.pe.usual_rate(ranked.a_bits, ranked.w_bits)
+    if ranked is product and rate == accelerator.pe.rate(product.a_bits, product.w_bits):
         return array
-    low, rate = array.copy(), accelerator.pe.rate(product.low_bits, product.low_bits)
-    limits = accelerator.dataflow.port_limits(accelerator, low_width(product), rate, row_pass=row_pass)
-    low["wavefront_cycles"] = limits.wavefront_cycles
-    return low
+    usual = array.copy()
+    limits = accelerator.dataflow.port_limits(accelerator, ranked, rate, row_pass=row_pass)
+    usual["wavefront_cycles"] = limits.wavefront_cycles
+    return usual

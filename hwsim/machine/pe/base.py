@@ -64,6 +64,10 @@ class PE(Configurable):
         Where cycles depend on values (`value_timing`), `interval` is their maximum over all values.
         """
 
+    def usual_rate(self, a_bits: int, w_bits: int) -> Rate:
+        """Return the throughput by which tilings are ranked: `rate`, unless most values take fewer cycles."""
+        return self.rate(a_bits, w_bits)
+
     @property
     @abstractmethod
     def weight_register_bits(self) -> int:

@@ -45,6 +45,11 @@ class Outlier(PE, OutlierTiming):
     several outliers (and a third and fourth for weights beyond 8 and 12 bits), one high-precision
     MAC per 16 PEs, one product per cycle in it, no skipping of zero activations.
 
+    Area is a lower figure: controllers, the queues of outliers and the wiring between lanes and spare MACs are not in
+    it. ANT's simulator gives OLAccel 16x18 units of 8 bits against 32x32 units of its own
+    (clevercool/ANT-Quantization @bc84067, conf_olaccel.ini). This figure is not used here, because its area is not
+    stated. Compare OLAccel at equal numbers of lanes, and not at equal area.
+
     Energy and area are assumed: a measured 4x4 lane, its share of a spare 4x4 MAC and of a measured 16x4 MAC,
     and a 28-bit partial sum. A format wider than 4 bits pays for its outlier path as if it
     were always busy, which is right for about one outlier in 16.
@@ -68,6 +73,11 @@ class Outlier(PE, OutlierTiming):
         """Return one product, in the cycles of a group with several outlier weights."""
         self.require(a_bits, w_bits)
         return Rate(1, ceil_div(w_bits, NATIVE_BITS))
+
+    def usual_rate(self, a_bits: int, w_bits: int) -> Rate:
+        """Return one product per cycle: at most one weight of a group is an outlier, mostly."""
+        self.require(a_bits, w_bits)
+        return Rate(1, 1)
 
     def area_delay(self, a_bits: int, w_bits: int) -> float:
         """Return the area-delay product with all activations beyond 4 bits as outliers, which limit the speed."""

@@ -100,7 +100,10 @@ def fitted_pe(w_bits: int, a_bits: int) -> MeasuredPE:
 
 
 LOGIC_LEAKAGE_UW_PER_UM2 = 0.021
-"""Library mean of Nangate45 at 25 C."""
+"""Library mean of Nangate45 at LOGIC_CELSIUS."""
+
+LOGIC_CELSIUS = 25.0
+"""Temperature of the logic's leakage."""
 
 
 def assumed_cost(area_um2: float, flip_flops: int) -> PhysicalCost:

@@ -12,11 +12,15 @@ from hwsim import registry
 from hwsim.errors import BadInput, UnknownName
 from hwsim.machine.technology.provenance import read_prices
 from hwsim.machine.technology.scaling import MEASURED_NODE, Node, area_factor, energy_factor
-from hwsim.machine.technology.sram import TABLE_NODES, CellType
+from hwsim.machine.technology.sram import SRAM_CELSIUS, TABLE_NODES, CellType
+from hwsim.machine.technology.tables import LOGIC_CELSIUS
 from hwsim.registry import Configurable, Record
 
 MEASURED_VOLTAGE_V = 1.1
 """Supply of the gate-level measurements."""
+
+KELVIN_PER_DOUBLING = 12.5
+"""Leakage doubles within 10 to 15 K. Assumed: the middle."""
 
 Operands = Literal["network", "uniform"]
 
@@ -84,6 +88,9 @@ class Technology(Configurable):
         allow_inf_nan=False,
         description="calibration of scratchpad energies; 3 gives the level of Horowitz's caches",
     )
+    celsius: float = Field(
+        25.0, ge=0, le=125, description="temperature at which logic and memories leak, degrees Celsius"
+    )
     extrapolate: bool = Field(False, description="extrapolate to memories outside CACTI's 1 KiB to 2 MiB")
     prices: tuple[Price, ...] = Field(
         (), description="own prices, which replace the tables: a CSV file with columns item, pJ_per_bit, source"
@@ -114,6 +121,16 @@ class Technology(Configurable):
     def logic_area_factor(self) -> float:
         """Area of logic relative to its area at 45 nm."""
         return area_factor(self.node_nm)
+
+    @property
+    def logic_leakage_factor(self) -> float:
+        """Leakage of logic relative to its value at 25 C."""
+        return float(2 ** ((self.celsius - LOGIC_CELSIUS) / KELVIN_PER_DOUBLING))
+
+    @property
+    def sram_leakage_factor(self) -> float:
+        """Leakage of a memory relative to the table, which is for 350 K."""
+        return float(2 ** ((self.celsius - SRAM_CELSIUS) / KELVIN_PER_DOUBLING))
 
     @property
     def sram_node_nm(self) -> int:
@@ -179,6 +196,7 @@ class Technology(Configurable):
                 f"CACTI 7, {self.sram_node_nm} nm, {self.sram_cell} cells, "
                 f"{self.sram_scale * self.sram_energy_factor:.3g} x table, write: {self.sram_write}",
             ),
+            ("leakage", f"logic and memories at {self.celsius:g} C"),
             ("DRAM", "by the kind of the accelerator's DRAM"),
             *(("own price", f"{price.item} {price.pj_per_bit:g} pJ per bit ({price.source})") for price in self.prices),
             *(("note", note) for note in self._extrapolations()),

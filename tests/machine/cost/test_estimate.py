@@ -28,6 +28,9 @@ from hwsim.registry import build
 from tests.support.made_run import made_run
 from tests.support.small_network import small_network
 
+COOLED = 2 ** (-(350 - 273.15 - 25) / 12.5)
+"""Leakage of memories at 25 C over the leakage at 350 K of the table; it doubles every 12.5 K (assumed)."""
+
 NANGATE = build("technology", "nangate45")
 TINY = build("accelerator", "tiny")
 EIGHT = Precision(8, 8)
@@ -77,7 +80,8 @@ def test_one_layer_by_hand() -> None:
     narrow, wide = (100 + 300) * 1.97448 + (200 + 400) * 5.70601, 500 * 9.46053 + 600 * 12.9292
     assert cost.component_pj("scratchpad")[0, 0] == pytest.approx(narrow / 64 + wide / 256)
     assert cost.component_pj("register_file")[0, 0] == pytest.approx(3 * 16 * 1.66966 / 64)  # 1 KiB
-    leakage_uw = 16 * 15.704 + (4 * (6807.2 + 182.7) + 4 * 182.7) * 0.021 + 2 * 0.366036 + 0.408939
+    leakage_uw = 16 * 15.704 + (4 * (6807.2 + 182.7) + 4 * 182.7) * 0.021  # at 25 C
+    leakage_uw += (2 * 0.366036 + 0.408939) * COOLED
     assert cost.component_pj("leakage")[0, 0] == pytest.approx(leakage_uw * 455 * 0.01)
 
 
@@ -170,7 +174,7 @@ def test_banks_are_separate_memories() -> None:
     np.testing.assert_array_equal(cost.detail_pj["ifmap_read"], base.detail_pj["ifmap_read"])  # 2 KiB each
     assert cost.area_um2["scratchpad"] == pytest.approx(base.area_um2["scratchpad"] + 7 * 0.00673568e6)
     more_nw = cost.detail_pj["scratchpad_leakage"] - base.detail_pj["scratchpad_leakage"]
-    assert more_nw[0, 0] == pytest.approx(7 * 0.366036 * 100 * 0.01)
+    assert more_nw[0, 0] == pytest.approx(7 * 0.366036 * COOLED * 100 * 0.01)
 
 
 def test_other_cells_and_nodes_use_their_own_table() -> None:
@@ -220,7 +224,7 @@ def test_area_by_hand() -> None:
     assert inside == pytest.approx(bits * 0.0035993e6 / 8192)  # as in 1 KiB
     cost = estimate(made_run(row_stationary(), [{}], [EIGHT], [100]), NANGATE)
     assert cost.total_area_um2 == pytest.approx(sum(area.values()) + inside)
-    assert cost.detail_pj["register_file_leakage"][0, 0] == pytest.approx(bits * 0.186597 / 8192 * 100 * 0.01)
+    assert cost.detail_pj["register_file_leakage"][0, 0] == pytest.approx(bits * 0.186597 * COOLED / 8192 * 100 * 0.01)
     note = "assumed: a bit of a memory inside a PE costs as much as a bit of the smallest memory in the table"
     assert cost.notes == (note,)
 
@@ -428,7 +432,7 @@ energy         1.018 nJ per sample, mean of 3
   scratchpad           0 pJ    0.0%
   dram                 1 nJ   98.3%
   vector               0 pJ    0.0%
-  leakage           17.1 pJ    1.7%
+  leakage          17.08 pJ    1.7%
 latency        0.02 us per sample
 area           0.06745 mm2
 accuracy       energy to a factor of about 3, energy ratios of bit widths to about 15 %"""
@@ -448,3 +452,14 @@ def test_no_samples() -> None:
     for activity in (None, empty):
         cost = estimate(made_run(TINY, [COUNTS], [EIGHT], samples=0, activity=activity), NANGATE)
         assert cost.total_energy_pj.shape == (0,)
+
+
+@pytest.mark.parametrize("celsius", [0, 25, 77, 125])
+def test_logic_and_memories_leak_at_one_temperature(celsius: float) -> None:
+    run = made_run(TINY, [{}], [EIGHT], [100])
+    cost, cold, hot = (estimate(run, technology(celsius=c)).detail_pj for c in (celsius, 25, 350 - 273.15))
+    growth = 2 ** ((celsius - 25) / 12.5)
+    np.testing.assert_allclose(cost["pe_leakage"], cold["pe_leakage"] * growth)
+    np.testing.assert_allclose(cost["vector_leakage"], cold["vector_leakage"] * growth)
+    np.testing.assert_allclose(cost["scratchpad_leakage"], cold["scratchpad_leakage"] * growth)
+    assert hot["scratchpad_leakage"][0, 0] == pytest.approx((2 * 0.366036 + 0.408939) * 100 * 0.01)  # the table
