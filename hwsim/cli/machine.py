@@ -70,8 +70,11 @@ def cycles(
     ] = False,
     figure: Annotated[
         Path | None,
-        typer.Option("--figure", metavar="FILE.svg", help="Draw cycles, utilization and roofline."),
+        typer.Option("--figure", metavar="FILE.svg", help="Draw the panels to an .svg, .pdf or .png file."),
     ] = None,
+    panels: Annotated[
+        str, typer.Option("--panels", metavar="A,B,...", help="Panels of the figure: cycles, utilization, roofline.")
+    ] = "cycles,utilization,roofline",
 ) -> None:
     """Print cycles, utilization and DRAM traffic of every layer. Weights and data are not needed.
 
@@ -97,7 +100,7 @@ def cycles(
     if figure is not None:
         from hwsim.report.figures.hardware import cycles_figure
 
-        cycles_figure(chosen, reports, figure, batch, accelerator)
+        cycles_figure(chosen, reports, figure, batch, accelerator, [name.strip() for name in panels.split(",")])
         print_status(f"figure: {figure}")
 
 

@@ -26,7 +26,7 @@ class LayerReport:
     layer : name
     macs : products, those with padding included
     cycles : by cause (`hwsim.machine.events.CAUSES`)
-    utilization : share of the PE cycles in which a PE has a product
+    utilization : PE cycles with a product over all PE cycles of the layer, whatever the cause of a cycle
     dram_bytes : read and written
     tiling : None for layers of the vector unit
     """
@@ -79,9 +79,17 @@ def total_row(reports: Sequence[LayerReport], breakdown: bool = False) -> dict[s
     for column in list(rows[0])[1:]:
         total[column] = sum(row[column] for row in rows)  # type: ignore[misc]
     if "utilization" in total:
-        cycles = max(1, sum(report.total_cycles for report in reports))
-        total["utilization"] = round(sum(r.utilization * r.total_cycles for r in reports) / cycles, 6)
+        total["utilization"] = round(network_utilization(reports), 6)
     return total
+
+
+def network_utilization(reports: Sequence[LayerReport]) -> float:
+    """Return PE cycles with a product over all PE cycles of the layers together; 0 without cycles.
+
+    Layers of the vector unit have cycles and no product, so they lower it.
+    """
+    cycles = sum(report.total_cycles for report in reports)
+    return sum(report.utilization * report.total_cycles for report in reports) / max(1, cycles)
 
 
 def layer_reports(accelerator: Accelerator, workload: Workload, batch: int = 1) -> list[LayerReport]:

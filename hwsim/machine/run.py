@@ -121,7 +121,7 @@ class Run:
         return self._share_of_pes(self.cause("compute"))
 
     @property
-    def overall_utilization(self) -> NDArray[np.float64]:
+    def utilization(self) -> NDArray[np.float64]:
         """Busy PE cycles over all PE cycles of the layer, whatever the cause: float64 [rows, layer]."""
         return self._share_of_pes(self.cycles.sum(axis=2))
 

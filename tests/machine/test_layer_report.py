@@ -64,7 +64,7 @@ def test_utilization_is_products_over_pe_cycles() -> None:
     (report,) = layer_reports(tiny, [("conv", conv_product(1, 8, 8, 8, Geometry((3, 3), padding=(1, 1))))])
     assert report.utilization == 4608 / (16 * report.total_cycles)
     run = simulate(small_network(), tiny, np.zeros((1, 1, 8, 8), np.int16))
-    assert run.overall_utilization[0, 0] == 4608 / (16 * run.cycles[0, 0].sum())
+    assert run.utilization[0, 0] == 4608 / (16 * run.cycles[0, 0].sum())
     assert run.mapping_efficiency[0, 0] == 4608 / (16 * run.cause("compute")[0, 0])
     # useful MACs = rows x columns x compute cycles x mapping efficiency: 6 folds, of which 2 use 1 row of 4
     assert run.mapping_efficiency[0, 0] == pytest.approx((4 * 1 + 2 * 0.25) / 6)

@@ -92,8 +92,8 @@ def test_outputs_cycles_and_counts_hang_together(case: tuple[Network, np.ndarray
             wanted = int(np.prod(network.shapes[layer.name])) * network.shapes[layer.inputs[0]][-1]
         assert (macs == wanted).all()
     assert (run.latency_cycles == run.cycles.sum(axis=(1, 2))).all()
-    assert ((run.overall_utilization >= 0) & (run.overall_utilization <= 1)).all()
-    assert (run.overall_utilization <= run.mapping_efficiency).all()
+    assert ((run.utilization >= 0) & (run.utilization <= 1)).all()
+    assert (run.utilization <= run.mapping_efficiency).all()
 
 
 @settings(max_examples=15, **SLOW)  # type: ignore[arg-type]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -15,7 +18,7 @@ from hwsim.errors import BadInput, Infeasible
 from hwsim.machine import simulate
 from hwsim.machine.cost.estimate import COMPONENTS, estimate
 from hwsim.machine.events import CAUSES
-from hwsim.machine.layer_report import layer_reports
+from hwsim.machine.layer_report import layer_reports, network_utilization, total_row
 from hwsim.machine.trace.pe_utilization import STATES, pe_utilization
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, conv_product
@@ -141,13 +144,13 @@ def test_a_component_without_a_style_is_drawn(monkeypatch) -> None:
     assert bars(axes)[-1] == pytest.approx(bars(axes)[0])
 
 
-def test_utilization_and_its_mean() -> None:
-    reports = [*REPORTS, *layer_reports(TPU, small_network())[1:3]]  # layers of the vector unit are not shown
+def test_the_utilization_of_the_network_is_that_of_the_table() -> None:
+    reports = [*REPORTS, *layer_reports(TPU, small_network())[1:3]]  # layers of the vector unit have no bar, but cycles
     axes = axes_of(lambda a: hardware.utilization(a, reports, SUBTITLE))
     assert [bar.get_width() for bar in axes.containers[0]] == [report.utilization for report in REPORTS]
-    mean = sum(r.utilization * r.macs for r in REPORTS) / sum(r.macs for r in REPORTS)
-    assert axes.lines[0].get_xdata() == pytest.approx([mean, mean])
-    assert f"mean, weighted by MACs: {100 * mean:.1f} %" in legend(axes)
+    total = total_row(reports)["utilization"]
+    assert axes.lines[0].get_xdata() == pytest.approx([total, total], abs=1e-6)
+    assert f"network: {100 * total:.1f} %" in legend(axes)
     assert layer_names(axes) == ["conv1", "conv2", "again", "fc"]
 
 
@@ -356,7 +359,7 @@ def test_empty_input_is_refused() -> None:
             axes_of(draw)
 
 
-@pytest.mark.parametrize("suffix", ["svg", "png"])
+@pytest.mark.parametrize("suffix", ["svg", "pdf", "png"])
 def test_one_file_with_cycles_utilization_and_roofline(suffix: str, tmp_path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -373,6 +376,46 @@ def test_the_figure_of_a_narrow_pe_and_of_an_unknown_kind(tmp_path) -> None:
     hardware.cycles_figure(narrow, reports, tmp_path / "narrow.svg")
     with pytest.raises(BadInput, match=r"figure: got x\.gif"):
         hardware.cycles_figure(narrow, reports, tmp_path / "x.gif")
+    with pytest.raises(BadInput, match=r"panel: got roof; allowed: .*Did you mean 'roofline'"):
+        hardware.cycles_figure(narrow, reports, tmp_path / "x.svg", panels=["roof"])
+
+
+def test_a_single_panel_is_smaller_than_all(tmp_path) -> None:
+    def height(panels) -> float:
+        hardware.cycles_figure(TPU, REPORTS, tmp_path / "x.svg", panels=panels)
+        return float(re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', (tmp_path / "x.svg").read_text())[1])
+
+    assert height(["cycles"]) + height(["roofline"]) < height(hardware.PANELS)
+
+
+def blocks(count: int) -> list[tuple[str, Product]]:
+    """An embedding, `count` equal blocks of three layers, and a head."""
+    shapes = {"qkv": (64, 96, 32), "scores": (64, 64, 16), "mlp": (64, 128, 32)}
+    inner = [(f"block{i}.{name}", Product(p, r, f, p * r)) for i in range(count) for name, (p, r, f) in shapes.items()]
+    return [("embed", Product(64, 48, 32, 64 * 48)), *inner, ("head", Product(1, 32, 10, 32))]
+
+
+def test_repeated_blocks_are_folded_without_losing_a_cycle() -> None:
+    reports = layer_reports(TPU, blocks(12))
+    folded = hardware.fold_repeats(reports)
+    assert [report.layer for report in folded] == [
+        "embed",
+        "block0.qkv (x12)",
+        "block0.scores (x12)",
+        "block0.mlp (x12)",
+        "head",
+    ]
+    for of in (lambda r: r.total_cycles, lambda r: r.macs, lambda r: r.dram_bytes):
+        assert sum(map(of, folded)) == sum(map(of, reports))
+    assert total_row(folded)["utilization"] == total_row(reports)["utilization"]
+
+
+@given(st.lists(st.sampled_from(REPORTS), max_size=30))
+def test_folding_keeps_the_sums_of_any_sequence(reports) -> None:
+    folded = hardware.fold_repeats(reports)
+    assert len(folded) <= len(reports)
+    assert sum(report.total_cycles for report in folded) == sum(report.total_cycles for report in reports)
+    assert network_utilization(folded) == pytest.approx(network_utilization(reports))
 
 
 def test_the_subtitle_has_accelerator_dataflow_timing_and_samples() -> None:

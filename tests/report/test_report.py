@@ -106,7 +106,7 @@ def test_a_row_without_cost_is_a_horizontal_line(tmp_path):
     assert not content.front[0]
     axes = draw_pareto(content, "fake_loss_auc").axes[0]
     assert "full precision" in [text.get_text() for text in axes.texts]
-    rings = [dots for dots in axes.collections if dots.get_facecolors().size == 0]
+    rings = [dots for dots in axes.collections if str(dots.get_gid()).startswith("front-")]
     assert len(rings) == content.front.sum()
     assert sum(len(dots.get_offsets()) for dots in axes.collections) == 11 + len(rings)
 
@@ -117,7 +117,7 @@ def test_the_legend_names_accelerators_and_the_front(folder):
     assert [text.get_text() for text in draw_pareto(content, None).legends[0].texts] == [
         "fake_array",
         "wide_array",
-        *(f"{number}  {name}" for number, name in enumerate(chosen[: study_figures.MAX_NAMES], start=1)),
+        *(f"{number}  {name}" for number, name in enumerate(chosen, start=1)),
     ]
 
 
@@ -126,14 +126,18 @@ def test_the_figures_draw_the_numbers_of_the_table(folder):
     names = content.names()
     done = [row for row in content.table if row["status"] == "done"]
     with base.style():
-        axes = base.figure(lambda axes: study_figures.cycles(axes, content.table, names)).axes[0]
+        shown = [names[i] for i in study_figures.chosen_rows(content.table, content.front)]
+        axes = base.figure(lambda axes: study_figures.cycles(axes, done, shown)).axes[0]
         widths = np.array([bar.get_width() for bar in axes.patches]).reshape(5, len(done))
         assert widths.sum(axis=0).tolist() == [row["latency_cycles"] for row in done]
-        axes = base.figure(lambda axes: study_figures.energy(axes, content.table, names)).axes[0]
+        axes = base.figure(lambda axes: study_figures.energy(axes, done, shown)).axes[0]
         assert axes.patches[0].get_width() == pytest.approx(done[0]["energy_pe_pj"] / 1000)
         networks = content.names(("quantizer",))
-        axes = base.figure(lambda axes: study_figures.leakage(axes, content.table, networks, content.attacks)).axes[0]
-        assert [text.get_text() for text in axes.get_xticklabels()] == [
+        kinds = study_figures.chosen_networks(content.table, networks, content.front)
+        axes = base.figure(
+            lambda axes: study_figures.leakage(axes, content.table, networks, content.attacks, kinds)
+        ).axes[0]
+        assert [text.get_text() for text in axes.get_yticklabels()] == [
             "fake_quantizer w8",
             "fake_quantizer w4",
             "other_quantizer",

@@ -12,6 +12,7 @@ all figures.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,15 @@ from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from hwsim.arithmetic import ceil_div
-from hwsim.errors import BadInput
+from hwsim.errors import BadInput, UnknownName
 from hwsim.machine.cost.estimate import COMPONENTS, Cost
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
-from hwsim.machine.layer_report import LayerReport
+from hwsim.machine.layer_report import LayerReport, network_utilization
 from hwsim.machine.trace.pe_utilization import STATES, PEUtilization
 from hwsim.report.figures import base
-from hwsim.report.figures.base import legend_right
+from hwsim.report.figures.base import label, legend_right
+from hwsim.report.figures.numbers import in_points, place_numbers
 from hwsim.report.palette import CAUSE_STYLES, COMPONENT_STYLES, SPARE_COLORS, STATE_STYLES, BarStyle
 
 UNITS = ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
@@ -43,8 +45,8 @@ ROOFLINE_SIZE = (7.2, 5.0)
 MAX_MARKERS_RIGHT = 20
 """Number of markers up to which the legend of `roofline` is on its right; the legend of more markers is below."""
 
-LABEL_DISTANCE = 9.5
-"""Distance in points from a marker of `roofline` to its number; a number that is further away has a leader line."""
+MAX_BARS = 24
+"""Number of layers up to which `cycles_figure` shows each layer; repeated blocks of more layers are folded."""
 
 MAX_NAMES_ABOVE = 24
 """Number of layers named above `array_activity`: the layers with most cycles."""
@@ -73,34 +75,101 @@ def bar_chart_size(layers: int) -> tuple[float, float]:
     return 7.2, round(1.5 + 0.17 * max(4, layers), 2)
 
 
-def cycles_figure(
-    accelerator: Accelerator, reports: Sequence[LayerReport], path: Path, samples: int = 1, name: str = ""
-) -> None:
-    """Write `stacked_cycles`, `utilization` and `roofline`, one below the other, to an .svg or .png file.
+PANELS = ("cycles", "utilization", "roofline")
+"""Names of the panels of `cycles_figure`."""
 
-    The roof is the peak at 8-bit operands, or at the widest operands of a narrower PE. The same reports give the same
-    bytes. Raises BadInput for another kind of file, and when no layer has multiplications.
+
+def cycles_figure(
+    accelerator: Accelerator,
+    reports: Sequence[LayerReport],
+    path: Path,
+    samples: int = 1,
+    name: str = "",
+    panels: Sequence[str] = PANELS,
+) -> None:
+    """Write the chosen panels, one below the other, to an .svg, .pdf or .png file.
+
+    The panels are `stacked_cycles`, `utilization` and `roofline`. Repeated blocks of a long network are folded
+    (`fold_repeats`). The roof is the peak at 8-bit operands, or at the widest operands of a narrower PE. The same
+    reports give the same bytes. Raises BadInput for another kind of file or panel, and when no layer has
+    multiplications.
     """
-    if path.suffix not in (".svg", ".png"):
-        raise BadInput("figure", path.name, "a file name that ends in .svg or .png")
+    if path.suffix not in base.SUFFIXES:
+        raise BadInput("figure", path.name, f"a file name that ends in {', '.join(base.SUFFIXES)}")
     subtitle, bits = subtitle_of(accelerator, samples, name), min(8, accelerator.pe.max_operand_bits)
-    with_cycles = sum(bool(report.total_cycles) for report in reports)
-    with_macs = sum(bool(report.macs) for report in reports)
-    panels: list[tuple[float, Callable[[Axes], Axes]]] = [
-        (bar_chart_size(with_cycles)[1], lambda axes: stacked_cycles(axes, reports, subtitle)),
-        (bar_chart_size(with_macs)[1], lambda axes: utilization(axes, reports, subtitle)),
-        (ROOFLINE_SIZE[1], lambda axes: roofline(axes, accelerator, reports, subtitle, (bits, bits))),
-    ]
-    heights = [height for height, _ in panels]
+    folded = fold_repeats(reports) if len(reports) > MAX_BARS else list(reports)
+    bars = {"cycles": sum(bool(r.total_cycles) for r in folded), "utilization": sum(bool(r.macs) for r in folded)}
+    draw: dict[str, Callable[[Axes], Axes]] = {
+        "cycles": lambda axes: stacked_cycles(axes, folded, subtitle),
+        "utilization": lambda axes: utilization(axes, folded, subtitle),
+        "roofline": lambda axes: roofline(axes, accelerator, folded, subtitle, (bits, bits)),
+    }
+    for panel in panels:
+        if panel not in draw:
+            raise UnknownName("panel", panel, PANELS)
     with base.style():
-        made = Figure(figsize=(ROOFLINE_SIZE[0], sum(heights)), layout="constrained")
-        parts: Any = made.subfigures(len(panels), 1, height_ratios=heights, hspace=0.02)
-        for part, (_, draw) in zip(parts, panels, strict=True):
-            draw(part.add_subplot())
-        if path.suffix == ".svg":
-            path.write_text(base.to_svg(made), encoding="utf-8")
-        else:
-            made.savefig(path, metadata={"Software": None})
+        sizes = [
+            base.figure(draw[panel], bar_chart_size(bars[panel]) if panel in bars else ROOFLINE_SIZE).get_size_inches()
+            for panel in panels
+        ]
+        heights = [float(height) for _, height in sizes]
+        made = Figure(figsize=(max(float(width) for width, _ in sizes), sum(heights)), layout="constrained")
+        parts: Any = made.subfigures(len(panels), 1, height_ratios=heights, hspace=0.02, squeeze=False)[:, 0]
+        for part, panel in zip(parts, panels, strict=True):
+            draw[panel](part.add_subplot())
+        path.write_bytes(base.to_bytes(made, path.suffix))
+
+
+def fold_repeats(reports: Sequence[LayerReport]) -> list[LayerReport]:
+    """Fold blocks of layers that follow each other with the same numbers: one report per layer of the block.
+
+    A folded report has the sums of its layers and is named after the first, with the number of blocks. Of several
+    ways to fold at a layer, the one that leaves the fewest reports is taken.
+
+    >>> from hwsim.machine.layer_report import layer_reports
+    >>> from hwsim.network.product import Product
+    >>> from hwsim.registry import build
+    >>> layers = [(f"b{i}.{name}", Product(4, 4, n, 16)) for i in range(3) for name, n in (("a", 4), ("b", 8))]
+    >>> [report.layer for report in fold_repeats(layer_reports(build("accelerator", "tiny"), layers))]
+    ['b0.a (x3)', 'b0.b (x3)']
+    """
+    numbers = [replace(report, layer="") for report in reports]
+    folded: list[LayerReport] = []
+    start = 0
+    while start < len(reports):
+        size, blocks = _best_fold(numbers, start)
+        for i in range(start, start + size):
+            folded.append(_sum_of(reports[i : i + size * blocks : size]))
+        start += size * blocks
+    return folded
+
+
+def _best_fold(numbers: Sequence[LayerReport], start: int) -> tuple[int, int]:
+    """Return layers per block and number of blocks from `start` on; (1, 1) where nothing repeats."""
+    best = 1, 1
+    for size in range(1, (len(numbers) - start) // 2 + 1):
+        block, end = numbers[start : start + size], start + size
+        while numbers[end : end + size] == block:
+            end += size
+        blocks = (end - start) // size
+        if size * (blocks - 1) > best[0] * (best[1] - 1):
+            best = size, blocks
+    return best
+
+
+def _sum_of(equal: Sequence[LayerReport]) -> LayerReport:
+    """Return the sum of reports with the same numbers."""
+    first, count = equal[0], len(equal)
+    if count == 1:
+        return first
+    cycles = {cause: count * number for cause, number in first.cycles.items()}
+    return replace(
+        first,
+        layer=f"{first.layer} (x{count})",
+        macs=count * first.macs,
+        cycles=cycles,
+        dram_bytes=count * first.dram_bytes,
+    )
 
 
 def stacked_cycles(axes: Axes, reports: Sequence[LayerReport], subtitle: str) -> Axes:
@@ -132,17 +201,18 @@ def stacked_energy(axes: Axes, cost: Cost, subtitle: str) -> Axes:
 
 
 def utilization(axes: Axes, reports: Sequence[LayerReport], subtitle: str) -> Axes:
-    """Draw the share of PE cycles with a product, for each layer with multiplications, and its mean weighted by MACs.
+    """Draw the utilization of each layer with multiplications, and that of the whole network.
 
-    Raises BadInput when no layer has any.
+    The utilization of the network counts the cycles of all layers, those without multiplications too
+    (`hwsim.machine.layer_report.network_utilization`). Raises BadInput when no layer has multiplications.
     """
     shown = _nonempty([report for report in reports if report.macs], "reports", "layers with multiplications")
     shares = np.array([report.utilization for report in shown])
-    mean = float(np.average(shares, weights=[report.macs for report in shown]))
+    total = network_utilization(reports)
     axes.barh(range(len(shown)), shares, height=0.72, color=CAUSE_STYLES["compute"].color, label="layer")
-    axes.axvline(mean, color="#EE6677", linestyle="--", label=f"mean, weighted by MACs: {100 * mean:.1f} %")
+    axes.axvline(total, color="#EE6677", linestyle="--", label=f"network: {100 * total:.1f} %")
     _layer_axis(axes, [report.layer for report in shown])
-    axes.set(xlim=(0, 1), xlabel="share of PE cycles in which a PE has a product")
+    axes.set(xlim=(0, 1), xlabel="utilization: share of PE cycles in which a PE has a product")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     legend_right(axes)
     return _titled(axes, "How busy the PEs are", subtitle)
@@ -166,8 +236,8 @@ def roofline(
     ridge = peak / bandwidth
     left, right = min(x.min(), ridge) / 2, max(x.max(), ridge) * 2
     axes.plot([left, ridge], [left * bandwidth, peak], color="#EE6677", label=f"DRAM: {bandwidth:,} bytes per cycle")
-    label = f"array: {peak:,g} MACs per cycle, {bits[0]}x{bits[1]} bits"
-    axes.plot([ridge, right], [peak, peak], color="#228833", label=label)
+    roof = f"array: {peak:,g} MACs per cycle, {bits[0]}x{bits[1]} bits"
+    axes.plot([ridge, right], [peak, peak], color="#228833", label=roof)
     axes.scatter(x, y, 26, color=CAUSE_STYLES["compute"].color, edgecolors="white", linewidths=0.5, zorder=3)
     axes.set(xlim=(left, right), ylim=(min(y.min(), left * bandwidth) / 1.6, max(peak, y.max()) * 1.6))
     axes.set(xlabel="MACs per byte over DRAM", ylabel="MACs per cycle")
@@ -188,11 +258,8 @@ def _number_markers(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], 
         legend_right(axes, handlelength=1.2)
     else:
         axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=7)
-    for number, (members, offset) in enumerate(zip(markers, _offsets(axes, x, y, markers), strict=True), start=1):
-        far = np.hypot(*offset) > LABEL_DISTANCE
-        leader = {"arrowstyle": "-", "color": "#AAAAAA", "linewidth": 0.5, "shrinkB": 3} if far else None
-        axes.annotate(str(number), (x[members[0]], y[members[0]]), offset, textcoords="offset points", fontsize=7.5,
-                      ha="center", va="center", color="#333333", zorder=2.5, arrowprops=leader)  # fmt: skip
+    first = [members[0] for members in markers]
+    place_numbers(axes, x[first], y[first], [str(number) for number in range(1, len(markers) + 1)])
 
 
 def region_masks(
@@ -240,12 +307,12 @@ def array_activity(axes: Axes, found: PEUtilization, subtitle: str) -> Axes:
     """
     shares = found.shares
     low = np.zeros(shares.shape[1])
-    for state, (label, color, hatch) in STATE_STYLES.items():
+    for state, (text, color, hatch) in STATE_STYLES.items():
         part = shares[STATES.index(state)]
         if part.any():
             high = low + part
             axes.fill_between(found.edges, _with_last_repeated(low), _with_last_repeated(high), step="post",
-                              label=label, color=color, hatch=hatch, linewidth=0)  # fmt: skip
+                              label=text, color=color, hatch=hatch, linewidth=0)  # fmt: skip
             low = high
     first, last = int(found.edges[0]), int(found.edges[-1])
     axes.set(xlim=(first, last), ylim=(0, 1), ylabel="share of the PEs")
@@ -271,7 +338,7 @@ def _name_layers_above(axes: Axes, found: PEUtilization, first: int, last: int) 
     longest = sorted(spans, key=lambda span: span[1] - span[2])[:MAX_NAMES_ABOVE]
     named = [span for span in spans if span in longest and span[2] - span[1] >= 0.021 * (last - first)]
     above = axes.secondary_xaxis("top")
-    above.set_xticks([(start + end) / 2 for _, start, end in named], [name for name, _, _ in named])
+    above.set_xticks([(start + end) / 2 for _, start, end in named], [label(name, 20) for name, _, _ in named])
     above.tick_params(axis="x", length=0, labelrotation=0 if len(named) < 4 else 90, labelsize=7.5)
     above.spines["top"].set_visible(False)
 
@@ -288,9 +355,9 @@ def _stacked_bars(
     left = np.zeros(len(names))
     spare = iter(SPARE_COLORS)
     for part, widths in parts.items():
-        label, color, hatch = styles.get(part) or BarStyle(part.replace("_", " "), next(spare), "....")
+        text, color, hatch = styles.get(part) or BarStyle(part.replace("_", " "), next(spare), "....")
         if widths.any():
-            axes.barh(range(len(names)), widths, left=left, height=0.72, label=label, color=color, hatch=hatch,
+            axes.barh(range(len(names)), widths, left=left, height=0.72, label=text, color=color, hatch=hatch,
                       edgecolor="white", linewidth=0)  # fmt: skip
             left = left + widths
     axes.set_xlim(0, left.max() * 1.02)
@@ -309,7 +376,7 @@ def _cycle_axis(axes: Axes, label: str) -> None:
 
 def _layer_axis(axes: Axes, names: Sequence[str]) -> None:
     """Label the vertical axis with names of layers from top to bottom."""
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [label(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0, labelsize=8.5 if len(names) <= 24 else 7.5)
@@ -317,7 +384,7 @@ def _layer_axis(axes: Axes, names: Sequence[str]) -> None:
 
 def _titled(axes: Axes, title: str, subtitle: str) -> Axes:
     """Write the title in bold and the subtitle below it."""
-    below = axes.set_title(subtitle, loc="left", fontsize=8.5, fontweight="normal", color="#555555", pad=6)
+    below = axes.set_title(label(subtitle, 100), loc="left", fontsize=8.5, fontweight="normal", color="#555555", pad=6)
     axes.annotate(title, (0, 1), (0, 3), xycoords=below, textcoords="offset points", fontsize=10.5, weight="bold",
                   annotation_clip=False)  # fmt: skip
     return axes
@@ -354,22 +421,13 @@ def _outline(axes: Axes, mask: NDArray[np.bool_], region: tuple[int, int], pixel
 
 def _marker_name(layers: Sequence[str]) -> str:
     """Name the layers of one marker: all of up to two, else the first, the last and the number."""
-    return ", ".join(layers) if len(layers) <= 2 else f"{layers[0]} … {layers[-1]} ({len(layers)})"
-
-
-def _points(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the positions of (x, y) on the figure in points (1/72 inch), float64 [layer, 2], in its present layout."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    layout = figure.get_layout_engine()
-    if layout is not None:
-        layout.execute(figure)
-    return np.asarray(axes.transData.transform(np.stack([x, y], axis=1)) * 72 / figure.dpi)
+    names = [label(layer, 20) for layer in layers]
+    return ", ".join(names) if len(names) <= 2 else f"{names[0]} … {names[-1]} ({len(names)})"
 
 
 def _markers(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> list[list[int]]:
     """Group layers within 3 points of each other: lists of indices, in the order of the layers."""
-    at = _points(axes, x, y)
+    at = in_points(axes, x, y)
     markers: list[list[int]] = []
     for i in range(len(x)):
         near = [marker for marker in markers if np.hypot(*(at[marker[0]] - at[i])) < 3]
@@ -378,39 +436,3 @@ def _markers(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> list
         else:
             markers.append([i])
     return markers
-
-
-def _offsets(
-    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], markers: Sequence[Sequence[int]]
-) -> list[tuple[float, float]]:
-    """Return the offset in points of each marker's number: the nearest free place around the marker.
-
-    A free place overlaps no marker and no number that was placed before.
-    """
-    at = _points(axes, x, y)[[marker[0] for marker in markers]]
-    angles = np.arange(8) * np.pi / 4
-    candidates = np.array(
-        [(r * np.sin(angle), r * np.cos(angle)) for r in (LABEL_DISTANCE, 15, 21, 27) for angle in angles]
-    )
-    numbers = np.empty((0, 2))
-    for marker in at:
-        places = marker + candidates
-        room = np.minimum(_room(places, at, (7.5, 7.0)), _room(places, numbers, (10.5, 9.0)))
-        numbers = np.vstack([numbers, places[np.argmax(np.minimum(room, 1))]])
-    return [(round(across, 3), round(up, 3)) for across, up in (numbers - at).tolist()]
-
-
-def _room(places: NDArray[np.float64], taken: NDArray[np.float64], box: tuple[float, float]) -> NDArray[np.float64]:
-    """Return the distance of each place to the nearest taken one in units of `box`; below 1 they overlap.
-
-    Parameters
-    ----------
-    places : candidates, float64 [place, 2], in points
-    taken : positions of markers or numbers, float64 [n, 2], in points
-    box : width and height in points within which two overlap
-    """
-    if len(taken) == 0:
-        return np.full(len(places), np.inf)
-    distance = np.abs(places[:, None] - taken[None]) / box
-    room: NDArray[np.float64] = distance.max(axis=2).min(axis=1)
-    return room

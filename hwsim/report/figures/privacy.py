@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hwsim.errors import BadInput
 from hwsim.privacy.statistics.roc import Roc
-from hwsim.report.figures.base import legend_right
+from hwsim.report.figures.base import label, legend_right, log_axis
 
 MIN_RATE = 1e-5
 """Lower end of both axes of `loglog_roc`."""
@@ -44,13 +44,15 @@ def loglog_roc(curves: Mapping[str, Sequence[Roc]], axes: Axes) -> Axes:
     axes.plot(fprs, fprs, color="#888888", linestyle="--", linewidth=1, label="guessing")
     for name, of_targets in curves.items():
         tprs = np.mean([_tprs(curve, fprs) for curve in of_targets], axis=0)
-        axes.plot(fprs, np.where(tprs > 0, tprs, np.nan), drawstyle="steps-post", label=name)
+        axes.plot(fprs, np.where(tprs > 0, tprs, np.nan), drawstyle="steps-post", label=label(name))
     resolution = 1 / min(curve.nonmembers for of_targets in curves.values() for curve in of_targets)
     if resolution > MIN_RATE:
         axes.axvline(resolution, color="#888888", linestyle=":", linewidth=1)
         axes.annotate("one non-member", (resolution, 0), xycoords=("data", "axes fraction"), xytext=(3, 4),
                       textcoords="offset points", color="#777777", fontsize=8)  # fmt: skip
     axes.set(xscale="log", yscale="log", xlim=(MIN_RATE, 1), ylim=(MIN_RATE, 1.3))
+    log_axis(axes.xaxis)
+    log_axis(axes.yaxis)
     axes.set(xlabel="false-positive rate", ylabel="true-positive rate", title="ROC of each attack")
     legend_right(axes)
     return axes

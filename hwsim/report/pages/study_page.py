@@ -126,8 +126,8 @@ def _figures(content: Content) -> dict[str, tuple[Any, str]]:
     networks = content.names(("dataset", "model", "quantizer", "game", "seed"))
     color = f" Color is the leakage, {_spaced(content.leakage)}." if content.leakage else ""
     drawn: dict[str, tuple[Any, str]] = {}
-    bars = study_figures.bar_count(table)
-    if bars:
+    running = study_figures.chosen_rows(table, content.front)
+    if running:
         drawn["pareto"] = (
             base.figure(
                 lambda axes: study_figures.pareto(axes, table, content.front, content.leakage, names, accelerators),
@@ -136,23 +136,36 @@ def _figures(content: Content) -> dict[str, tuple[Any, str]]:
             f"Every finished design. Rings mark the Pareto front of {content.directions}.{color}",
         )
     if content.attacks:
+        attacks = study_figures.chosen_attacks(table, content.attacks, list(content.study.objectives))
+        shown = study_figures.chosen_networks(table, networks, content.front)
+        height = 1.3 + len(shown) * min(1.0 if len(shown) <= 12 else 0.35, 0.13 + 0.11 * len(attacks))
         drawn["leakage"] = (
-            base.figure(lambda axes: study_figures.leakage(axes, table, networks, content.attacks)),
+            base.figure(
+                lambda axes: study_figures.leakage(axes, table, networks, attacks, shown), (7.2, max(3.0, height))
+            ),
             "AUC of each attack, members of the training set against non-members: 0.5 is guessing, 1 is certainty. "
-            "Bars are intervals over samples.",
+            f"Bars are 95 % intervals.{_part(len(attacks), len(content.attacks), 'attacks')}"
+            f"{_part(len(shown), len(set(networks)), 'networks', ', all with a design on the Pareto front')}",
         )
-    size = (7.2, 1.3 + 0.22 * bars)
-    cut = f" The first {bars} designs that run." if bars == study_figures.MAX_BARS else ""
+    bars, labels = [table[i] for i in running], [names[i] for i in running]
+    size = (7.2, 1.3 + 0.22 * len(bars))
+    total = sum(row["latency_cycles"] is not None for row in table)
+    cut = _part(len(bars), total, "designs that run", ", all on the Pareto front")
     if bars:
         drawn["cycles"] = (
-            base.figure(lambda axes: study_figures.cycles(axes, table, names), size),
+            base.figure(lambda axes: study_figures.cycles(axes, bars, labels), size),
             f"Cycles of one inference by cause.{cut}",
         )
         drawn["energy"] = (
-            base.figure(lambda axes: study_figures.energy(axes, table, names), size),
+            base.figure(lambda axes: study_figures.energy(axes, bars, labels), size),
             f"Energy of one inference by component, priced with {', '.join(technologies)}.{cut}",
         )
     return drawn
+
+
+def _part(shown: int, total: int, kind: str, which: str = "") -> str:
+    """Return a sentence when not all are shown, else nothing."""
+    return f" {shown} of {total} {kind} are shown{which}; the table below has all." if shown < total else ""
 
 
 def _facts(content: Content) -> str:
@@ -172,8 +185,9 @@ def _facts(content: Content) -> str:
 
 
 def _front(content: Content) -> str:
-    chosen = [row for row, on_front in zip(content.table, content.front, strict=True) if on_front]
-    columns = _present(content, [*CORE, *content.study.objectives, *(f"{a}_auc" for a in content.attacks)])
+    members = [row for row, on_front in zip(content.table, content.front, strict=True) if on_front]
+    chosen = [{"ring": number, **row} for number, row in enumerate(members, start=1)]
+    columns = ["ring", *_present(content, [*CORE, *content.study.objectives, *(f"{a}_auc" for a in content.attacks)])]
     text = f"The designs that no other design dominates: {content.directions}."
     table = table_of(chosen, columns, meanings=_meanings(content, columns))
     return f"<h2>The Pareto front</h2><p>{escape(text)}</p>{table}"
