@@ -103,7 +103,7 @@ def test_parameters_without_effect_are_named() -> None:
 EYERISS = """\
 array          12 x 14 PEs, weight_buffers 1
 PE             fixed (max_bits 16, skip_zeros False)
-dataflow       rs, timing rtl, optimize latency
+dataflow       rs, timing rtl, optimize balanced
 clock          200 MHz
 ifmap          36 KiB, 9 banks of 8-byte words
 weight         36 KiB, 9 banks of 8-byte words
@@ -147,7 +147,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"dram": {"latency_cycles": -1}}, "accelerator.dram.latency_cycles: got -1; allowed: greater than or equal to 0"),
     ({"dram": {"kind": "lpdr4"}}, "accelerator.dram.kind: got lpdr4; allowed: ddr3, ddr4, gddr5"),
     ({"dataflow": "xs"}, "accelerator.dataflow: got xs; allowed: is, os, rs, ws. Did you mean 'ws'?"),
-    ({"optimize": "speed"}, "accelerator.optimize: got speed; allowed: 'dram_traffic' or 'latency'"),
+    ({"optimize": "speed"}, "accelerator.optimize: got speed; allowed: 'balanced', 'latency' or 'dram_traffic'"),
     ({"psum_bits": 20}, "accelerator.psum_bits: got 20; allowed: 16, 24, 32 or 48"),
     ({"timing": "stonne"}, "accelerator.timing: got stonne; allowed: rtl, scalesim with dataflow ws"),
     (

@@ -85,7 +85,7 @@ def machines(draw: Draw, flows: tuple[str, ...] = ("ws", "os", "is", "rs")) -> P
     }
     made: Parameters = {
         "dataflow": flow,
-        "optimize": draw(st.sampled_from(["dram_traffic", "latency"])),
+        "optimize": draw(st.sampled_from(["dram_traffic", "latency", "balanced"])),
         "array": {"rows": draw(few), "cols": draw(few)},
         "scratchpads": pads,
         "dram": {"bandwidth_bytes_per_cycle": draw(st.integers(1, 20)), "latency_cycles": draw(st.integers(0, 50))},

@@ -36,8 +36,10 @@ class Accelerator(Configurable):
         description="operand that stays in the PEs: ws weights, os outputs, is inputs, rs rows of all three (Eyeriss)"
     )
     timing: Literal["rtl", "scalesim", "stonne"] = Field("rtl", description="convention of the cycle counts")
-    optimize: Literal["dram_traffic", "latency"] = Field(
-        "dram_traffic", description="objective of the tiling search: fewest bits over DRAM, or fewest cycles"
+    optimize: Literal["balanced", "latency", "dram_traffic"] = Field(
+        "balanced",
+        description="objective of the tiling search: fewest bits over DRAM within 2 % of the fewest cycles, fewest "
+        "cycles, or fewest bits over DRAM",
     )
     clock: str = Field(description='clock with its unit, such as "700 MHz"')
     psum_bits: Literal[16, 24, 32, 48] = Field(32, description="width of a partial sum in the ofmap scratchpad")
@@ -111,8 +113,9 @@ class Accelerator(Configurable):
         return self.array.rows * self.array.cols
 
     def describe(self) -> str:
-        """Return one line with the array, dataflow and timing model that the numbers belong to."""
-        memory = "memory modeled" if self.models_memory else "ideal memory: stalls are not modeled"
+        """Return one line with the array, dataflow, timing model and mapping that the numbers belong to."""
+        modeled = f"memory modeled, mapping {self.optimize}"
+        memory = modeled if self.models_memory else "ideal memory: stalls are not modeled"
         return (
             f"{self.array.rows}x{self.array.cols} {self.pe.name} PEs, {self.dataflow}, timing {self.timing}, {memory}"
         )

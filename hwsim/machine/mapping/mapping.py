@@ -69,8 +69,8 @@ class Mapping:
 def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, tiling: Tiling | None = None) -> Mapping:
     """Map `batch` samples of `product`, by the given tiling or the best one.
 
-    The best tiling has the fewest bits over DRAM, then the fewest cycles, or the other way round, as
-    `accelerator.optimize` says. All loop orders with 1, 2, 3, 4, 6, 8, 12 ... tiles per dimension are
+    `accelerator.optimize` defines the best tiling: the fewest bits over DRAM within 2 % of the fewest cycles,
+    the fewest cycles, or the fewest bits. All loop orders with 1, 2, 3, 4, 6, 8, 12 ... tiles per dimension are
     searched. With ideal memory a layer is one tile. Raises Infeasible when the PE cannot multiply the
     operands or no tile fits the scratchpads, and BadInput when the given tiling does not fit.
     """

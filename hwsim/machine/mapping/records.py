@@ -7,7 +7,17 @@ from numpy.typing import NDArray
 
 from hwsim.arithmetic import ceil_div
 from hwsim.cache import cached
-from hwsim.kernels.machine.tiling_search import ARRAY, SHAPE, TILING, ArrayFields, ShapeFields, TilingFields
+from hwsim.kernels.machine.tiling_search import (
+    ARRAY,
+    BALANCED,
+    MIN_LATENCY,
+    MIN_TRAFFIC,
+    SHAPE,
+    TILING,
+    ArrayFields,
+    ShapeFields,
+    TilingFields,
+)
 from hwsim.machine.dataflow.base import Extents, FoldOverheads, PortLimits
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.pe.base import Rate
@@ -24,6 +34,9 @@ def record(fields: ShapeFields | ArrayFields | TilingFields) -> NDArray[np.void]
     made[0] = fields
     return made
 
+
+_OBJECTIVES = {"dram_traffic": MIN_TRAFFIC, "latency": MIN_LATENCY, "balanced": BALANCED}
+"""Value of `Accelerator.optimize` -> ARRAY.objective."""
 
 _DTYPES = {ShapeFields: SHAPE, ArrayFields: ARRAY, TilingFields: TILING}
 
@@ -93,6 +106,6 @@ def array_record(
         psum_bits=accelerator.psum_bits,
         bandwidth=accelerator.dram.bandwidth_bytes_per_cycle * 8,
         latency=accelerator.dram.latency_cycles,
-        minimize_latency=accelerator.optimize == "latency",
+        objective=_OBJECTIVES[accelerator.optimize],
     )
     return record(fields)

@@ -14,7 +14,6 @@ from hwsim.errors import BadInput, Infeasible, UnknownName
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
 from hwsim.machine.mapping.tiling import Tiling
-from hwsim.machine.timing.layer_cycles import time_layer
 from hwsim.machine.timing.mapped_layers import map_layers
 from hwsim.machine.timing.traffic import product_traffic
 from hwsim.network.layer import Geometry, Region
@@ -137,30 +136,6 @@ def test_the_profiles_with_ideal_memory_have_one_tile() -> None:
     assert derive_mapping(ideal, large).tiling == Tiling(10_000, 1, 100, 1000)
     with pytest.raises(BadInput, match=r"tiling: got .*; allowed: none with timing scalesim"):
         derive_mapping(ideal, large, 1, Tiling(1, 1, 1, 1))
-
-
-@settings(max_examples=150, **RUN)
-@given(machines(), products(), st.integers(1, 3))
-def test_each_mapping_is_best_at_what_it_is_for(parameters: dict[str, Any], product: Product, batch: int) -> None:
-    try:
-        least, fastest = (make(parameters, optimize=aim) for aim in ("dram_traffic", "latency"))
-        few, quick = derive_mapping(least, product, batch), derive_mapping(fastest, product, batch)
-    except Infeasible:
-        return
-    assert dram_bits(least, few) <= dram_bits(fastest, quick)
-    assert time_layer(fastest, quick).total[0] <= time_layer(least, few).total[0]
-
-
-def test_latency_has_a_price_in_traffic() -> None:
-    product = Product(pixels=1, reduction=416, filters=11, a_bits=3, w_bits=6, out_bits=32)
-    parameters = {"array": {"rows": 4, "cols": 5}, "dram": {"bandwidth_bytes_per_cycle": 16, "latency_cycles": 49}}
-    totals = {}
-    for aim in ("dram_traffic", "latency"):
-        accelerator = make(parameters, optimize=aim)
-        mapping = derive_mapping(accelerator, product)
-        totals[aim] = int(time_layer(accelerator, mapping).total[0]), dram_bits(accelerator, mapping)
-    assert totals["latency"][0] < totals["dram_traffic"][0]
-    assert totals["latency"][1] >= totals["dram_traffic"][1]
 
 
 def test_a_layer_that_does_not_fit_is_told_the_sizes() -> None:
