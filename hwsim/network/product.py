@@ -53,6 +53,8 @@ class Product:
     low_bits : low width of region precision, None without it
     regions : mask bits of region precision
     window : window of a convolution, None for a plain product
+    second_is_weight : whether the second operand is a weight, which the samples of a batch share; False for a product
+        of two activations, such as the scores of an attention
 
     >>> Product(pixels=64, reduction=9, filters=8).macs
     4608
@@ -69,6 +71,7 @@ class Product:
     low_bits: int | None = None
     regions: int = 0
     window: Window | None = None
+    second_is_weight: bool = True
 
     def __hash__(self) -> int:
         return self._hash
@@ -139,7 +142,7 @@ def as_product(network: Network, layer: Layer) -> Product:
 
 
 def _activations_product(network: Network, layer: Layer) -> Product:
-    """Return the product of two activations; the second operand is the weights, one matrix per leading index."""
+    """Return the product of two activations; the second operand takes the place of weights, one per leading index."""
     (*leading, pixels, reduction), right = (network.shapes[name] for name in layer.inputs)
     a, b = (network.formats[name] for name in layer.inputs)
     return Product(
@@ -151,4 +154,5 @@ def _activations_product(network: Network, layer: Layer) -> Product:
         a_bits=a.bits,
         w_bits=b.bits,
         out_bits=layer.output.bits,
+        second_is_weight=False,
     )

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from hwsim.errors import BadInput, UnknownName
+from hwsim.interop.topology.header import BATCH, IGNORED, STRIDE_COLS, STRIDE_ROWS, Header, read_header
 from hwsim.interop.topology.rows import (
     CONV,
     GEMM,
-    Form,
     Row,
+    SecondOperand,
     check_name,
     is_depthwise,
-    is_number,
     is_sparse,
     output_sizes,
     row_product,
+    second_operand,
 )
 from hwsim.interop.topology.topology import OUTPUT_SIZES, OutputSize, Topology, Workload
 
@@ -27,9 +30,6 @@ MAX_BYTES = 4 << 20
 
 _MAX_LISTED = 4
 """Layers that a note lists by name."""
-
-_SYNONYMS = {"layer": "layername", "numfilters": "numfilter", "stride": "strides"}
-"""Other spellings of column names, as `_column_key` returns them."""
 
 
 def read_topology(path: str | Path, output_size: OutputSize = "ceil") -> Topology:
@@ -46,8 +46,9 @@ def read_topology(path: str | Path, output_size: OutputSize = "ceil") -> Topolog
         raise BadInput(str(path), error.strerror or "nothing", "a file that can be read") from None
     if len(data) > MAX_BYTES:
         raise BadInput(str(path), f"more than {MAX_BYTES} bytes", f"at most {MAX_BYTES}")
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(str(path), f"byte {data[error.start]:#04x} at offset {error.start}", "UTF-8 text") from None
     return parse_topology(text, str(path), output_size)
@@ -62,43 +63,99 @@ def parse_topology(text: str, source: str, output_size: OutputSize = "ceil") -> 
     """
     if output_size not in OUTPUT_SIZES:
         raise UnknownName("output_size", output_size, OUTPUT_SIZES)
-    rows = list(_rows(text, source))
+    rows, notes_of_rows = _read_rows(text, source)
     if not rows:
         raise BadInput(source, "no layer", "a header and one row per layer")
     layers = tuple(Workload(row.name, row_product(row, output_size)) for row in rows)
     unpadded = [row for row in rows if row.form is CONV and not row.cells["Padding"]]
     ambiguous = [row for row in unpadded if len(set(output_sizes(row).values())) > 1]
     notes = (
+        *notes_of_rows,
         _output_size_note(output_size, rows, unpadded, ambiguous),
-        _list_note("depthwise, as in SCALE-Sim for names that contain 'DP'", filter(is_depthwise, rows)),
-        _list_note("sparsity is not modeled, counted as dense", filter(is_sparse, rows)),
+        _list_note("depthwise, as in SCALE-Sim for names that contain 'DP'", _names(filter(is_depthwise, rows))),
+        _list_note("sparsity is not modeled, counted as dense", _names(filter(is_sparse, rows))),
+        *_operand_notes(rows),
     )
     named_notes = tuple(f"{source}: {note}" for note in notes if note)
     return Topology(PurePath(source).stem, layers, output_size, tuple(row.name for row in ambiguous), named_notes)
 
 
-def _rows(text: str, source: str) -> Iterator[Row]:
-    """Yield the layers of a file, without header, comments and empty lines."""
-    form: Form | None = None
-    header: list[str] = []
-    for line, cells in _lines(text, source):
+def _read_rows(text: str, source: str) -> tuple[list[Row], list[str]]:
+    """Return the layers of a file, without header, comments, titles and empty lines, and notes on what was guessed."""
+    separator, text = _separator(text)
+    header: Header | None = None
+    rows: list[Row] = []
+    titles, unnamed, longer = [], [], []
+    for line, cells in _lines(text, source, separator):
         where = f"{source} line {line}"
-        if form is None:
-            form, header = _header(cells, where)
+        if header is None:
+            first, header = [*cells], read_header(cells, where)
+            if not header.is_layer:
+                continue
+        elif cells == first and not header.is_layer:
+            continue  # the header once more, where files were joined
+        if not any(cells[1:]):
+            titles.append(cells[0])
             continue
-        while len(cells) > len(header) and not cells[-1]:
-            cells.pop()
-        if len(cells) != len(header):
-            raise BadInput(where, f"{len(cells)} cells", f"{len(header)}, one for each column of the header")
-        row = Row(where, form, dict.fromkeys(form.columns, "") | dict(zip(header, cells, strict=True)))
+        if len(cells) > len(header.columns):
+            longer += [str(line)] if any(cells[len(header.columns) :]) else []
+            cells = cells[: len(header.columns)]
+        row = _row(cells, header, where)
+        name = header.form.required[0]
+        if not row.cells[name]:
+            row = replace(row, cells={**row.cells, name: f"line {line}"})
+            unnamed.append(str(line))
         check_name(row)
-        yield row
+        rows.append(row)
+    notes = [
+        f"columns separated by {_SEPARATORS[separator]}" if separator != "," else "",
+        *(header.notes if header else ()),
+        _list_note("ignored, lines with a name alone", titles),
+        _list_note("ignored, cells beyond the columns of the header, in line", longer),
+        _list_note("layers without a name have the name of their line", unnamed),
+    ]
+    return rows, notes
 
 
-def _lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+
+
+def _separator(text: str) -> tuple[str, str]:
+    """Return the separator of the first line that is neither empty nor a comment, and the text without `sep=;`."""
+    if text[:4].lower() == "sep=":  # a line for spreadsheets
+        text = "\n" + text.partition("\n")[2]
+    lines = (line for line in io.StringIO(text) if line.strip() and not _is_comment(line))
+    header = next(lines, "")
+    return next((mark for mark in _SEPARATORS if mark in header), ","), text
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(("#", "//"))
+
+
+def _row(cells: list[str], header: Header, where: str) -> Row:
+    """Return the row of the cells of a line; cells of optional columns may be missing at its end."""
+    form, columns = header.form, header.columns
+    absent = columns[len(cells) :]
+    if any(column in form.required or column == STRIDE_COLS for column in absent):
+        raise BadInput(where, f"{len(cells)} cells", f"{len(columns)}, one for each column of the header")
+    found = dict.fromkeys((*form.columns, STRIDE_ROWS, STRIDE_COLS, BATCH), "")
+    found |= {column: cell for column, cell in zip(columns, cells, strict=False) if column != IGNORED}
+    if found[STRIDE_COLS]:
+        found["Strides"] = f"{found[STRIDE_ROWS] or found['Strides']} {found[STRIDE_COLS]}"
+    elif found[STRIDE_ROWS]:
+        found["Strides"] = found[STRIDE_ROWS]
+    row = Row(where, form, found)
+    if found[BATCH] and row.number(BATCH) != 1:
+        allowed = "1: a topology is one sample; remove the column and give the batch as `hwsim cycles --batch`"
+        raise row.error(BATCH, found[BATCH], allowed)
+    return replace(row, cells={column: found[column] for column in form.columns})
+
+
+def _lines(text: str, source: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of every line that is not empty; a cell that begins with # begins a comment."""
-    lines = ("\n" if line.lstrip().startswith("#") else line for line in io.StringIO(text, newline=""))
-    reader = csv.reader(lines, skipinitialspace=True, strict=True)
+    lines = ("\n" if _is_comment(line) else line for line in io.StringIO(text, newline=""))
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
@@ -106,36 +163,9 @@ def _lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
             if any(cells[:comment]):
                 yield reader.line_num, cells[:comment]
     except csv.Error as error:
-        raise BadInput(f"{source} line {reader.line_num}", str(error), "comma-separated cells") from None
-
-
-def _column_key(name: str) -> str:
-    """Return a column name without blanks and case, with synonyms replaced."""
-    key = "".join(name.split()).lower()
-    return _SYNONYMS.get(key, key)
-
-
-def _header(cells: list[str], where: str) -> tuple[Form, list[str]]:
-    """Return the form of a file, and the name of each of its columns in the spelling of that form."""
-    if len(cells) > 1 and is_number(cells[1]):
-        allowed = f"a header first: {', '.join(CONV.required)}; or {', '.join(GEMM.required)}"
-        raise BadInput(where, "a row of numbers", allowed)
-    while not cells[-1]:
-        cells.pop()
-    keys = [_column_key(cell) for cell in cells]
-    form = GEMM if {"m", "n", "k"} & set(keys) else CONV
-    names = {_column_key(column): column for column in form.columns}
-    for position, (cell, key) in enumerate(zip(cells, keys, strict=True)):
-        if not key:
-            raise BadInput(f"{where}, column {position + 1}", "no name", ", ".join(form.columns))
-        if key not in names:
-            raise UnknownName(f"{where}, column {position + 1}", cell, form.columns)
-        if key in keys[:position]:
-            raise BadInput(f"{where}, column {position + 1}", f"{cell} a second time", "each column once")
-    missing = [column for column in form.required if _column_key(column) not in keys]
-    if missing:
-        raise BadInput(where, f"no column {missing[0]}", f"{', '.join(form.required)}, in any order")
-    return form, [names[key] for key in keys]
+        raise BadInput(
+            f"{source} line {reader.line_num}", str(error), f"cells separated by {_SEPARATORS[separator]}"
+        ) from None
 
 
 def _output_size_note(output_size: OutputSize, rows: Sized, unpadded: Sized, ambiguous: Sequence[Row]) -> str:
@@ -154,9 +184,26 @@ def _output_size_note(output_size: OutputSize, rows: Sized, unpadded: Sized, amb
     )
 
 
-def _list_note(what: str, rows: Iterable[Row]) -> str:
-    """Return a note that lists the layers of `rows`, empty without rows."""
-    names = [row.name for row in rows]
+def _operand_notes(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the notes on GEMMs whose second operand the file does not give."""
+    untold = [row for row in rows if row.form is GEMM and not row.cells["Second operand"]]
+    unknown = [row for row in untold if second_operand(row) is SecondOperand.UNKNOWN]
+    shared = [row for row in untold if row not in unknown]
+    by_column = 'the column "Second operand" (weight, activation) decides'
+    return (
+        _list_note(
+            f"second operand counted as an activation, own to each sample of a batch; {by_column}", _names(unknown)
+        ),
+        _list_note(f"second operand counted as weights, as in SCALE-Sim; {by_column}", _names(shared)),
+    )
+
+
+def _names(rows: Iterable[Row]) -> list[str]:
+    return [row.name for row in rows]
+
+
+def _list_note(what: str, names: Sequence[str]) -> str:
+    """Return a note that lists `names`, empty without names."""
     return f"{what}: {_and_more(names[:_MAX_LISTED], len(names))}" if names else ""
 
 

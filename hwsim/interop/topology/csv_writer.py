@@ -9,7 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from hwsim.errors import BadInput, HwsimError
-from hwsim.interop.topology.rows import CONV, GEMM, Form, Row, check_name, row_geometry, row_product
+from hwsim.interop.topology.rows import (
+    CONV,
+    GEMM,
+    Form,
+    Row,
+    SecondOperand,
+    check_name,
+    row_geometry,
+    row_product,
+    second_operand,
+)
 from hwsim.interop.topology.topology import Topology
 from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, Window
@@ -67,7 +77,8 @@ def _cells(name: str, product: Product, form: Form) -> dict[str, str]:
     """Return the text of every column of a form."""
     p = product
     bits = {"Activation bits": p.a_bits, "Weight bits": p.w_bits, "Output bits": p.out_bits}
-    cells: dict[str, object] = {"Groups": p.groups, "Sparsity": ""} | bits
+    operand = SecondOperand.WEIGHT if p.second_is_weight else SecondOperand.ACTIVATION
+    cells: dict[str, object] = {"Groups": p.groups, "Sparsity": "", "Second operand": operand} | bits
     if p.window is None:
         cells |= {"Layer": name, "M": p.pixels, "N": p.filters, "K": p.reduction}
     else:
@@ -111,6 +122,8 @@ def _default(column: str, cells: Mapping[str, str]) -> str:
             return "none" if "DP" in cells.get("Layer name", "") else "1"
         case "Dilation":
             return "1"
+        case "Second operand":
+            return second_operand(Row("second operand", GEMM if "M" in cells else CONV, {**cells, column: ""}))
         case "Sparsity":
             return ""
     return "8"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from hwsim.errors import BadInput
 from hwsim.formats import MAX_CODE_BITS
@@ -33,7 +34,7 @@ class Form:
         return self.required + self.optional
 
 
-_HWSIM_COLUMNS = ("Groups", "Activation bits", "Weight bits", "Output bits", "Sparsity")
+_HWSIM_COLUMNS = ("Groups", "Activation bits", "Weight bits", "Output bits", "Second operand", "Sparsity")
 
 CONV = Form(
     ("Layer name", "IFMAP Height", "IFMAP Width", "Filter Height", "Filter Width", "Channels", "Num Filter", "Strides"),
@@ -96,15 +97,19 @@ class Row:
         if not text and default is not None:
             return default
         words = text.split()
-        valid = len(words) in counts and all(is_number(w) and low <= int(w) <= high for w in words)
+        valid = len(words) in counts and all(is_number(w) and low <= _integer(w) <= high for w in words)
         if not valid:
             raise self.error(column, text, f"{allowed} from {low} to {high}")
-        return tuple(map(int, words))
+        return tuple(map(_integer, words))
 
 
 def is_number(word: str) -> bool:
-    """Return True for a word of one to ten decimal digits."""
-    return re.fullmatch("[0-9]{1,10}", word) is not None
+    """Return True for a word of one to ten decimal digits; zeros may follow a decimal point, as in 3.0."""
+    return re.fullmatch(r"[0-9]{1,10}(\.0{0,10})?", word) is not None
+
+
+def _integer(word: str) -> int:
+    return int(word.partition(".")[0])
 
 
 def check_name(row: Row) -> None:
@@ -122,7 +127,41 @@ def row_product(row: Row, output_size: OutputSize) -> Product:
         a_bits=row.number("Activation bits", high=MAX_CODE_BITS, default=8),
         w_bits=row.number("Weight bits", high=MAX_CODE_BITS, default=8),
         out_bits=row.number("Output bits", high=48, default=8),
+        second_is_weight=second_operand(row) is SecondOperand.WEIGHT,
     )
+
+
+class SecondOperand(StrEnum):
+    """Second operand of a product: a weight, which the samples of a batch share, an activation, or not told."""
+
+    WEIGHT = "weight"
+    ACTIVATION = "activation"
+    UNKNOWN = "unknown"
+
+
+_OF_TWO_ACTIVATIONS = re.compile(r"score|context|ctx|attn|attention|softmax|bmm|\bpv\b|\bav\b|q\W?k(?!\W?v(?!t?$))")
+"""Names of products of two activations; QKT and QKTV are, qkv is not."""
+
+_OF_WEIGHTS = re.compile(r"proj|qkv|linear|dense|\bfc|query|key|value|weight|\bff|mlp")
+"""Names of projections and linear layers inside an attention."""
+
+
+def second_operand(row: Row) -> SecondOperand:
+    """Return the second operand of a row, UNKNOWN where neither the row nor its form says so.
+
+    A convolution has weights. So has a GEMM with one group, as in SCALE-Sim, unless its name is that of a product
+    of two activations. A GEMM with groups, such as heads, may be either.
+    """
+    text = row.cells["Second operand"].lower().removesuffix("s")
+    if text:
+        if text not in (SecondOperand.WEIGHT, SecondOperand.ACTIVATION):
+            raise row.error("Second operand", row.cells["Second operand"], "weight or activation")
+        return SecondOperand(text)
+    if row.form is CONV:
+        return SecondOperand.WEIGHT
+    name = row.name.lower().replace("_", " ")
+    by_name = _OF_TWO_ACTIVATIONS.search(name) and not _OF_WEIGHTS.search(name)
+    return SecondOperand.UNKNOWN if by_name or row.number("Groups", default=1) > 1 else SecondOperand.WEIGHT
 
 
 def _gemm_product(row: Row) -> Product:

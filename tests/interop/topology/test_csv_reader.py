@@ -50,7 +50,7 @@ def test_padding_on_all_sides_on_two_axes_or_on_each_side(cell: str, pads: tuple
 def test_a_gemm_with_and_without_groups() -> None:
     text = f"{GEMM}, Groups\nscores, 197, 196, 64, 12\nfc, 1, 10, 84, \n"
     scores, fc = (layer.product for layer in parse_topology(text, "net.csv").layers)
-    assert scores == Product(197, 64, 196, groups=12, ifmap_elements=12 * 197 * 64)
+    assert scores == Product(197, 64, 196, groups=12, ifmap_elements=12 * 197 * 64, second_is_weight=False)
     assert fc == Product(1, 84, 10, ifmap_elements=84)
 
 
@@ -185,7 +185,111 @@ def test_given_groups_and_other_names_are_not_depthwise(name: str, groups: str) 
 def test_sparsity_is_noted_to_have_no_effect() -> None:
     topology = parse_topology(f"{GEMM}, Sparsity,\na,3,5,16,2:4,\nb,3,5,16,4:4,\n", "net.csv")
     assert topology.layers[0].product == topology.layers[1].product
-    assert topology.notes == ("net.csv: sparsity is not modeled, counted as dense: a",)
+    assert topology.notes[0] == "net.csv: sparsity is not modeled, counted as dense: a"
+
+
+# Files as people have them
+
+ONE = "c,9,8,3,2,4,6,2"
+BY_POSITION = f"columns read by position, as SCALE-Sim does: {CONV}"
+
+
+def swapped(**words: str) -> str:
+    """The header of the conv form with other words in some columns."""
+    return ", ".join(words.get(column.replace(" ", "_"), column) for column in CONV.split(", "))
+
+
+AS_THEY_ARE = [
+    (f"{swapped(IFMAP_Height='IFMAP Width')},\n{ONE},\n", BY_POSITION),
+    (f"{swapped(IFMAP_Height='Rows', IFMAP_Width='Cols', Layer_name='What')}\n{ONE}\n", BY_POSITION),
+    (f"{swapped(Filter_Width='Filter Height', Strides='Step')},\n{ONE},\n", BY_POSITION),
+    (f"{CONV},,,Eh,Ew\n{ONE},,,4,4\n", "columns without effect: column 9, column 10, Eh, Ew"),
+    (f"{CONV}\n{ONE},4,4\n", "ignored, cells beyond the columns of the header, in line: 2"),
+    (f"{swapped(Strides='Stride height')}, Stride width\n{ONE},2\n", None),
+    (f"{CONV}, Stride W\n{ONE},2\n", None),
+    (f"{CONV}, Strides\n{ONE},2\n", BY_POSITION),
+    (f"{CONV}, Batch Size,\n{ONE},1,\n", None),
+    (f"{CONV}\n{ONE}\n".replace(", ", "\t").replace(",", "\t"), "columns separated by tabs"),
+    (f"{CONV}\n{ONE}\n".replace(", ", ";").replace(",", ";"), "columns separated by semicolons"),
+    (f"sep=;\n{CONV}\n{ONE}\n".replace(", ", ";").replace(",", ";"), "columns separated by semicolons"),
+    (f"{CONV}\nA title,\n{ONE}\n", "ignored, lines with a name alone: A title"),
+    (f"{CONV}\n{ONE}\n{CONV}\n", None),
+    (f"// a comment\n{CONV}\n{ONE}\n", None),
+    (f"{CONV}\nc,9.0,8.0,3.0,2.0,4.,6,2.00\n", None),
+    (f"{CONV}, Groups, Sparsity\n{ONE}\n", None),
+    (f"{CONV.upper().replace(' ', '_')}\n{ONE}\n", None),
+    (f"{ONE}\n", f"no header, columns read by position: {CONV}; the first line is a layer (SCALE-Sim skips it)"),
+    (f"{CONV}\r{ONE}\r", None),
+]
+
+
+@pytest.mark.parametrize(("text", "note"), AS_THEY_ARE, ids=range(len(AS_THEY_ARE)))
+def test_files_of_scalesim_users_are_read_with_a_note(text: str, note: str | None) -> None:
+    """All of them describe the same layer; what is guessed or ignored is noted."""
+    plain = parse_topology(f"{CONV}\n{ONE}\n", "net.csv")
+    topology = parse_topology(text, "net.csv")
+    assert topology.layers == plain.layers
+    assert [line for line in topology.notes if line not in plain.notes] == ([f"net.csv: {note}"] if note else [])
+
+
+def test_a_file_of_a_spreadsheet_in_utf_16(tmp_path: Path) -> None:
+    (tmp_path / "net.csv").write_text(f"{CONV}\n{ONE}\n".replace(", ", "\t").replace(",", "\t"), encoding="utf-16")
+    assert read_topology(tmp_path / "net.csv").layers == parse_topology(f"{CONV}\n{ONE}\n", "net.csv").layers
+
+
+def test_names_decide_in_any_order_and_scalesims_order_is_noted() -> None:
+    topology = parse_topology("Layer, K, M, N\na, 3, 1, 2\n", "net.csv")
+    assert topology.layers[0].product == Product(1, 3, 2, ifmap_elements=3)
+    assert topology.notes[0] == "net.csv: columns read by name; SCALE-Sim reads by position: Layer, M, N, K"
+
+
+@pytest.mark.parametrize(
+    "header", ["Layer name, IFMAP Width, IFMAP Height, R, S, Channels, Num Filter, Strides", "a,b,c"]
+)
+def test_names_that_contradict_the_order_are_refused(header: str) -> None:
+    with pytest.raises(BadInput, match=r"net\.csv line 1, column"):
+        parse_topology(f"{header}\n{ONE}\n", "net.csv")
+
+
+def test_a_layer_without_a_name_has_that_of_its_line() -> None:
+    topology = parse_topology(f"{GEMM}\n,1,2,3\n", "net.csv")
+    assert topology.layers[0].name == "line 2"
+    assert topology.notes[0] == "net.csv: layers without a name have the name of their line: 2"
+
+
+# The second operand
+
+
+@pytest.mark.parametrize(
+    ("row", "is_weight"),
+    [
+        ("fc, 4, 5, 6, 1,", True),
+        ("fc, 4, 5, 6, 1, activation", False),
+        ("fc, 4, 5, 6, 12,", False),
+        ("fc, 4, 5, 6, 12, Weights", True),
+        *((f"{name}, 4, 5, 6, 1,", False) for name in ("QKT", "QKTV", "attn_scores", "block0.context", "qk", "L1.bmm")),
+        *(
+            (f"{name}, 4, 5, 6, 1,", True)
+            for name in ("qkv", "attn.proj", "attention.output.dense", "PW-FF-L1", "Linear1")
+        ),
+    ],
+)
+def test_a_gemm_that_cannot_be_told_shares_nothing(row: str, is_weight: bool) -> None:
+    topology = parse_topology(f"{GEMM}, Groups, Second operand\n{row}\n", "net.csv")
+    assert topology.layers[0].product.second_is_weight == is_weight
+    told = not row.endswith(",")
+    assert len(topology.notes) == (0 if told else 1)
+    if not told:
+        kind = "weights, as in SCALE-Sim" if is_weight else "an activation, own to each sample of a batch"
+        assert topology.notes[0].startswith(f"net.csv: second operand counted as {kind};")
+
+
+def test_convolutions_have_weights_unless_a_column_says_otherwise() -> None:
+    topology = parse_topology(
+        f"{CONV}, Padding, Second operand\nscores,9,9,1,1,8,2,1,0,\nb,9,9,1,1,8,2,1,0,activation", "n"
+    )
+    assert [layer.product.second_is_weight for layer in topology.layers] == [True, False]
+    assert topology.notes == ()
 
 
 # What is refused
@@ -195,18 +299,24 @@ WHOLE = "allowed: a whole number from 1 to 2147483647"
 REFUSED = [
     ("", "net.csv: got no layer; allowed: a header and one row per layer"),
     (CONV, "net.csv: got no layer; allowed: a header and one row per layer"),
-    (
-        "conv1, 224, 224, 7, 7, 3, 64, 2,",
-        f"net.csv line 1: got a row of numbers; allowed: a header first: {CONV}; or {GEMM}",
-    ),
+    ("c, 9, 9, 3, 3", f"net.csv line 1: got a row of numbers; allowed: a header first: {CONV}; or {GEMM}"),
     ("Layer, M, N", f"net.csv line 1: got no column K; allowed: {GEMM}, in any order"),
-    (f"{CONV},, Target", "net.csv line 1, column 9: got no name; allowed: Layer name,"),
+    ("Layer name,, Target", "net.csv line 1, column 2: got no name; allowed: Activation bits,"),
+    ("Layer M N K", "net.csv line 1: got Layer M N K; allowed: columns with commas, tabs or semicolons between them"),
+    (
+        f"{CONV}, Batch Size\na,9,9,3,3,4,4,1,8",
+        "net.csv line 2, Batch size: got 8; allowed: 1: a topology is one sample; remove the column and give the batch "
+        "as `hwsim cycles --batch`",
+    ),
+    (
+        f"{GEMM}, Second operand\na,1,2,3,both",
+        "net.csv line 2, Second operand: got both; allowed: weight or activation",
+    ),
     (f"{CONV}, Paddin", "net.csv line 1, column 9: got Paddin; allowed: Activation bits,"),
     (f"{CONV}, Paddin", "Did you mean 'Padding'?"),
     (f"{GEMM}, Padding", "net.csv line 1, column 5: got Padding; allowed: Activation bits,"),
     (f"{GEMM}, k", "net.csv line 1, column 5: got k a second time; allowed: each column once"),
     (f"{GEMM}\na,1,2", "net.csv line 2: got 3 cells; allowed: 4, one for each column of the header"),
-    (f"{GEMM}\na,1,2,3,4,", "net.csv line 2: got 5 cells; allowed: 4, one for each column of the header"),
     (f"{GEMM}\na,1,2,3\n\n# x\nb,1,2.5,3", f"net.csv line 5, N: got 2.5; {WHOLE}"),
     (f"{GEMM}\na,-1,2,3", f"net.csv line 2, M: got -1; {WHOLE}"),
     (f"{GEMM}\na,1,2,0", f"net.csv line 2, K: got 0; {WHOLE}"),
@@ -216,9 +326,8 @@ REFUSED = [
     (f"{GEMM}\na,1,2147483648,3", f"net.csv line 2, N: got 2147483648; {WHOLE}"),
     (f"{GEMM}\na,1,{'9' * 5000},3", "net.csv line 2, N: got 999"),
     (f"{GEMM}\na,,2,3", f"net.csv line 2, M is missing; {WHOLE}"),
-    (f"{GEMM}\n,1,2,3", "net.csv line 2, Layer is missing; allowed: a printable name"),
     (f'{GEMM}\n"a\nb",1,2,3', "net.csv line 3, Layer: got 'a\\nb'; allowed: a printable name"),
-    (f'{GEMM}\n"a,1,2,3', "net.csv line 2: got unexpected end of data; allowed: comma-separated cells"),
+    (f'{GEMM}\n"a,1,2,3', "net.csv line 2: got unexpected end of data; allowed: cells separated by commas"),
     (
         f"{CONV}\na,9,9,3,3,4,4,0",
         "net.csv line 2, Strides: got 0; allowed: one whole number, or two for rows and columns, from 1 to 2147483647",

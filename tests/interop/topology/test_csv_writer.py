@@ -44,7 +44,7 @@ def convolutions(draw: st.DrawFn) -> Product:
 def gemms(draw: st.DrawFn) -> Product:
     m, n, k, groups = (draw(st.integers(1, high)) for high in (300, 300, 300, 12))
     widths = {"a_bits": draw(bits), "w_bits": draw(bits), "out_bits": draw(st.integers(1, 48))}
-    return Product(m, k, n, groups, groups * m * k, **widths)
+    return Product(m, k, n, groups, groups * m * k, **widths, second_is_weight=draw(st.booleans()))
 
 
 def layers(products: st.SearchStrategy[Product]) -> st.SearchStrategy[tuple[Workload, ...]]:
