@@ -114,7 +114,7 @@ def layer_reports(accelerator: Accelerator, workload: Workload, batch: int = 1) 
             reports.append(_report(mapped.name, 0, cycles, counts, accelerator))
             continue
         if mapping not in counted:
-            macs = mapping.product.macs * batch
+            macs = mapping.product.macs * mapping.batch
             counted[mapping] = _report("", macs, *product_layer(accelerator, mapping), accelerator, mapping.tiling)
         reports.append(counted[mapping].under(mapped.name))
     return reports

@@ -134,6 +134,9 @@ CANDIDATE = np.dtype([(name, np.int64) for name in ("traffic", "bound", "tiles",
 COUNTS = np.array(sorted({b << i for i in range(20) for b in (1, 3)}), dtype=np.int64)
 """Numbers of tiles per dimension that are tried: 1, 2, 3, 4, 6, 8, 12 and so on."""
 
+LONGEST_CUT = 4096
+"""Length of the longest axis that is cut into every number of tiles where no tiling of COUNTS fits."""
+
 TILE = np.dtype(
     [
         (name, np.int64)
@@ -341,25 +344,39 @@ def waits(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-d
     write-back of the previous tile overlap. A fetch begins with the latency of the DRAM.
     """
     found = np.zeros((len(work), 4), dtype=np.int64)
+    alike = work.shape[1] == len(table)
+    for sample in range(len(work)):
+        if alike and groups > 3:  # the third group waits as long as every further one
+            two = _waits_of(table, work[sample], 2, bandwidth, latency)
+            three = _waits_of(table, work[sample], 3, bandwidth, latency)
+            found[sample] = two + (groups - 2) * (three - two)
+        else:
+            found[sample] = _waits_of(table, work[sample], groups, bandwidth, latency)
+    return found
+
+
+@kernel()
+def _waits_of(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-def]
+    """Compute `waits` of one sample: int64 [(prefetch, bandwidth, latency, write-back)]; `work` int64 [tile]."""
+    found = np.zeros(4, dtype=np.int64)
     count = len(table)
     total = count * groups
-    for sample in range(len(work)):
-        pending = np.int64(0)
-        for step in range(total + 1):
-            tile = table[step % count]
-            fetch = tile.ifmap_fetch + tile.weight_fetch + tile.psum_fetch if step < total else 0
-            delay = latency if fetch > 0 else 0
-            transfer = _ceil(fetch + pending, bandwidth)
-            if step == 0:
-                found[sample, 0] = delay + transfer
-                continue
-            busy = work[sample, (step - 1) % work.shape[1]]
-            transfer_wait = max(0, transfer - busy)
-            found[sample, 1] += transfer_wait
-            found[sample, 2] += max(0, transfer + delay - busy) - transfer_wait
-            before = table[(step - 1) % count]
-            pending = before.output_bits + before.psum_spill
-        found[sample, 3] = _ceil(pending, bandwidth)
+    pending = np.int64(0)
+    for step in range(total + 1):
+        tile = table[step % count]
+        fetch = tile.ifmap_fetch + tile.weight_fetch + tile.psum_fetch if step < total else 0
+        delay = latency if fetch > 0 else 0
+        transfer = _ceil(fetch + pending, bandwidth)
+        if step == 0:
+            found[0] = delay + transfer
+            continue
+        busy = work[(step - 1) % len(work)]
+        transfer_wait = max(0, transfer - busy)
+        found[1] += transfer_wait
+        found[2] += max(0, transfer + delay - busy) - transfer_wait
+        before = table[(step - 1) % count]
+        pending = before.output_bits + before.psum_spill
+    found[3] = _ceil(pending, bandwidth)
     return found
 
 
@@ -597,6 +614,88 @@ def candidates(s, a, max_tiles, k_unit):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def _all_cuts(size):  # type: ignore[no-untyped-def]
+    """List the block sizes that cut `size` lines into each number of blocks, largest first; of a long axis `cuts`."""
+    if size > LONGEST_CUT:
+        return cuts(size)
+    sizes = np.empty(size, dtype=np.int64)
+    found, block = 0, size
+    while True:
+        sizes[found] = block
+        found += 1
+        if block == 1:
+            return sizes[:found]
+        block = _ceil(size, _ceil(size, block - 1))
+
+
+@kernel()
+def finest(s, a, max_tiles):  # type: ignore[no-untyped-def]
+    """List tilings for a layer whose `candidates` do not fit, CANDIDATE [tiling]; empty where no tile fits.
+
+    All cuts of pixels and channels, each with the largest number of filters that fits, in every order that differs.
+    """
+    images, rows, cols, channels = (
+        _all_cuts(s.images),
+        _all_cuts(s.out_rows),
+        _all_cuts(s.out_cols),
+        _all_cuts(s.channels),
+    )
+    most = (len(images) + len(rows) + len(cols)) * len(channels) * len(ORDERS)
+    options, counts = np.empty(most, dtype=CANDIDATE), np.empty(3, dtype=np.int64)
+    ps, blocks = np.empty(1, dtype=PIXEL_BLOCK), np.empty(2, dtype=BLOCK)
+    p, c, f = ps[0], blocks[0], blocks[1]
+    found = 0
+    for cut in range(2 if a.streamed == BY_PASS else 3):
+        for size in images if cut == 0 else rows if cut == 1 else cols:
+            count = _ceil(s.images, size) if cut == 0 else s.images * _ceil(s.out_rows, size if cut == 1 else 1)
+            if count * (_ceil(s.out_cols, size) if cut == 2 else 1) > max_tiles:
+                continue
+            _describe_pixels(
+                s,
+                a,
+                size if cut == 0 else 1,
+                s.out_rows if cut == 0 else size if cut == 1 else 1,
+                size if cut == 2 else s.out_cols,
+                p,
+            )
+            for depth in channels:
+                rest = s.channels % depth
+                part, last = _channels_part(a, depth, s.taps), _channels_part(a, rest if rest else depth, s.taps)
+                _sum_blocks(s.channels, depth, part, last, c)
+                sum_bits = a.psum_bits if c.folds > 1 else s.out_bits
+                filters = min(
+                    a.weight_capacity // (depth * s.taps * s.w_bits), a.ofmap_capacity // (p.pixels * sum_bits)
+                )
+                if filters < 1 or not ifmap_fits(s, a, p, c):
+                    continue
+                filters = _ceil(s.filters, _ceil(s.filters, min(filters, s.filters)))
+                rest = s.filters % filters
+                _sum_blocks(
+                    s.filters, filters, _filters_part(a, filters), _filters_part(a, rest if rest else filters), f
+                )
+                if p.tiles * f.tiles * c.tiles > max_tiles:
+                    continue
+                counts[PIXELS], counts[FILTERS], counts[CHANNELS] = p.tiles, f.tiles, c.tiles
+                work = array_work(s, a, p, f, c)
+                cut_loops = (p.tiles > 1) + 2 * (f.tiles > 1) + 4 * (c.tiles > 1)
+                for order in range(len(ORDERS)):
+                    if FIRST_OF_KIND[cut_loops, order]:
+                        traffic = dram_traffic(s, a, p, counts, ORDERS[order])
+                        bound = cycle_bound(s, a, p, f, c, traffic, work)
+                        _describe(options[found], p, f, c, traffic, bound, order)
+                        found += 1
+    return options[:found]
+
+
+@kernel()
+def _describe(o, p, f, c, traffic, bound, order):  # type: ignore[no-untyped-def]
+    """Fill in a CANDIDATE from a PIXEL_BLOCK and two BLOCKs."""
+    o.traffic, o.bound, o.tiles = traffic, bound, p.tiles * f.tiles * c.tiles
+    o.images, o.rows, o.cols = p.images, p.rows, p.cols
+    o.filters, o.channels, o.order = f.size, c.size, order
+
+
+@kernel()
 def _cycles(shapes, arrays, option):  # type: ignore[no-untyped-def]
     """Compute the cycles of the whole layer with the tiling of a CANDIDATE, tile by tile."""
     tilings = np.zeros(1, dtype=TILING)
@@ -633,7 +732,7 @@ def search(shapes, arrays, max_tiles, chosen):  # type: ignore[no-untyped-def]
     """Search the best tiling of the layer `shapes[0]` on `arrays[0]`, and write it to `chosen` TILING [1].
 
     Returns False, and writes nothing, where no tile fits. The channels fill whole folds, unless no such tile
-    fits. A tiling has at most `max_tiles` tiles. The best tiling is the first one by (DRAM traffic, cycles,
+    fits; then the filters need not fill a fold either. A tiling has at most `max_tiles` tiles. The best tiling is the first one by (DRAM traffic, cycles,
     number of tiles): with the objective MIN_TRAFFIC of all tilings, with MIN_LATENCY of those with the fewest
     cycles, with BALANCED of those with at most 2 % more cycles. Branch and bound: cycles are computed for those
     tilings alone whose bound leaves the outcome open.
@@ -643,6 +742,8 @@ def search(shapes, arrays, max_tiles, chosen):  # type: ignore[no-untyped-def]
     options = candidates(s, a, max_tiles, max(1, a.k_extent // s.taps) if folds_channels else 1)
     if len(options) == 0:
         options = candidates(s, a, max_tiles, 1)
+    if len(options) == 0:
+        options = finest(s, a, max_tiles)
     if len(options) == 0:
         return False
     cycles = np.full(len(options), -1, dtype=np.int64)  # -1: not computed

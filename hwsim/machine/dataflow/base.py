@@ -118,6 +118,7 @@ class Dataflow(Configurable):
     region_precision : whether layers with region precision can run, and row FIFOs have an effect
     counts_toggles : whether the activity model describes the array
     needs_register_file : whether the PEs have memories of their own
+    needs_rows : whether the array works on rows of a map, so that a plain product is arranged as one
     """
 
     name: ClassVar[str]
@@ -129,6 +130,7 @@ class Dataflow(Configurable):
     region_precision: ClassVar[bool] = False
     counts_toggles: ClassVar[bool] = False
     needs_register_file: ClassVar[bool] = False
+    needs_rows: ClassVar[bool] = False
 
     def __str__(self) -> str:
         """The name."""

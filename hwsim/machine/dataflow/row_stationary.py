@@ -25,6 +25,7 @@ class RowStationary(Dataflow):
     streamed = BY_PASS
     timing_models = (RTL,)
     needs_register_file = True
+    needs_rows = True
 
     def row_pass(self, hardware: Hardware, product: Product, batch: int) -> Pass:
         """Return the pass with which the layer takes the fewest cycles."""

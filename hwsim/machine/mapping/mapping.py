@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from hwsim.cache import cached
 from hwsim.errors import BadInput, Infeasible
 from hwsim.kernels.machine import tiling_search
-from hwsim.kernels.machine.tiling_search import TILE, TILING
+from hwsim.kernels.machine.tiling_search import BY_PASS, TILE, TILING
 from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.dataflow.base import Extents, FoldOverheads, PortLimits
 from hwsim.machine.dataflow.row_stationary_pass import Pass
 from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.canonical import canonical
 from hwsim.machine.mapping.pe_suggestions import require_widths
 from hwsim.machine.mapping.records import array_record, shape_record
 from hwsim.machine.mapping.tiling import (
@@ -23,6 +24,7 @@ from hwsim.machine.mapping.tiling import (
     Tiling,
     check_tiling,
     count_tiles,
+    tile_bits,
     tiling_of,
     tiling_record,
     whole_layer,
@@ -37,7 +39,8 @@ class Mapping:
 
     Attributes
     ----------
-    product, batch : the layer as a matrix product, and the number of samples
+    product, batch : the layer as a matrix product in its canonical form, and the number of samples that share its
+        second operand; samples that do not are groups of the product
     rate : products per interval of a PE at the operand widths
     extents : size of one fold
     ports : cycles as the scratchpad ports allow them
@@ -72,8 +75,10 @@ def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, t
     `accelerator.optimize` defines the best tiling: the fewest bits over DRAM within 2 % of the fewest cycles,
     the fewest cycles, or the fewest bits. All loop orders with 1, 2, 3, 4, 6, 8, 12 ... tiles per dimension are
     searched. With ideal memory a layer is one tile. Raises Infeasible when the PE cannot multiply the
-    operands or no tile fits the scratchpads, and BadInput when the given tiling does not fit.
+    operands or no tile fits the scratchpads, and BadInput when the given tiling does not fit. Equal
+    products have equal mappings, see `hwsim.machine.mapping.canonical`.
     """
+    product, batch = canonical(product, batch, accelerator.dataflow.needs_rows)
     require_widths(accelerator.pe, product.a_bits, product.w_bits)
     flow, rate = accelerator.dataflow, accelerator.pe.rate(product.a_bits, product.w_bits)
     row_pass = flow.row_pass(accelerator, product, batch)
@@ -111,11 +116,26 @@ def _best_tiling(
     chosen = np.zeros(1, dtype=TILING)
     if tiling_search.search(shape, array, MAX_TILES, chosen):
         return tiling_of(chosen)
+    raise Infeasible(_why_none_fits(accelerator, product, shape, array))
+
+
+def _why_none_fits(accelerator: Accelerator, product: Product, shape: NDArray[np.void], array: NDArray[np.void]) -> str:
+    """Return the reason why no tiling fits: the smallest tile is too large, or there would be too many tiles."""
+    images_rows_cols = (1, int(shape[0]["out_cols"])) if array[0]["streamed"] == BY_PASS else (1, 1)
+    smallest = Tiling(*images_rows_cols, filters=1, channels=1)
+    needs = tile_bits(smallest, accelerator, shape[0], array[0])
     sizes = ", ".join(f"{pad} {accelerator.scratchpads[pad].kib} KiB" for pad in SCRATCHPADS)
-    raise Infeasible(
-        f"no tile of {product.reduction // product.convolution.taps} channels and {product.filters} filters fits half "
-        f"of the scratchpads ({sizes}); the smallest one is one output pixel, one channel and the filters of one fold"
-    )
+    too_large = [pad for pad in SCRATCHPADS if needs[pad] > accelerator.scratchpads[pad].usable_bits]
+    layer = f"{product.reduction // product.convolution.taps} channels and {product.filters} filters"
+    if too_large:
+        kernel = "x".join(map(str, product.convolution.geometry.kernel))
+        bits = ", ".join(f"{needs[pad]:,} bits of {pad}" for pad in too_large)
+        one = "one output row" if array[0]["streamed"] == BY_PASS else "one output pixel"
+        return (
+            f"no tile of {layer} fits half of the scratchpads ({sizes}); the smallest one, {one}, one channel and one "
+            f"filter of a {kernel} kernel, needs {bits}"
+        )
+    return f"no tiling of {layer} fits half of the scratchpads ({sizes}) with at most {MAX_TILES:,} tiles per group"
 
 
 def _totals(tiles: NDArray[np.void], groups: int) -> dict[str, int]:

@@ -29,7 +29,8 @@ MAX_TILES = 1 << 21
 class Tiling:
     """Sizes of a tile of one group, and the order of the loops.
 
-    A plain product counts its pixels as rows and its reduction as channels.
+    The layer is in its canonical form (`hwsim.machine.mapping.canonical`). A plain product, such as a 1x1 convolution,
+    counts its pixels as rows and its reduction as channels; row stationary, its pixels form a map.
 
     Attributes
     ----------
@@ -88,7 +89,7 @@ def check_tiling(tiling: Tiling, accelerator: Accelerator, shape: np.void, array
             raise BadInput(f"tiling.{part}", getattr(tiling, part), f"1 to {shape[whole]}")
     if tiling.order not in ORDERS:
         raise BadInput("tiling.order", tiling.order, ", ".join(ORDERS))
-    needs = _tile_bits(tiling, accelerator, shape, array)
+    needs = tile_bits(tiling, accelerator, shape, array)
     for pad in SCRATCHPADS:
         capacity = accelerator.scratchpads[pad].usable_bits
         if needs[pad] > capacity:
@@ -97,7 +98,7 @@ def check_tiling(tiling: Tiling, accelerator: Accelerator, shape: np.void, array
             )
 
 
-def _tile_bits(tiling: Tiling, accelerator: Accelerator, shape: np.void, array: np.void) -> dict[str, int]:
+def tile_bits(tiling: Tiling, accelerator: Accelerator, shape: np.void, array: np.void) -> dict[str, int]:
     """Return the bits of the largest tile in each scratchpad."""
     down = (shape[name] for name in ("stride_h", "span_h", "top", "rows"))
     along = (shape[name] for name in ("stride_w", "span_w", "left", "cols"))

@@ -25,7 +25,7 @@ from hwsim.machine.mapping.mapping import Mapping, low_width
 from hwsim.machine.pe.base import ActivationTiming, OutlierTiming
 from hwsim.machine.timing.layer_cycles import StreamCycles
 from hwsim.machine.timing.operand_addresses import Wavefronts, wavefronts
-from hwsim.network.layer import Layer
+from hwsim.network.layer import Geometry, Layer
 from hwsim.network.product import Product
 
 Ints = NDArray[np.int64]
@@ -102,7 +102,7 @@ def value_dynamic(
     outlier unit, for which the layer waits.
     """
     timing, product = accelerator.pe.value_timing, mapping.product
-    values = format.decode(_as_map(product, codes).astype(np.int64))
+    values = format.decode(_as_map(product, layer, codes).astype(np.int64))
     none = np.zeros(len(codes), dtype=np.int64)
     if isinstance(timing, ActivationTiming):
         steps = timing.activation_cycles(product.a_bits, product.w_bits, values)
@@ -118,11 +118,26 @@ def value_dynamic(
     return DataDependentCounts(streams, none + product.macs, none, timing.outlier_cycles(products, accelerator.pes))
 
 
-def _as_map(product: Product, codes: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Reshape a layer's input codes to [sample, channel, row, column]; a plain product has its pixels as rows."""
-    if product.window is not None:
-        return codes
-    return codes.reshape(len(codes), product.pixels, product.reduction, 1).transpose(0, 2, 1, 3)
+def _as_map(product: Product, layer: Layer, codes: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Arrange a layer's input codes as the map of its product: [sample, channel, row, column].
+
+    A plain product has its pixels as rows. Kernel positions of `layer` that the canonical product counts as channels
+    come before the channels of their group, as in its reduction.
+    """
+    window = product.convolution
+    if codes.ndim != 4:
+        codes = codes.reshape(len(codes), product.pixels, product.reduction).swapaxes(1, 2)
+        return codes.reshape(len(codes), product.reduction, window.height, window.width)
+    down, across = (whole // kept for whole, kept in zip(layer.geometry.kernel, window.geometry.kernel, strict=True))
+    rows, cols = layer.geometry.output_size(*codes.shape[2:])
+    plain = window.geometry == Geometry()
+    height = rows if plain else codes.shape[2]
+    width = cols if plain or (window.geometry.stride[1] == 1 and window.width == cols) else codes.shape[3]
+    if (down, across) == (1, 1) and (height, width) == codes.shape[2:]:
+        return codes.reshape(*codes.shape[:2], window.height, window.width)
+    parts = codes[:, :, : height * down, : width * across]
+    parts = parts.reshape(len(codes), product.groups, -1, height, down, width, across).transpose(0, 1, 4, 6, 2, 3, 5)
+    return parts.reshape(len(codes), -1, window.height, window.width)
 
 
 def step_streams(
@@ -191,7 +206,9 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer, ti
     floor = mapping.ports.wavefront_cycles if mapping.ports.limited_by else 0
     product, tiling, array = mapping.product, mapping.tiling, accelerator.array
     channels = product.reduction // product.convolution.taps
-    weights = layer.weight.values().reshape(product.groups, product.filters, channels, -1).swapaxes(2, 3)
+    kernel = layer.geometry.kernel
+    weights = layer.weight.values().reshape(product.groups, product.filters, -1, *kernel).transpose(0, 1, 3, 4, 2)
+    weights = weights.reshape(product.groups, product.filters, -1, channels)  # reduction: kernel positions, channels
     pixels = np.array([len(block) for block in _pixel_blocks(mapping)])
     pixels_stream = accelerator.dataflow.streamed == PIXELS
     times = pixels if pixels_stream else ceil_div(pixels, array.rows)

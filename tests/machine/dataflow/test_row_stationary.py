@@ -156,7 +156,8 @@ def test_a_layer_takes_the_cycles_of_its_passes(parameters: dict[str, Any], prod
         return
     one, timing = mapping.row_stationary_pass, time_layer(accelerator, mapping)
     assert one is not None
-    tiling, window = mapping.tiling, product.convolution
+    product, tiling = mapping.product, mapping.tiling
+    window = product.convolution
     assert tiling.rows % one.rows == 0 or tiling.rows == window.output[0]  # whole passes
     turns = passes = 0
     for rows in blocks(window.output[0], tiling.rows):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim.errors import BadInput, Infeasible, UnknownName
 from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.canonical import canonical
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
 from hwsim.machine.mapping.tiling import Tiling
 from hwsim.machine.timing.mapped_layers import map_layers
@@ -52,6 +53,7 @@ def test_a_given_tiling_fits_or_is_refused(
 ) -> None:
     """No tile of an accepted tiling is larger than half a scratchpad; nothing that fits is refused."""
     accelerator = make(parameters)
+    product, _ = canonical(product, batch, accelerator.dataflow.needs_rows)
     window = product.convolution
     (out_rows, out_cols), channels = window.output, product.reduction // window.taps
     limits = {"images": batch, "rows": out_rows, "cols": out_cols, "filters": product.filters, "channels": channels}
@@ -142,11 +144,13 @@ def test_a_layer_that_does_not_fit_is_told_the_sizes() -> None:
     wide = make({"pe": {"name": "fixed", "max_bits": 16}})
     product = replace(conv_product(1, 20, 32, 32, Geometry((11, 11))), w_bits=16)
     assert derive_mapping(wide, product).tiling.filters == 4  # 121 weights of 16 bits for 4 filters: 7744 bits
+    finer = derive_mapping(wide, replace(conv_product(1, 20, 32, 32, Geometry((12, 12))), w_bits=16))
+    assert finer.tiling.filters < 4  # fewer filters than a fold has
     with pytest.raises(Infeasible) as caught:
-        derive_mapping(wide, replace(conv_product(1, 20, 32, 32, Geometry((12, 12))), w_bits=16))
+        derive_mapping(wide, replace(conv_product(1, 20, 32, 32, Geometry((23, 23))), w_bits=16))
     assert str(caught.value) == (
         "no tile of 1 channels and 20 filters fits half of the scratchpads (ifmap 2 KiB, weight 2 KiB, ofmap 2 KiB); "
-        "the smallest one is one output pixel, one channel and the filters of one fold"
+        "the smallest one, one output pixel, one channel and one filter of a 23x23 kernel, needs 8,464 bits of weight"
     )
 
 
