@@ -132,7 +132,7 @@ def row_product(row: Row, output_size: OutputSize) -> Product:
 
 
 class SecondOperand(StrEnum):
-    """Second operand of a product: a weight, which the samples of a batch share, an activation, or not told."""
+    """Second operand of a product: a weight, which the samples of a batch share, an activation, or unknown."""
 
     WEIGHT = "weight"
     ACTIVATION = "activation"
