@@ -732,7 +732,8 @@ def search(shapes, arrays, max_tiles, chosen):  # type: ignore[no-untyped-def]
     """Search the best tiling of the layer `shapes[0]` on `arrays[0]`, and write it to `chosen` TILING [1].
 
     Returns False, and writes nothing, where no tile fits. The channels fill whole folds, unless no such tile
-    fits; then the filters need not fill a fold either. A tiling has at most `max_tiles` tiles. The best tiling is the first one by (DRAM traffic, cycles,
+    fits; then the filters need not fill a fold either. A tiling has at most `max_tiles` tiles. The best tiling
+    is the first one by (DRAM traffic, cycles,
     number of tiles): with the objective MIN_TRAFFIC of all tilings, with MIN_LATENCY of those with the fewest
     cycles, with BALANCED of those with at most 2 % more cycles. Branch and bound: cycles are computed for those
     tilings alone whose bound leaves the outcome open.
