@@ -67,8 +67,10 @@ class Dram(Configurable):
     """Port to the off-chip memory."""
 
     kind: str = Field(description="kind of memory: sets the energy per bit")
-    bandwidth_bytes_per_cycle: int = Field(ge=1, description="bytes per clock cycle, reads and writes together")
-    latency_cycles: int = Field(ge=0, description="cycles from a request to its first byte")
+    bandwidth_bytes_per_cycle: int = Field(
+        ge=1, le=1 << 20, description="bytes per clock cycle, reads and writes together"
+    )
+    latency_cycles: int = Field(ge=0, le=1 << 20, description="cycles from a request to its first byte")
 
     @field_validator("kind")
     @classmethod
@@ -81,15 +83,15 @@ class Dram(Configurable):
 class Vector(Configurable):
     """Vector unit: pools, adds and normalizes."""
 
-    lanes: int = Field(ge=1, description="operands per cycle")
+    lanes: int = Field(ge=1, le=1 << 20, description="operands per cycle")
 
 
 class RegisterFile(Configurable):
     """Memories in each PE of a row-stationary array, and the bandwidth of the network to the PEs."""
 
-    ifmap_words: int = Field(ge=1, description="input activations in one PE")
-    weight_words: int = Field(ge=1, description="weights in one PE")
-    psum_words: int = Field(ge=1, description="partial sums in one PE")
-    ifmap_words_per_cycle: int = Field(ge=1, description="input activations sent to the array")
-    weight_words_per_cycle: int = Field(ge=1, description="weights sent to the array")
-    psum_words_per_cycle: int = Field(ge=1, description="partial sums sent to the array, and read from it")
+    ifmap_words: int = Field(ge=1, le=1 << 20, description="input activations in one PE")
+    weight_words: int = Field(ge=1, le=1 << 20, description="weights in one PE")
+    psum_words: int = Field(ge=1, le=1 << 20, description="partial sums in one PE")
+    ifmap_words_per_cycle: int = Field(ge=1, le=1 << 20, description="input activations sent to the array")
+    weight_words_per_cycle: int = Field(ge=1, le=1 << 20, description="weights sent to the array")
+    psum_words_per_cycle: int = Field(ge=1, le=1 << 20, description="partial sums sent to the array, and read from it")

@@ -134,6 +134,9 @@ CANDIDATE = np.dtype([(name, np.int64) for name in ("traffic", "bound", "tiles",
 COUNTS = np.array(sorted({b << i for i in range(20) for b in (1, 3)}), dtype=np.int64)
 """Numbers of tiles per dimension that are tried: 1, 2, 3, 4, 6, 8, 12 and so on."""
 
+MAX_LISTED = 1 << 30
+"""Largest number of tiles of a cut of the pixels that is described."""
+
 LONGEST_CUT = 4096
 """Length of the longest axis that is cut into every number of tiles where no tiling of COUNTS fits."""
 
@@ -267,7 +270,7 @@ def _channels_part(a, channels, taps):  # type: ignore[no-untyped-def]
     return folds, folds, folds
 
 
-@kernel()
+@kernel(nogil=True)
 def tiles(shapes, arrays, tilings, table):  # type: ignore[no-untyped-def]
     """Fill `table` (TILE, one row per tile) with the tiles of one group of a layer, in the order of the loops."""
     s, a, t = shapes[0], arrays[0], tilings[0]
@@ -334,7 +337,7 @@ def _outputs(s, t, m, n, down, across):  # type: ignore[no-untyped-def]
     return images * rows * cols * min(t.filters, s.filters - n * t.filters)
 
 
-@kernel()
+@kernel(nogil=True)
 def waits(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-def]
     """Compute the cycles in which the array waits for DRAM: int64 [sample, (prefetch, bandwidth, latency, write-back)].
 
@@ -418,6 +421,8 @@ def pixel_blocks(s, a):  # type: ignore[no-untyped-def]
         for block in cuts(size):
             if cut > 0 and block == size and (cut == 2 or s.images == 1):
                 continue  # equal to a way that was listed before
+            if cut > 0 and s.images * _ceil(size, block) > MAX_LISTED:
+                continue  # more tiles than any layer may have
             images = block if cut == 0 else 1
             rows = s.out_rows if cut == 0 else block if cut == 1 else 1
             cols = block if cut == 2 else s.out_cols
@@ -727,7 +732,7 @@ def _fewest_cycles(shapes, arrays, options, cycles):  # type: ignore[no-untyped-
     return fewest
 
 
-@kernel()
+@kernel(nogil=True)
 def search(shapes, arrays, max_tiles, chosen):  # type: ignore[no-untyped-def]
     """Search the best tiling of the layer `shapes[0]` on `arrays[0]`, and write it to `chosen` TILING [1].
 

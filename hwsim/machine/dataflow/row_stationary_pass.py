@@ -178,5 +178,8 @@ def _cycles(one: Pass, window: Window, product: Product, channels: int) -> int:
 
 @cached(4096)
 def _sizes(total: int) -> tuple[int, ...]:
-    """List the block sizes that cut `total` into different numbers of blocks."""
-    return tuple(sorted({ceil_div(total, blocks) for blocks in range(1, total + 1)}))
+    """List the block sizes that cut `total` into different numbers of blocks, smallest first."""
+    sizes = [total]
+    while sizes[-1] > 1:
+        sizes.append(ceil_div(total, ceil_div(total, sizes[-1] - 1)))
+    return tuple(reversed(sizes))

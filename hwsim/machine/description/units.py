@@ -11,7 +11,10 @@ from hwsim.errors import BadInput
 HERTZ = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
 UM2 = {"um2": 1.0, "mm2": 1e6}
 
-_NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+2?)\s*")
+MAX_HERTZ = 1e12
+"""Highest clock that is accepted."""
+
+_NUMBER = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]+2?)\s*")
 
 
 def hertz(given: Any, where: str) -> float:
@@ -20,7 +23,10 @@ def hertz(given: Any, where: str) -> float:
     >>> hertz("1.5 GHz", "clock")
     1500000000.0
     """
-    return _with_unit(given, HERTZ, where, "700 MHz")
+    found = _with_unit(given, HERTZ, where, "700 MHz")
+    if not 1 <= found <= MAX_HERTZ:
+        raise BadInput(where, given, "1 Hz to 1000 GHz")
+    return found
 
 
 def square_micrometers(given: Any, where: str) -> float:

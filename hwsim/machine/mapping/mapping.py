@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
+from threading import Thread
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from hwsim.machine.dataflow.base import Extents, FoldOverheads, PortLimits
 from hwsim.machine.dataflow.row_stationary_pass import Pass
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.canonical import canonical
+from hwsim.machine.mapping.limits import check_batch, check_counts, check_size
 from hwsim.machine.mapping.pe_suggestions import require_widths
 from hwsim.machine.mapping.records import array_record, shape_record
 from hwsim.machine.mapping.tiling import (
@@ -31,6 +35,8 @@ from hwsim.machine.mapping.tiling import (
 )
 from hwsim.machine.pe.base import Rate
 from hwsim.network.product import Product
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +84,8 @@ def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, t
     operands or no tile fits the scratchpads, and BadInput when the given tiling does not fit. Equal
     products have equal mappings, see `hwsim.machine.mapping.canonical`.
     """
+    check_batch(batch)
+    check_size(product, batch)
     product, batch = canonical(product, batch, accelerator.dataflow.needs_rows)
     require_widths(accelerator.pe, product.a_bits, product.w_bits)
     flow, rate = accelerator.dataflow, accelerator.pe.rate(product.a_bits, product.w_bits)
@@ -85,6 +93,7 @@ def derive_mapping(accelerator: Accelerator, product: Product, batch: int = 1, t
     extents = flow.extents(accelerator, product, rate, batch, row_pass)
     ports = flow.port_limits(accelerator, product, rate, batch, row_pass)
     whole, cut = (flow.overheads(accelerator, product, ports, channels_cut) for channels_cut in (False, True))
+    check_counts(accelerator, product, batch, extents, ports, (whole, cut))
     shape, array = shape_record(product, batch), array_record(accelerator, rate, extents, ports, whole, cut)
     if not accelerator.models_memory:
         if tiling is not None:
@@ -114,9 +123,55 @@ def _best_tiling(
     accelerator: Accelerator, product: Product, shape: NDArray[np.void], array: NDArray[np.void]
 ) -> Tiling:
     chosen = np.zeros(1, dtype=TILING)
-    if tiling_search.search(shape, array, MAX_TILES, chosen):
+    large = any(bits > LARGE * accelerator.scratchpads[pad].usable_bits for pad, bits in _operand_bits(product).items())
+    search = interruptible if large else _at_once
+    if search(lambda: tiling_search.search(shape, array, MAX_TILES, chosen)):
         return tiling_of(chosen)
     raise Infeasible(_why_none_fits(accelerator, product, shape, array))
+
+
+LARGE = 4096
+"""Ratio of an operand to its scratchpad from which the tiling search may take seconds."""
+
+
+def _operand_bits(product: Product) -> dict[str, int]:
+    """Return the bits of one group and sample by scratchpad."""
+    return {
+        "ifmap": product.pixels * product.reduction // product.convolution.taps * product.a_bits,
+        "weight": product.reduction * product.filters * product.stored_w_bits,
+        "ofmap": product.pixels * product.filters * product.out_bits,
+    }
+
+
+def _at_once(call: Callable[[], T]) -> T:
+    return call()
+
+
+def interruptible(call: Callable[[], T]) -> T:
+    """Return the result of a kernel that releases the interpreter's lock; Ctrl-C ends the wait for it at once.
+
+    The kernel runs in a thread of its own, and an interrupted kernel to its end, unseen. Without a thread the kernel
+    runs here.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # raised again by the caller
+            errors.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no thread can be started
+        return call()
+    while thread.is_alive():
+        thread.join(0.1)
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 def _why_none_fits(accelerator: Accelerator, product: Product, shape: NDArray[np.void], array: NDArray[np.void]) -> str:

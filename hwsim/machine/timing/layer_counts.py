@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hwsim.arithmetic import ceil_div
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
+from hwsim.machine.mapping.limits import check_total
 from hwsim.machine.mapping.mapping import Mapping
 from hwsim.machine.timing.data_dependent import DataDependentCounts
 from hwsim.machine.timing.layer_cycles import LayerTiming, time_layer
@@ -31,6 +32,7 @@ def product_layer(
     cycles: Entries = {name: timing.cycles[:, i] for i, name in enumerate(CAUSES)}
     if dynamic and dynamic.outlier_unit_cycles is not None:
         cycles["stall_rows"] = timing.cause("stall_rows") + outlier_stall_cycles(dynamic, timing)
+    check_total("PE cycles", int(timing.array_cycles.max(initial=0)) * accelerator.pes)
     macs = product.macs * batch
     low: int | Ints = dynamic.macs_low if dynamic else 0
     counts: Entries = {

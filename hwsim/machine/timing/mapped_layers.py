@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 
-from hwsim.errors import BadInput, Infeasible, UnknownName
+from hwsim.errors import Infeasible, UnknownName
 from hwsim.machine.description.accelerator import Accelerator
+from hwsim.machine.mapping.limits import check_batch
 from hwsim.machine.mapping.mapping import Mapping, derive_mapping
 from hwsim.machine.mapping.requirements import check_layer
 from hwsim.machine.mapping.tiling import Tiling
@@ -50,7 +51,7 @@ def map_layers(
 ) -> list[MappedLayer]:
     """Map every layer of `workload` onto `accelerator`; `tilings` are given by layer name, others are searched.
 
-    Raises Infeasible, naming the layer, when one cannot run; BadInput for a batch below 1 or a tiling that does
+    Raises Infeasible, naming the layer, when one cannot run; BadInput for a batch out of range or a tiling that does
     not fit; UnknownName for the tiling of a layer that does not exist.
 
     >>> from hwsim.network.product import conv_product
@@ -58,8 +59,7 @@ def map_layers(
     >>> [mapped.name for mapped in map_layers([("conv", conv_product(1, 8, 8, 8))], build("accelerator", "tiny"))]
     ['conv']
     """
-    if batch < 1:
-        raise BadInput("batch", batch, "1 or more")
+    check_batch(batch)
     tilings = tilings or {}
     if not isinstance(workload, Network):
         found = [(name, product, None) for name, product in workload]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.arithmetic import ceil_div
-from hwsim.errors import BadInput
+from hwsim.errors import BadInput, Infeasible
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
 from hwsim.machine.mapping.mapping import Mapping as LayerMapping
@@ -29,6 +29,9 @@ from hwsim.machine.timing.tile_schedule import BITS, MOVES, STEP, step_count, ti
 
 TRACKS = ("layers", "array", "dram", "vector")
 """Tracks: one event per layer, and the events of array, DRAM port and vector unit."""
+
+MAX_STEPS = 1 << 26
+"""Largest number of steps of a layer whose timeline is drawn."""
 
 MAX_EVENTS = 20_000
 SPLIT_TILES = 64
@@ -107,7 +110,11 @@ def timeline_of(
         raise BadInput("max_events", max_events, "1 or more")
     if not layers:
         raise BadInput("workload", None, "one layer or more")
-    runs = _runs([_length(accelerator, mapped, batch) for mapped in layers], max_events - len(layers))
+    lengths = [_length(accelerator, mapped, batch) for mapped in layers]
+    for mapped, length in zip(layers, lengths, strict=True):
+        if length > MAX_STEPS:
+            raise Infeasible(f"layer {mapped.name!r}: {length:,} steps; a timeline has at most {MAX_STEPS:,}")
+    runs = _runs(lengths, max_events - len(layers))
     events: list[Event] = []
     start = 0
     for mapped in layers:
