@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hwsim import registry
-from hwsim.errors import BadInput
+from hwsim.errors import BadInput, UnknownName
 from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.cost.iso_area import area_of, size_to_area
 from hwsim.machine.description.accelerator import Accelerator, min_scratchpad_kib
@@ -21,6 +21,7 @@ def accelerator_from_options(
     dataflow: str | None = None,
     timing: str | None = None,
     iso_area: str | None = None,
+    mapping: str | None = None,
 ) -> tuple[Accelerator, list[str]]:
     """Return the accelerator that the options describe, and notes about what was adjusted.
 
@@ -34,6 +35,7 @@ def accelerator_from_options(
     dataflow, timing : values of these accelerator fields
     iso_area : an area with its unit, or the name of an accelerator whose PE area is the budget; the array then
         gets the largest number of PEs within it
+    mapping : objective of the tiling search, a value of `optimize`
 
     >>> accelerator, notes = accelerator_from_options("tiny", array="64x64")
     >>> accelerator.array.rows, accelerator.array.cols, notes
@@ -47,6 +49,11 @@ def accelerator_from_options(
         changes["dataflow"] = dataflow
     if timing is not None:
         changes["timing"] = timing
+    if mapping is not None:
+        objectives = get_args(Accelerator.model_fields["optimize"].annotation)
+        if mapping not in objectives:
+            raise UnknownName("--mapping", mapping, objectives)
+        changes["optimize"] = mapping
     values = registry.merge(record.defaults, changes)
     notes = _enlarge_scratchpads(values) if array is not None or dataflow is not None else []
     chosen = registry.validate(Accelerator, values, "accelerator")
@@ -66,9 +73,9 @@ def _budget_um2(text: str) -> float:
 
 
 def _rows_and_cols(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
+    found = re.fullmatch(r"\s*([0-9]{1,9})\s*[xX]\s*([0-9]{1,9})\s*", text)
     if found is None:
-        raise BadInput("--array", text, "ROWSxCOLS, such as 32x32")
+        raise BadInput("--array", text, "ROWSxCOLS, such as 32x32, at most 4096x4096")
     return int(found[1]), int(found[2])
 
 

@@ -29,6 +29,10 @@ Dataflow = Annotated[
     str | None,
     typer.Option("--dataflow", metavar="NAME", help="Another dataflow: a name from `hwsim list dataflow`."),
 ]
+MappingObjective = Annotated[
+    str | None,
+    typer.Option("--mapping", metavar="NAME", help="Objective of the tiles: balanced, latency or dram_traffic."),
+]
 OutputSize = Literal["ceil", "floor", "padded"]
 Batch = Annotated[
     int,
@@ -54,7 +58,17 @@ def cycles(
         typer.Option("--timing", help="Timing model: hwsim's RTL, or the convention of another simulator."),
     ] = None,
     iso_area: IsoArea = None,
+    mapping: MappingObjective = None,
     batch: Batch = 1,
+    w_bits: Annotated[
+        int | None, typer.Option("--w-bits", metavar="N", help="Bits of the weights of a topology.", min=1, max=16)
+    ] = None,
+    a_bits: Annotated[
+        int | None, typer.Option("--a-bits", metavar="N", help="Bits of the activations of a topology.", min=1, max=16)
+    ] = None,
+    technology: Annotated[
+        str, typer.Option("--technology", metavar="NAME", help="Prices: a name from `hwsim list technology`.")
+    ] = "nangate45",
     output_size: Annotated[
         OutputSize,
         typer.Option(
@@ -76,7 +90,7 @@ def cycles(
         str, typer.Option("--panels", metavar="A,B,...", help="Panels of the figure: cycles, utilization, roofline.")
     ] = "cycles,utilization,roofline",
 ) -> None:
-    """Print cycles, utilization and DRAM traffic of every layer. Weights and data are not needed.
+    """Print cycles, utilization, traffic, time and energy of every layer. Weights and data are not needed.
 
     Example: hwsim cycles resnet18 --array 32x32 --dataflow ws --timing scalesim --format csv
     """
@@ -85,16 +99,19 @@ def cycles(
     from hwsim.report.text import aligned
     from hwsim.study.results.table import to_csv, to_jsonl
 
-    chosen, notes = accelerator_from_options(accelerator, array, dataflow, timing, iso_area)
+    chosen, notes = accelerator_from_options(accelerator, array, dataflow, timing, iso_area, mapping)
+    prices, price_notes = _prices(technology, chosen)
     layers, workload_notes = _workload(workload, output_size)
-    for note in [*notes, *workload_notes, *chosen.notes()]:
+    layers = _with_bits(layers, a_bits, w_bits)
+    for note in [*notes, *workload_notes, *chosen.notes(), *price_notes]:
         print_status(note)
-    reports = layer_reports(chosen, layers, batch)
+    reports = layer_reports(chosen, layers, batch, prices)
     rows = [report.breakdown() if breakdown else report.row() for report in reports]
     if form == "text":
         print_status(f"{accelerator}: {chosen.describe()}; batch {batch}")
         total = total_row(reports, breakdown)
         print(aligned([*rows, total], list(rows[0])))
+        print(_per_sample(reports, batch, prices.label))
     else:
         sys.stdout.write(to_csv(rows) if form == "csv" else to_jsonl(rows))
     if figure is not None:
@@ -111,6 +128,7 @@ def timeline(
     accelerator: AcceleratorName = "tpu_like",
     array: ArraySize = None,
     dataflow: Dataflow = None,
+    mapping: MappingObjective = None,
     batch: Batch = 1,
     codes: Annotated[
         Path | None,
@@ -130,7 +148,8 @@ def timeline(
     from hwsim.machine.trace.timeline import timeline as events_of
     from hwsim.machine.trace.timeline import write_trace
 
-    chosen, notes = accelerator_from_options(accelerator, array, dataflow)
+    chosen, notes = accelerator_from_options(accelerator, array, dataflow, mapping=mapping)
+    print_status(f"{accelerator}: {chosen.describe()}; batch {batch}")
     layers, workload_notes = _workload(workload, "ceil")
     for note in [*notes, *workload_notes, *chosen.notes()]:
         print_status(note)
@@ -153,6 +172,54 @@ def _events_of_sample(accelerator: Any, network: Any, path: Path, sample: int) -
     if sample >= len(codes):
         raise BadInput("--sample", sample, f"0 to {len(codes) - 1}, the samples of {path}")
     return timeline_of(accelerator, layers_of_sample(network, accelerator, codes[sample]))
+
+
+def _prices(name: str, accelerator: Any) -> tuple[Any, list[str]]:
+    """Return a technology, which extrapolates where a scratchpad is not in the memory table, and notes about it."""
+    from hwsim import registry
+    from hwsim.machine.cost.memory_energy import memory_notes
+
+    registry.find("technology", name, "--technology")
+    prices = registry.build("technology", name)
+    notes = memory_notes(accelerator, prices)
+    if any(note.startswith("extrapolated") for note in notes):
+        prices = registry.build("technology", name, extrapolate=True)
+    return prices, notes
+
+
+def _with_bits(layers: Any, a_bits: int | None, w_bits: int | None) -> Any:
+    """Return the products of a topology with other operand widths; a second activation has the width of the first."""
+    from dataclasses import replace
+
+    from hwsim.errors import BadInput
+    from hwsim.network.graph import Network
+
+    if a_bits is None and w_bits is None:
+        return layers
+    if isinstance(layers, Network):
+        option, given = ("--a-bits", a_bits) if a_bits is not None else ("--w-bits", w_bits)
+        raise BadInput(option, given, "a topology; the widths of a network (.npz) are those of its quantizer")
+    return [
+        (
+            name,
+            replace(
+                product,
+                a_bits=a_bits or product.a_bits,
+                w_bits=(w_bits if product.second_is_weight else a_bits) or product.w_bits,
+            ),
+        )
+        for name, product in layers
+    ]
+
+
+def _per_sample(reports: Any, batch: int, technology: str) -> str:
+    """Return one line: time and throughput of the batch, and the energy of a sample."""
+    seconds = max(sum(report.time_s for report in reports), 1e-12)
+    energy_pj = sum(report.energy_pj for report in reports)
+    return (
+        f"{seconds * 1e3:.4g} ms, {batch / seconds:.4g} samples per second, "
+        f"{energy_pj / batch / 1e9:.4g} mJ per sample (static prices, {technology})"
+    )
 
 
 def _workload(text: str, output_size: OutputSize) -> tuple[Any, list[str]]:

@@ -20,7 +20,7 @@ def call(capfd: Any, *arguments: object) -> tuple[int, str, str]:
 
 CYCLES = (
     "layer,macs,compute_cycles,vector_cycles,fill_drain_cycles,weight_load_cycles,stall_cycles,total_cycles,"
-    "utilization,dram_bytes"
+    "utilization,dram_bytes,scratchpad_read_bytes,scratchpad_write_bytes,time_us,gmac_per_s,energy_uj"
 )
 
 
@@ -68,6 +68,13 @@ def test_output_size_changes_the_layers_of_a_topology(capfd, tmp_path):
         (["cycles", "resnet20", "--array", "32"], "--array: got 32; allowed: ROWSxCOLS"),
         (["cycles", "resnet20", "--accelerator", "tpu"], "Did you mean 'tpu_v1'?"),
         (["cycles", "resnet20", "--dataflow", "is", "--timing", "stonne"], "allowed: rtl, scalesim with dataflow is"),
+        (["cycles", "resnet20", "--mapping", "balance"], "Did you mean 'balanced'?"),
+        (
+            ["timeline", "lenet5", "-o", "t.json", "--mapping", "x"],
+            "--mapping: got x; allowed: balanced, dram_traffic, latency",
+        ),
+        (["cycles", "resnet20", "--technology", "nangate"], "Did you mean 'nangate45'?"),
+        (["cycles", "resnet20", "--w-bits", "17"], "--w-bits"),
         (["cycles", "resnet20", "--iso-area", "1.5"], "a positive number with a unit (um2, mm2)"),
         (["cycles", "resnet20", "--figure", "none/x.svg"], "none/x.svg: No such file or directory"),
         (["timeline", "resnet20", "-o", "none/t.json"], "none/t.json: No such file or directory"),
@@ -78,6 +85,37 @@ def test_bad_input_of_cycles_and_timeline_is_named(capfd, monkeypatch, tmp_path,
     code, _, err = call(capfd, *arguments)
     assert code == 2
     assert words in err.splitlines()[-1]
+
+
+def rows_of(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_time_throughput_and_energy_need_no_values(capfd):
+    code, out, err = call(capfd, "cycles", "lenet5", "--format", "jsonl")
+    assert code == 0
+    for row in rows_of(out):
+        assert row["time_us"] == pytest.approx(row["total_cycles"] / 700, rel=1e-5)  # 700 MHz
+        assert row["gmac_per_s"] == pytest.approx(row["macs"] / row["time_us"] / 1e3, rel=1e-5)
+        assert row["energy_uj"] > 0
+    code, text, err = call(capfd, "cycles", "lenet5", "--batch", "4")
+    assert "samples per second" in text and "mJ per sample (static prices, " in text
+    assert "mapping balanced" in err
+
+
+def test_bits_technology_and_mapping_change_what_they_are_for(capfd, tmp_path):
+    def sums(*options: str) -> dict[str, float]:
+        code, out, _ = call(capfd, "cycles", "vit_b16", "--format", "jsonl", *options)
+        assert code == 0
+        rows = rows_of(out)
+        return {name: sum(row[name] for row in rows) for name in ("total_cycles", "dram_bytes", "energy_uj")}
+
+    plain, narrow = sums(), sums("--w-bits", "4")
+    assert narrow["dram_bytes"] < plain["dram_bytes"] and narrow["energy_uj"] < plain["energy_uj"]
+    older = sums("--technology", "scaled65")
+    assert older["energy_uj"] != plain["energy_uj"] and older["total_cycles"] == plain["total_cycles"]
+    fast, little = sums("--mapping", "latency"), sums("--mapping", "dram_traffic")
+    assert fast["total_cycles"] < little["total_cycles"] and fast["dram_bytes"] > little["dram_bytes"]
 
 
 def test_timeline_writes_a_trace(capfd, tmp_path):

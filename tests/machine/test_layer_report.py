@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim.errors import BadInput, Infeasible
 from hwsim.machine import simulate
+from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.events import CAUSES, STALLS
 from hwsim.machine.layer_report import layer_reports, total_row
 from hwsim.machine.mapping.mapping import derive_mapping
@@ -54,7 +56,7 @@ def test_the_causes_of_every_layer_add_up(name: str) -> None:
         rows, total = [r.breakdown() if causes else r.row() for r in reports], total_row(reports, causes)
         assert list(total) == list(rows[0])
         for column in total:
-            if column not in ("layer", "utilization"):
+            if column not in ("layer", "utilization", "gmac_per_s"):
                 assert total[column] == sum(row[column] for row in rows), column  # type: ignore[misc]
 
 
@@ -74,6 +76,17 @@ def test_the_utilization_of_the_whole_is_weighted_by_cycles() -> None:
     reports = layer_reports(ACCELERATORS["tpu_like"], LAYERS)
     cycles = sum(report.total_cycles for report in reports)
     assert total_row(reports)["utilization"] == round(sum(report.macs for report in reports) / (1024 * cycles), 6)
+
+
+@pytest.mark.parametrize("name", ["eyeriss", "tpu_like_os", "gemmini"])
+def test_the_energy_of_a_network_is_the_static_one_of_its_run(name: str) -> None:
+    accelerator, technology = ACCELERATORS[name], build("technology", "nangate45", extrapolate=True)
+    network = small_network()
+    reports = layer_reports(accelerator, network, 1, technology)
+    run = replace(simulate(network, accelerator, np.zeros((1, 1, 8, 8), np.int16)), activity=None)
+    cost = estimate(run, technology)
+    assert [report.energy_pj for report in reports] == pytest.approx(cost.energy_pj[0].sum(axis=1).tolist(), rel=1e-12)
+    assert sum(report.time_s for report in reports) == pytest.approx(float(cost.latency_s[0]), rel=1e-12)
 
 
 @settings(max_examples=15, suppress_health_check=list(HealthCheck), **RUN)
@@ -141,5 +154,5 @@ def test_ideal_memory_is_not_slower() -> None:
 def test_what_cannot_run_is_named() -> None:
     with pytest.raises(Infeasible, match=r"^layer 'wide': PE 'fixed' multiplies 1 to 8 bits"):
         layer_reports(ACCELERATORS["tiny"], [("wide", Product(1, 1, 1, a_bits=12))])
-    with pytest.raises(BadInput, match=r"^batch: got 0; allowed: 1 or more"):
+    with pytest.raises(BadInput, match=r"^batch: got 0; allowed: 1 to 1,048,576"):
         layer_reports(ACCELERATORS["tiny"], LAYERS, batch=0)
