@@ -39,7 +39,7 @@ ORDERS: dict[str, list[str]] = {
         "__main__",
     ],
     "hwsim.kernels": [
-        "compile llvm buffer_pool",
+        "compile llvm buffer_pool time_slices",
         "barrier membership",
         "threads inference machine",
     ],

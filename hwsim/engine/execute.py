@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numba
 import numpy as np
@@ -20,10 +21,11 @@ from hwsim.engine.program import Program
 from hwsim.errors import BadInput, UnknownName
 from hwsim.kernels.barrier import CallSlots
 from hwsim.kernels.buffer_pool import BUFFERS
-from hwsim.kernels.compile import JIT
-from hwsim.kernels.inference.instructions import Batch
+from hwsim.kernels.compile import JIT, for_kernel
+from hwsim.kernels.inference.instructions import Batch, Captures
 from hwsim.kernels.inference.microkernels import KERNELS
 from hwsim.kernels.threads import run_on_threads
+from hwsim.kernels.time_slices import time_slices
 from hwsim.network.graph import Network
 
 DEFINITION = "definition"
@@ -40,11 +42,13 @@ class Schedule:
     max_chunk : samples per chunk at most
     min_shared_work : products of a batch from which several threads share it; a smaller batch ends before
         a second thread has started
+    first_slice_work : products of the first slice of a batch; the next slices follow from its time
     """
 
     chunk_bytes: int = 1 << 21
     max_chunk: int = 64
     min_shared_work: int = 1 << 21
+    first_slice_work: int = 1 << 31
 
 
 SCHEDULE = Schedule()
@@ -176,33 +180,51 @@ def _run(
     captured: CaptureBuffer,
     schedule: Schedule,
 ) -> None:
-    """Run a program on all samples and all threads, chunk by chunk or, for few samples, step by step.
+    """Run a program on all samples, slice by slice, so that Ctrl-C is heard in between.
 
     Fills `outputs` [sample, output], `masks` [sample, decision] and the memory of `captured`.
     """
+    first_slice = schedule.first_slice_work // program.work
+    if len(outputs) <= first_slice:
+        _run_slice(program, codes, outputs, masks, captured.captures, schedule)
+        return
+    for begin, end in time_slices(len(outputs), first_slice):
+        part = slice(begin, end)
+        _run_slice(program, codes[part], outputs[part], masks[part], captured.captures.after(begin), schedule)
+
+
+def _run_slice(
+    program: Program,
+    codes: NDArray[np.integer],
+    outputs: NDArray[np.int32],
+    masks: NDArray[np.bool_],
+    captures: Captures,
+    schedule: Schedule,
+) -> None:
+    """Run a program on the samples of a slice and all threads, chunk by chunk or, for few samples, step by step."""
     from hwsim.kernels.inference.interpreter import run
 
     samples = len(outputs)
     threads = numba.get_num_threads() if samples * program.work >= schedule.min_shared_work else 1
     together = samples < 2 * threads
     chunk = samples if together else _chunk(program, samples, threads, schedule)
-    workers = threads if together else min(threads, ceil_div(samples, chunk))
+    most_workers = threads if together else min(threads, ceil_div(samples, chunk))
     maps, borders, size = program.layout(chunk)
     arrivals = np.zeros(1, dtype=np.int64)
-    flat = np.ascontiguousarray(codes).reshape(-1)
+    flat: NDArray[Any] = for_kernel(codes).reshape(-1)
     as_bytes = flat.dtype == np.uint8 and program.stores_codes
     wide = np.zeros(0, np.int32) if as_bytes else flat.astype(np.int32, copy=False)
     narrow = flat if as_bytes else np.zeros(0, np.uint8)
     batch = Batch(samples, chunk, wide, narrow, program.strides, program.first_code, outputs.reshape(-1), masks)
 
-    with BUFFERS.lend(1 if together else workers, size) as arenas:
+    with BUFFERS.lend(1 if together else most_workers, size) as arenas:
 
-        def work(worker: int, slots: CallSlots) -> None:
+        def work(worker: int, workers: int, slots: CallSlots) -> None:
             arena = arenas[0 if together else worker]
             team = worker, workers, together, arrivals, *slots
-            run(program.steps, maps, borders, *program.constants, *batch, *captured.captures, arena, *team)
+            run(program.steps, maps, borders, *program.constants, *batch, *captures, arena, *team)
 
-        run_on_threads(work, workers, together)
+        run_on_threads(work, most_workers)
 
 
 def _chunk(program: Program, samples: int, threads: int, schedule: Schedule) -> int:

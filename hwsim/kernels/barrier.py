@@ -26,12 +26,17 @@ SPINS_BEFORE_YIELD = 4096
 SPINS_BEFORE_SLEEP = 200_000
 """Reads of `requested` (some tenths of a millisecond) before an idle worker returns to Python and sleeps."""
 
+CORE, CANCELED = 1, 2
+"""Entries of `requested[0]` besides the counter of a thread."""
+
 
 class CallSlots(NamedTuple):
     """Counters by which the threads of one call start and end together.
 
     A thread has eight entries, one cache line, in each array, so that no two threads write to one line.
-    Entry 0 is the counter. Entry 1 of `requested[0]` is the core on which the first thread made the request.
+    Entry 0 is the counter. Entry CORE of `requested[0]` is the core on which the first thread made the request.
+    Entry CANCELED is the number of the last call in which a thread has failed: its other threads stop at their next
+    barrier or chunk.
 
     Attributes
     ----------
@@ -145,17 +150,38 @@ def wait_until(counter, target):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def barrier_wait(counter, target):  # type: ignore[no-untyped-def]
-    """Add this thread's arrival to the int64 at address `counter`, then wait until it is at least `target`."""
+def is_canceled(slots):  # type: ignore[no-untyped-def]
+    """Return whether a thread of the call has failed."""
+    return load_acquire(slots.requested[0, CANCELED:].ctypes.data) >= slots.number > 0  # type: ignore[call-arg]
+
+
+@kernel()
+def barrier_wait(counter, target, slots):  # type: ignore[no-untyped-def]
+    """Add this thread's arrival to the int64 at address `counter`, then wait until it is at least `target`.
+
+    Returns False, perhaps before that, where another thread of the call has failed and may never arrive.
+    """
     fetch_add(counter)  # type: ignore[call-arg]
-    wait_until(counter, target)
+    spins = 0
+    while load_acquire(counter) < target:  # type: ignore[call-arg]
+        spins += 1
+        if spins > SPINS_BEFORE_YIELD:
+            spins = 0
+            if is_canceled(slots):
+                return False
+            pause()  # type: ignore[call-arg]
+    return True
 
 
 @kernel()
 def begin_call(slots, worker, workers):  # type: ignore[no-untyped-def]
-    """Start a call: the first thread requests the other threads, which spin or are being woken."""
+    """Start a call: the first thread requests the other threads, which spin or are being woken.
+
+    Before this moment no other thread has begun, so that the caller can still give up. After it the first thread is in
+    compiled code, where no exception is raised from outside.
+    """
     if worker == 0:
-        slots.requested[0, 1] = _current_core()  # type: ignore[call-arg]
+        slots.requested[0, CORE] = _current_core()  # type: ignore[call-arg]
         for other in range(1, workers):
             store_release(slots.requested[other:].ctypes.data, slots.number)  # type: ignore[call-arg]
 
@@ -180,7 +206,7 @@ def end_call(slots, worker, workers):  # type: ignore[no-untyped-def]
 
 
 @kernel(nogil=True)
-def complete_call(slots, workers):  # type: ignore[no-untyped-def]
-    """Request and wait for the other threads, for the first thread of a call that ran no kernel."""
-    begin_call(slots, 0, workers)
-    end_call(slots, 0, workers)
+def wait_for_requested(requested, completed):  # type: ignore[no-untyped-def]
+    """Wait until all threads have completed the last call that they were requested to join; arrays as in CallSlots."""
+    for other in range(1, len(requested)):
+        wait_until(completed[other:].ctypes.data, requested[other, 0])

@@ -29,18 +29,18 @@ class BufferPool:
     def lend(self, count: int, size: int) -> Iterator[list[Buffer]]:
         """Lend `count` arrays of `size` bytes with undefined contents for the duration of a `with` block.
 
+        After an error they do not return to the pool: a thread that has not heard of it may still write to them.
+
         >>> with BufferPool(1000).lend(2, 100) as (a, b):
         ...     len(a), len(b)
         (100, 100)
         """
         buffers = [self._take(size) for _ in range(count)]
-        try:
-            yield [buffer[:size] for buffer in buffers]
-        finally:
-            with self._lock:
-                for buffer in buffers:
-                    if sum(map(len, self._unused)) + len(buffer) <= self.max_bytes:
-                        self._unused.append(buffer)
+        yield [buffer[:size] for buffer in buffers]
+        with self._lock:
+            for buffer in buffers:
+                if sum(map(len, self._unused)) + len(buffer) <= self.max_bytes:
+                    self._unused.append(buffer)
 
     def _take(self, size: int) -> Buffer:
         with self._lock:

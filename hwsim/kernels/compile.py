@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from numba import config, njit
 from numba.core.registry import cpu_target
+from numpy.typing import DTypeLike, NDArray
+
+T = TypeVar("T", bound=np.generic)
 
 JIT = not config.DISABLE_JIT  # type: ignore[attr-defined]
 """False under NUMBA_DISABLE_JIT=1: intrinsics cannot run then, and execution falls back to the definition."""
@@ -41,6 +45,22 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return compile_ahead
+
+
+def for_kernel(array: NDArray[T], dtype: DTypeLike | None = None) -> NDArray[T]:
+    """Return an array of the one kind that kernels are compiled for: C-contiguous, native and writable.
+
+    Numba compiles a kernel anew for an array that is read-only, such as a memory map, or that has another order.
+    Only such an array is copied, or one of another dtype where `dtype` is given.
+
+    >>> a = np.arange(3); a.setflags(write=False)
+    >>> bool(for_kernel(a).flags["W"])
+    True
+    """
+    if dtype is None and array.flags.carray and array.dtype.isnative:
+        return array
+    wanted = (array.dtype if dtype is None else np.dtype(dtype)).newbyteorder("=")
+    return np.require(array, wanted, ["C", "A", "W"])
 
 
 def compiles_for(feature: str) -> bool:

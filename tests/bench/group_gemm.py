@@ -47,8 +47,8 @@ def our_int8_gemm(a_u8: NDArray[np.uint8], w_s8: NDArray[np.int8]) -> Callable[[
     sums = np.empty((samples, len(w_s8)), dtype=np.int32)
     constants, flat, threads = program.constants, sums.reshape(-1), numba.get_num_threads()
 
-    def part(index: int, slots: CallSlots) -> None:
-        _product(step, x, y, arena, constants, flat, Share(samples, index, threads), slots)
+    def part(index: int, workers: int, slots: CallSlots) -> None:
+        _product(step, x, y, arena, constants, flat, Share(samples, index, workers), slots)
 
     def product() -> NDArray[np.int32]:
         run_on_threads(part, threads)

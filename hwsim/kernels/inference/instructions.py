@@ -203,6 +203,12 @@ class Captures(NamedTuple):
     records: NDArray[np.int64]
     buffer: NDArray[np.uint8]
 
+    def after(self, samples: int) -> Captures:
+        """Return the captures of a part of the batch that follows the first `samples`."""
+        records = self.records.copy()
+        records[:, 2] += samples * records[:, 3]
+        return Captures(records, self.buffer)
+
 
 class Share(NamedTuple):
     """Part of a step that one thread computes: number `part` of `parts` equal parts of all `samples`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.kernels.barrier import CallSlots, Team, barrier_wait, begin_call, end_call
+from hwsim.kernels.barrier import CallSlots, Team, barrier_wait, begin_call, end_call, is_canceled
 from hwsim.kernels.compile import kernel
 from hwsim.kernels.inference import pointwise
 from hwsim.kernels.inference.gemm import depthwise, gemm, gemm_int64
@@ -97,6 +97,13 @@ def run(  # type: ignore[no-untyped-def]
 def _run(steps, maps, borders, constants, batch, captures, arena, team):  # type: ignore[no-untyped-def]
     """`run` with its arguments in tuples."""
     begin_call(team.slots, team.worker, team.workers)
+    _run_share(steps, maps, borders, constants, batch, captures, arena, team)
+    end_call(team.slots, team.worker, team.workers)
+
+
+@kernel()
+def _run_share(steps, maps, borders, constants, batch, captures, arena, team):  # type: ignore[no-untyped-def]
+    """`_run` between begin and end of the call; returns early where another thread has failed."""
     part, parts = (team.worker, team.workers) if team.together else (0, 1)
     first, stride = (0, 1) if team.together else (team.worker, team.workers)
     samples, outputs = batch.samples, len(batch.logits) // batch.samples
@@ -105,8 +112,11 @@ def _run(steps, maps, borders, constants, batch, captures, arena, team):  # type
         _fill_borders(borders, arena)
     if team.together:
         reached += parts
-        barrier_wait(arrivals.ctypes.data, reached)
+        if not barrier_wait(arrivals.ctypes.data, reached, team.slots):
+            return
     for c in range(first, (samples + batch.chunk - 1) // batch.chunk, stride):
+        if is_canceled(team.slots):
+            return
         begin, end = c * batch.chunk, min((c + 1) * batch.chunk, samples)
         share = Share(end - begin, part, parts)
         logits, masks = batch.logits[begin * outputs : end * outputs], batch.masks[begin:end]
@@ -116,8 +126,8 @@ def _run(steps, maps, borders, constants, batch, captures, arena, team):  # type
                 _execute(steps[s], maps, arena, constants, logits, masks, share)
             if team.together:
                 reached += parts
-                barrier_wait(arrivals.ctypes.data, reached)
+                if not barrier_wait(arrivals.ctypes.data, reached, team.slots):
+                    return
         for k in range(len(captures.records)):
             record = captures.records[k]
             pointwise.save_codes(record, maps[record[0]], arena, captures.buffer, begin, share)
-    end_call(team.slots, team.worker, team.workers)

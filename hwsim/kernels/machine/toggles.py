@@ -174,10 +174,10 @@ def prefix_toggles(operands, weights, mask, extra):  # type: ignore[no-untyped-d
 
 @kernel(nogil=True)
 def share_of_toggles(  # type: ignore[no-untyped-def]
-    worker, workers, counts, codes, on_wires, sensitive, zero, mask, entries, groups, ones, low_ones, decoding, inputs,
-    channels, blocks, weights, psum_mask, rows, requested, completed, number,
+    worker, workers, first, end, counts, codes, on_wires, sensitive, zero, mask, entries, groups, ones, low_ones,
+    decoding, inputs, channels, blocks, weights, psum_mask, rows, requested, completed, number,
 ):  # fmt: skip
-    """Compute the share of one of `workers` threads in `array_toggles`.
+    """Compute the share of one of `workers` threads in `array_toggles`: the samples from `first` to `end`.
 
     The fields of Wires, OperandPairs, PsumBlocks and CallSlots are separate arguments in the order of the
     tuples: unboxing NamedTuples takes 4 % of the simulation of one sample of a small network.
@@ -187,7 +187,6 @@ def share_of_toggles(  # type: ignore[no-untyped-def]
     psums = PsumBlocks(decoding, inputs, channels, blocks, weights, psum_mask, rows)
     slots = CallSlots(requested, completed, number)
     begin_call(slots, worker, workers)
-    first, end = worker * len(counts) // workers, (worker + 1) * len(counts) // workers
     array_toggles(first, end, counts, codes, wires, pairs, psums)
     end_call(slots, worker, workers)
 
@@ -309,13 +308,12 @@ def _add_region_distances(wires, sensitive, p, q, fine, coarse):  # type: ignore
 
 @kernel(nogil=True)
 def share_of_codes(  # type: ignore[no-untyped-def]
-    worker, workers, codes, masks, decisions, coarse, planes, wires, sensitive, requested, completed, number
+    worker, workers, first, end, codes, masks, decisions, coarse, planes, wires, sensitive, requested, completed, number
 ):
     """Compute the share of one of `workers` threads in `split_codes`; tuples as in `share_of_toggles`."""
     rule, split = RegionRule(decisions, coarse), SplitCodes(planes, wires, sensitive)
     slots = CallSlots(requested, completed, number)
     begin_call(slots, worker, workers)
-    first, end = worker * len(codes) // workers, (worker + 1) * len(codes) // workers
     split_codes(first, end, codes, masks, rule, split)
     end_call(slots, worker, workers)
 

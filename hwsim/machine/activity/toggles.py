@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -30,10 +31,12 @@ from hwsim.cache import cached, per_object
 from hwsim.engine.activation_capture import code_dtype
 from hwsim.errors import BadInput
 from hwsim.formats import Format, Kind, QTensor
+from hwsim.kernels.barrier import CallSlots
 from hwsim.kernels.buffer_pool import BUFFERS
 from hwsim.kernels.compile import JIT
 from hwsim.kernels.machine import toggles as kernels
 from hwsim.kernels.threads import run_on_threads
+from hwsim.kernels.time_slices import time_slices
 from hwsim.machine.activity.sampling import (
     DEFAULT_BUDGET,
     PixelSequence,
@@ -450,9 +453,26 @@ def _for_all_samples(
     if not JIT:
         kernel(0, samples, *arrays, *groups)
         return
-    workers = max(1, min(numba.get_num_threads(), samples // MIN_SAMPLES_PER_THREAD))
     fields = (*arrays, *chain.from_iterable(groups))
-    run_on_threads(lambda worker, slots: threaded(worker, workers, *fields, *slots), workers)
+    first_slice = MIN_SAMPLES_PER_THREAD * numba.get_num_threads()
+    for begin, end in time_slices(samples, first_slice):
+        most_workers = max(1, min(numba.get_num_threads(), (end - begin) // MIN_SAMPLES_PER_THREAD))
+        run_on_threads(partial(_share, threaded, fields, begin, end), most_workers)
+
+
+def _share(
+    threaded: Callable[..., None],
+    fields: tuple[Any, ...],
+    begin: int,
+    end: int,
+    worker: int,
+    workers: int,
+    slots: CallSlots,
+) -> None:
+    """Run one thread's share of the samples from `begin` to `end`."""
+    samples = end - begin
+    first, last = begin + worker * samples // workers, begin + (worker + 1) * samples // workers
+    threaded(worker, workers, first, last, *fields, *slots)
 
 
 def _decisions(region: Region, shape: tuple[int, ...]) -> Ints:
