@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from hwsim import registry
+
+os.environ["HWSIM_QUIET"] = "1"  # tests compare standard error, whatever is compiled meanwhile
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ TREE = Tree(Path(hwsim.__file__).parent)
 
 ORDERS: dict[str, list[str]] = {
     "hwsim": [
-        "version arithmetic cache renamed",
+        "version arithmetic cache renamed interrupt status cache_folder",
         "errors rng",
         "files",
         "registry formats",
@@ -39,6 +39,7 @@ ORDERS: dict[str, list[str]] = {
         "__main__",
     ],
     "hwsim.kernels": [
+        "compile_status",
         "compile llvm buffer_pool time_slices",
         "barrier membership",
         "threads inference machine",

@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 import hwsim
 from hwsim import cli, registry
-from hwsim.cli.app import app
 from hwsim.design import DEFAULTS, Design, Membership
 from hwsim.errors import HwsimError, UnknownName, UnknownSetting
 from hwsim.formats import Kind
@@ -160,7 +159,7 @@ def test_columns_of_objectives(former, present):
 
 def options() -> Iterator[tuple[str, str]]:
     """Yield command and long option of the whole command line."""
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in typer.main.get_command(cli.application().app).commands.items():  # type: ignore[attr-defined]
         yield from ((name, option) for parameter in command.params for option in parameter.opts)
 
 

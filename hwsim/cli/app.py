@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
+from hwsim import interrupt
+from hwsim.cli import streams
 from hwsim.errors import HwsimError, suggestion
 from hwsim.version import MODEL_VERSION, __version__
 
@@ -28,33 +30,55 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 found a problem, 2 bad input, 130 interrupted."""
-    sys.exit(_exit_code(arguments))
+def exit_code(arguments: Sequence[str] | None) -> int:
+    """Run a command and return the exit code, after messages of one line for all errors of a user."""
+    if "stdout" in streams.replace_closed():
+        print_status("hwsim: standard output is closed: it shows nothing")
+    code = _run(arguments)
+    error = streams.flush()
+    if code == 0 and error is not None:
+        code = _of_os_error(error)
+        streams.flush()
+    return code
 
 
-def _exit_code(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str] | None) -> int:
     command = typer.main.get_command(app)
+    interrupt.say()
     try:
         code = command.main(
             args=None if arguments is None else list(arguments), prog_name="hwsim", standalone_mode=False
         )
-        sys.stdout.flush()
-    except HwsimError as error:
+    except (KeyboardInterrupt, typer.Abort):
+        code = interrupt.EXIT_CODE
+    except Exception as error:
+        if not interrupt.heard():  # else a consequence of the interruption
+            return _of_error(error)
+        code = interrupt.EXIT_CODE
+    if code == interrupt.EXIT_CODE or interrupt.heard():
+        print_status(interrupt.line())
+        return interrupt.EXIT_CODE
+    return code if isinstance(code, int) else 0
+
+
+def _of_error(error: Exception) -> int:
+    """Print the message of an error and return its exit code; raises the error if it is no user's."""
+    if isinstance(error, HwsimError):
         print_status(f"hwsim: {error}")
         return error.exit_code
-    except _USAGE_ERROR as error:
+    if isinstance(error, _USAGE_ERROR):
         print_status(f"hwsim: {_usage_message(error)}")
         return 2
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
-    except BrokenPipeError:  # the reader, such as head, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, OSError):
+        return _of_os_error(error)
+    raise error
+
+
+def _of_os_error(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):  # the reader, such as head, has closed the pipe
         return 1
-    except OSError as error:  # such as a missing folder
-        print_status(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")
-        return 2
-    return code if isinstance(code, int) else 0
+    print_status(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")  # such as a missing folder
+    return 2
 
 
 def _usage_message(error: Any) -> str:
@@ -68,8 +92,9 @@ def _usage_message(error: Any) -> str:
 
 
 def print_status(text: str) -> None:
-    """Print one line on standard error."""
-    print(" ".join(text.split("\n")), file=sys.stderr, flush=True)
+    """Print one line on standard error; a message that nobody can read is no error."""
+    with suppress(OSError):
+        print(" ".join(text.split("\n")), file=sys.stderr, flush=True)
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from hwsim import interrupt
 from hwsim.cli.app import Json, app, print_status
 from hwsim.errors import HwsimError
 from hwsim.study.results.columns import COLUMNS, Column
@@ -184,15 +185,14 @@ def _run_study(study: Study, folder: Path, jobs: int | None) -> None:
     from hwsim.study.run.workers import JobFailed
 
     try:
+        interrupt.say("hwsim: stopped. Finished work is kept: run the same command again to continue.")
         run_study(study, folder, jobs, reporter(sys.stderr))
+        interrupt.say()
     except JobFailed as error:
         (folder / "failure.txt").write_text(error.details, encoding="utf-8")
         raise JobFailed(
             f"{error}. Finished points are kept; details: {folder / 'failure.txt'}", error.details
         ) from None
-    except KeyboardInterrupt:
-        print_status("hwsim: stopped. Finished work is kept: run the same command again to continue.")
-        raise typer.Exit(130) from None
     except OSError as error:
         raise HwsimError(f"{error.filename or folder}: {error.strerror or error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,11 @@ import numpy as np
 from numba import config, njit
 from numba.core.registry import cpu_target
 from numpy.typing import DTypeLike, NDArray
+
+from hwsim.cache import cached
+from hwsim.cache_folder import temporary_cache
+from hwsim.kernels.compile_status import announce_compilation
+from hwsim.status import status
 
 T = TypeVar("T", bound=np.generic)
 
@@ -39,12 +45,38 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorator: `numba.njit` with a disk cache that is valid for the present SOURCES only."""
 
     def compile_ahead(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(cache=True, **options)(function)
-        if JIT:
+        dispatcher = _cached(function, options)
+        if JIT and hasattr(dispatcher._cache, "_cache_file"):
             dispatcher._cache._cache_file._source_stamp = SOURCES
         return dispatcher
 
     return compile_ahead
+
+
+def _cached(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Return the dispatcher of a function with the first disk cache that can be written.
+
+    Numba tries the folder of the function and the user's cache folder. After these comes a temporary folder, also for
+    the processes that this process starts.
+    """
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no locator available
+        folder = temporary_cache()
+    if folder is None:
+        _warn_once("no folder can be written to: each command compiles its kernels anew, in about 20 s")
+        return njit(**options)(function)
+    _warn_once(f"neither the package nor the home folder can be written to: compiled kernels are kept in {folder}")
+    os.environ["NUMBA_CACHE_DIR"] = config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+    return njit(cache=True, **options)(function)
+
+
+@cached(1)
+def _warn_once(text: str) -> None:
+    status(text)
+
+
+announce_compilation()
 
 
 def for_kernel(array: NDArray[T], dtype: DTypeLike | None = None) -> NDArray[T]:
@@ -57,7 +89,7 @@ def for_kernel(array: NDArray[T], dtype: DTypeLike | None = None) -> NDArray[T]:
     >>> bool(for_kernel(a).flags["W"])
     True
     """
-    if dtype is None and array.flags.carray and array.dtype.isnative:
+    if array.flags.carray and array.dtype.isnative and (dtype is None or array.dtype == dtype):
         return array
     wanted = (array.dtype if dtype is None else np.dtype(dtype)).newbyteorder("=")
     return np.require(array, wanted, ["C", "A", "W"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from hwsim.cli import app
+from hwsim.cli import application
 from hwsim.registry import family
 
 ROOT = Path(__file__).parents[2]
@@ -39,14 +39,14 @@ def test_every_link_and_every_make_target_exists() -> None:
 
 @pytest.mark.parametrize("line", re.findall(r"^\| `hwsim (.*?)` \|", README, re.MULTILINE))
 def test_every_command_has_its_options(line: str) -> None:
-    commands = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(application().app).commands  # type: ignore[attr-defined]
     for text in line.replace("`", "").split(", hwsim "):
         options = {option for parameter in commands[text.split()[0]].params for option in parameter.opts}
         assert set(re.findall(r"(?<!\S)--?[a-z-]+", text)) <= options
 
 
 def test_every_command_is_listed() -> None:
-    commands = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(application().app).commands  # type: ignore[attr-defined]
     assert set(commands) == set(re.findall(r"`hwsim (\w+)", README[README.index("## Command line") :]))
 
 

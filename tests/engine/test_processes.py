@@ -93,7 +93,7 @@ def in_fresh_process(folder: Path, script: str, **environment: str) -> str:
     """Run a script in the working directory `folder` with hwsim on its path, and return its standard output."""
     roots = os.pathsep.join([str(Path(hwsim.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], cwd=folder, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=folder, capture_output=True, text=True, timeout=300,
         env={**os.environ, "PYTHONPATH": roots, **environment}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

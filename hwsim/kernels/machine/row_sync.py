@@ -24,14 +24,17 @@ where `depth` partial sums fit between two rows, in addition to the output regis
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from numba import prange
+from numba import get_num_threads, prange
 from numpy.typing import NDArray
 
 from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput
-from hwsim.kernels.compile import kernel
+from hwsim.kernels.compile import for_kernel, kernel
 from hwsim.kernels.machine.simd_lanes import LANES, add_steps, advance, keep_larger
+from hwsim.kernels.time_slices import time_slices
 
 Ints = NDArray[np.int64]
 Steps = NDArray[np.uint8]
@@ -55,7 +58,9 @@ def lockstep(steps: Steps, along_i: Ints, along_r: Ints, rows: int, group: int =
     """
     _check(steps, along_i, along_r, rows, group, 0)
     cycles = np.zeros((len(steps), ceil_div(len(along_r), rows), 2), dtype=np.int64)
-    _lockstep(*_read_part(steps, along_i, along_r), rows, group, cycles)
+    part = _read_part(steps, along_i, along_r)
+    for first, end in _slices(steps):
+        _lockstep(part[0][first:end], *part[1:], rows, group, cycles[first:end])
     return cycles
 
 
@@ -73,7 +78,9 @@ def elastic(steps: Steps, along_i: Ints, along_r: Ints, rows: int, depth: int, g
     _check(steps, along_i, along_r, rows, group, depth)
     cycles = np.zeros((len(steps), ceil_div(len(along_r), rows), 2), dtype=np.int64)
     places = min(depth, len(along_i)) + 1  # no FIFO contains more than all partial sums
-    _elastic(*_read_part(steps, along_i, along_r), rows, places, group, cycles)
+    part = _read_part(steps, along_i, along_r)
+    for first, end in _slices(steps):
+        _elastic(part[0][first:end], *part[1:], rows, places, group, cycles[first:end])
     return cycles
 
 
@@ -87,7 +94,7 @@ def total_steps(steps: Steps, along_i: Ints, along_r: Ints) -> Ints:
     """
     _check(steps, along_i, along_r, 1, 1, 0)
     totals = np.zeros(len(steps), dtype=np.int64)
-    _weigh(np.ascontiguousarray(steps), _readers(along_i, along_r, steps.shape[1]), totals)
+    _weigh(for_kernel(steps), _readers(for_kernel(along_i), for_kernel(along_r), steps.shape[1]), totals)
     return totals
 
 
@@ -114,7 +121,13 @@ def _read_part(steps: Steps, along_i: Ints, along_r: Ints) -> tuple[Steps, int, 
     """Return the map, the first read address, the number of read addresses, and both parts of an address from there."""
     first_i, first_r = int(along_i.min()), int(along_r.min())
     size = int(along_i.max() - first_i + along_r.max() - first_r) + 1
-    return np.ascontiguousarray(steps), first_i + first_r, size, along_i - first_i, along_r - first_r
+    return for_kernel(steps), first_i + first_r, size, along_i - first_i, along_r - first_r
+
+
+def _slices(steps: Steps) -> Iterator[tuple[int, int]]:
+    """Yield (first, end) of slices of samples, whole blocks of LANES, between which Ctrl-C is heard."""
+    for first, end in time_slices(ceil_div(len(steps), LANES), get_num_threads()):
+        yield first * LANES, min(end * LANES, len(steps))
 
 
 @kernel()

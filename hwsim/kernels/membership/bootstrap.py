@@ -6,10 +6,14 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from hwsim.kernels.compile import kernel
+from hwsim.kernels.compile import for_kernel, kernel
+from hwsim.kernels.time_slices import time_slices
 
 AUC, BALANCED_ACCURACY, TPR = 0, 1, 2
 """Rows of the result of `resampled_statistics`; the TPRs at the FPRs are rows TPR, TPR + 1, ..."""
+
+FIRST_SLICE = 16
+"""Resamples after which the kernel returns to Python for the first time."""
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -82,7 +86,6 @@ def _statistics(
         out[TPR + k] = tp_at_limits[k] / members
 
 
-@kernel(parallel=True)
 def resampled_statistics(
     places: NDArray[np.int32], seeds: NDArray[np.uint64], max_fprs: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -101,14 +104,28 @@ def resampled_statistics(
     Returns float64 [statistic, resample, target]: 0.5, 0.5 and 0 for a resample without members or without
     non-members.
     """
+    places, seeds, max_fprs = (
+        for_kernel(places, np.int32),
+        for_kernel(seeds, np.uint64),
+        for_kernel(max_fprs, np.float64),
+    )
+    out = np.empty((len(seeds), len(places), TPR + len(max_fprs)))
+    for begin, end in time_slices(len(seeds), FIRST_SLICE):
+        _resample(places, seeds[begin:end], max_fprs, out[begin:end])
+    return out.transpose(2, 0, 1)
+
+
+@kernel(parallel=True)
+def _resample(
+    places: NDArray[np.int32], seeds: NDArray[np.uint64], max_fprs: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Write the statistics of `resampled_statistics` to `out`, float64 [resample, target, statistic]."""
     targets, samples = places.shape
-    out = np.empty((len(seeds), targets, TPR + len(max_fprs)))
     for r in prange(len(seeds)):
         counts = np.empty(samples, dtype=np.uint8)
         draw_counts(seeds[r], counts)
         for t in range(targets):
             _statistics(places[t], counts, max_fprs, out[r, t])
-    return out.transpose(2, 0, 1)
 
 
 def places_of(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[np.int32]:

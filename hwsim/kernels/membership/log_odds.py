@@ -10,7 +10,7 @@ from numba import prange, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from hwsim.kernels.compile import JIT, kernel
+from hwsim.kernels.compile import JIT, for_kernel, kernel
 
 BLOCK = 64
 """Rows that are computed together, class by class, in vector instructions."""
@@ -80,7 +80,6 @@ def _exp_polynomial(x: float) -> float:
 _exp = _exp_polynomial if JIT else math.exp
 
 
-@kernel(parallel=True)
 def label_log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64], factor: float) -> NDArray[np.float64]:
     """Return z_y - logsumexp of the other z, float64 [row], with z = `factor` * logit.
 
@@ -91,6 +90,14 @@ def label_log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64], facto
     all logits where the differences of logits are exact, so that tied outputs stay tied. A row with NaN
     gives NaN.
     """
+    odds: NDArray[np.float64] = _label_log_odds(
+        for_kernel(logits, np.float64), for_kernel(labels, np.int64), float(factor)
+    )
+    return odds
+
+
+@kernel(parallel=True)
+def _label_log_odds(logits: NDArray[np.float64], labels: NDArray[np.int64], factor: float) -> NDArray[np.float64]:
     rows, classes = logits.shape
     odds = np.empty(rows)
     unit = 2.0**SUM_BITS

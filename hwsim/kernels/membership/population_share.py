@@ -6,10 +6,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from hwsim.kernels.compile import kernel
+from hwsim.kernels.compile import for_kernel, kernel
 
 
-@kernel(parallel=True)
 def share_at_least(values: NDArray[np.float64], population: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
     """Return the share of the z in `population` with value - z >= margin, float64 [sample].
 
@@ -17,6 +16,14 @@ def share_at_least(values: NDArray[np.float64], population: NDArray[np.float64],
     difference never grows with z, rounding included, so that one bisection per value finds the same count
     as a comparison with every z.
     """
+    shares: NDArray[np.float64] = _share_at_least(
+        for_kernel(values, np.float64), for_kernel(population, np.float64), margin
+    )
+    return shares
+
+
+@kernel(parallel=True)
+def _share_at_least(values: NDArray[np.float64], population: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
     shares = np.empty(len(values))
     for s in prange(len(values)):
         low, high = 0, len(population)

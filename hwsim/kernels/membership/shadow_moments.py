@@ -19,10 +19,15 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from hwsim.kernels.compile import kernel
+from hwsim.arithmetic import ceil_div
+from hwsim.kernels.compile import for_kernel, kernel
+from hwsim.kernels.time_slices import time_slices
 
 BLOCK = 32
 """Samples per thread and turn, copied so that the models of a sample are contiguous."""
+
+FIRST_SLICE = 16
+"""Blocks after which a kernel returns to Python for the first time."""
 
 SUM_BITS = 62
 """Bits of a sum over all models: it is below 2^SUM_BITS."""
@@ -87,7 +92,6 @@ def _to_float(high: np.int64, middle: np.int64, low: np.int64, half: int) -> np.
     return np.float64(carry) * 2.0**64 + np.float64(total)
 
 
-@kernel(parallel=True)
 def shadow_moments(
     values: NDArray[np.float64],
     keep: NDArray[np.bool_],
@@ -112,12 +116,32 @@ def shadow_moments(
 
     Returns means and sums of squares, float64 [set, target, sample]; 0 for a set without shadows.
     """
+    values, keep, targets, sizes = _for_kernels(values, keep, targets, sizes)
+    means = np.zeros((2, len(targets), values.shape[1]))
+    squares = np.zeros((2, len(targets), values.shape[1]))
+    for first, end in time_slices(ceil_div(values.shape[1], BLOCK), FIRST_SLICE):
+        _shadow_moments(values, keep, targets, sizes, exponent, half, first, end, means, squares)
+    return means, squares
+
+
+@kernel(parallel=True)
+def _shadow_moments(
+    values: NDArray[np.float64],
+    keep: NDArray[np.bool_],
+    targets: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    exponent: int,
+    half: int,
+    first_block: int,
+    end_block: int,
+    means: NDArray[np.float64],
+    squares: NDArray[np.float64],
+) -> None:
+    """Write the results of `shadow_moments` for some blocks of samples; `means`, `squares` [set, target, sample]."""
     models, samples = values.shape
-    means = np.zeros((2, len(targets), samples))
-    squares = np.zeros((2, len(targets), samples))
     scale = 2.0**exponent
     mask = (np.int64(1) << half) - 1
-    for block in prange((samples + BLOCK - 1) // BLOCK):
+    for block in prange(first_block, end_block):
         begin = block * BLOCK
         width = min(BLOCK, samples - begin)
         codes = np.empty((BLOCK, models), dtype=np.int64)
@@ -156,10 +180,8 @@ def shadow_moments(
                     about_center = _to_float(hh, hl, ll, half)
                     means[which, i, begin + s] = (center + rest / size) / scale
                     squares[which, i, begin + s] = (about_center - rest * (rest / size)) / scale / scale
-    return means, squares
 
 
-@kernel(parallel=True)
 def log_means(
     log_odds: NDArray[np.float64],
     keep: NDArray[np.bool_],
@@ -175,12 +197,29 @@ def log_means(
     p, so that probabilities near 0 and 1 keep their precision. Both are truncated to about 2**-50 of the
     largest and summed exactly.
     """
+    log_odds, keep, targets, sizes = _for_kernels(log_odds, keep, targets, sizes)
+    logs = np.empty((len(targets), log_odds.shape[1]))
+    for first, end in time_slices(ceil_div(log_odds.shape[1], BLOCK), FIRST_SLICE):
+        _log_means(log_odds, keep, targets, sizes, first, end, logs)
+    return logs
+
+
+@kernel(parallel=True)
+def _log_means(
+    log_odds: NDArray[np.float64],
+    keep: NDArray[np.bool_],
+    targets: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    first_block: int,
+    end_block: int,
+    logs: NDArray[np.float64],
+) -> None:
+    """Write the results of `log_means` for some blocks of samples to `logs`, float64 [target, sample]."""
     models, samples = log_odds.shape
-    logs = np.empty((len(targets), samples))
     bits = SUM_BITS
     while (1 << (SUM_BITS - bits)) < models:
         bits -= 1
-    for block in prange((samples + BLOCK - 1) // BLOCK):
+    for block in prange(first_block, end_block):
         begin = block * BLOCK
         width = min(BLOCK, samples - begin)
         log_p = np.empty((BLOCK, models))
@@ -212,7 +251,6 @@ def log_means(
                         number += 1
                         at += 1
                 logs[i, begin + s] = _log_mean(log_p[s], other[s], chosen[:number], bits)
-    return logs
 
 
 @kernel()
@@ -235,7 +273,6 @@ def _log_mean(log_p: NDArray[np.float64], other: NDArray[np.float64], chosen: ND
     return max_log_p + math.log(np.float64(total) / len(chosen) / scale)
 
 
-@kernel(parallel=True)
 def shadow_percentiles(
     values: NDArray[np.float64],
     keep: NDArray[np.bool_],
@@ -247,9 +284,26 @@ def shadow_percentiles(
     A shadow with an equal value counts one half. Arguments as in `shadow_moments`; both sets are one
     here. One half for a sample without shadows.
     """
+    values, keep, targets, sizes = _for_kernels(values, keep, targets, sizes)
+    shares = np.full((len(targets), values.shape[1]), 0.5)
+    for first, end in time_slices(ceil_div(values.shape[1], BLOCK), FIRST_SLICE):
+        _shadow_percentiles(values, keep, targets, sizes, first, end, shares)
+    return shares
+
+
+@kernel(parallel=True)
+def _shadow_percentiles(
+    values: NDArray[np.float64],
+    keep: NDArray[np.bool_],
+    targets: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    first_block: int,
+    end_block: int,
+    shares: NDArray[np.float64],
+) -> None:
+    """Write the results of `shadow_percentiles` for some blocks of samples to `shares`, float64 [target, sample]."""
     models, samples = values.shape
-    shares = np.full((len(targets), samples), 0.5)
-    for block in prange((samples + BLOCK - 1) // BLOCK):
+    for block in prange(first_block, end_block):
         begin = block * BLOCK
         width = min(BLOCK, samples - begin)
         local = np.empty((BLOCK, models))
@@ -278,7 +332,18 @@ def shadow_percentiles(
                         at += 1
                 if number:
                     shares[i, begin + s] = twice / (2 * number)
-    return shares
+
+
+def _for_kernels(
+    values: NDArray[np.float64], keep: NDArray[np.bool_], targets: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the arguments of `shadow_moments` as the kernels are compiled for."""
+    return (
+        for_kernel(values, np.float64),
+        for_kernel(keep, np.bool_),
+        for_kernel(targets, np.int64),
+        for_kernel(sizes, np.int64),
+    )
 
 
 def fixed_point_grid(values: NDArray[np.float64]) -> tuple[int, int]:

@@ -33,7 +33,7 @@ from hwsim.errors import BadInput
 from hwsim.formats import Format, Kind, QTensor
 from hwsim.kernels.barrier import CallSlots
 from hwsim.kernels.buffer_pool import BUFFERS
-from hwsim.kernels.compile import JIT
+from hwsim.kernels.compile import JIT, for_kernel
 from hwsim.kernels.machine import toggles as kernels
 from hwsim.kernels.threads import run_on_threads
 from hwsim.kernels.time_slices import time_slices
@@ -422,14 +422,14 @@ class _Inputs(NamedTuple):
 def _arranged(plan: _Plan, layer: Layer, codes: NDArray[Any], masks: NDArray[np.bool_] | None) -> Iterator[_Inputs]:
     """Arrange `codes` [sample, *shape] for the kernels; `masks` is bool [sample, ...] or None."""
     narrow = codes.astype(code_dtype(plan.source), copy=False)
-    last = np.ascontiguousarray(narrow.transpose(0, 2, 3, 1) if layer.op is Op.CONV else narrow)
+    last = for_kernel(narrow.transpose(0, 2, 3, 1) if layer.op is Op.CONV else narrow)
     words = last.reshape(len(last), math.prod(last.shape[1:])).view(f"u{last.itemsize}")
     if layer.region is None or masks is None:
         table = plan.operands.register.table
         registers = words if table is None else table[words]
         yield _Inputs(words[None], registers, registers[:0])
         return
-    flat = np.ascontiguousarray(masks.reshape(len(masks), math.prod(masks.shape[1:])))
+    flat = for_kernel(masks.reshape(len(masks), math.prod(masks.shape[1:])))
     with BUFFERS.lend(1, 4 * words.nbytes) as (buffer,):
         split = buffer.view(words.dtype).reshape(4, *words.shape)
         planes, registers, sensitive = split[:2], split[2], split[3]

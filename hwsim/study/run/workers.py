@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Literal
 
+from hwsim import interrupt
 from hwsim.errors import HwsimError
 
 OnProgress = Callable[[float], None]
@@ -106,8 +107,9 @@ def _idle_worker(pool: list[_Worker], max_workers: int) -> _Worker | None:
     """Return a worker without a job, started now if there are fewer than `max_workers`; None if all are busy."""
     worker = next((worker for worker in pool if worker.job is None), None)
     if worker is None and len(pool) < max_workers:
-        worker = _Worker(max_workers)
-        pool.append(worker)
+        with interrupt.deferred():  # a process that is started is in the pool
+            worker = _Worker(max_workers)
+            pool.append(worker)
     return worker
 
 
@@ -119,7 +121,7 @@ class _Worker:
         self.pipe, child_pipe = context.Pipe()
         self.job: Job | None = None
         self.process: SpawnProcess = context.Process(target=_serve, args=(child_pipe,), daemon=True)
-        with _threads_per_process(max(1, cores() // workers)):
+        with _threads_per_process(max(1, cores() // workers)), _sigint_blocked():
             self.process.start()
         child_pipe.close()
 
@@ -155,7 +157,7 @@ class _Worker:
 
 def _serve(pipe: Connection) -> None:
     """Run the main loop of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as from its start: see _sigint_blocked
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     while True:
         job: Job = pipe.recv()
@@ -174,6 +176,19 @@ def _exit_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Let processes that start inside never see SIGINT: Ctrl-C reaches all of them, and the parent handles it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
