@@ -89,6 +89,7 @@ def for_kernel(array: NDArray[T], dtype: DTypeLike | None = None) -> NDArray[T]:
     >>> bool(for_kernel(a).flags["W"])
     True
     """
+    array = np.asarray(array)  # a memory map is a subclass
     if array.flags.carray and array.dtype.isnative and (dtype is None or array.dtype == dtype):
         return array
     wanted = (array.dtype if dtype is None else np.dtype(dtype)).newbyteorder("=")

@@ -231,7 +231,11 @@ def test_an_interrupt_exits_with_130_and_says_how_to_continue(capfd, design, mon
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(runner, "run_jobs", interrupted)
-    code, out, err = call(capfd, "run", design)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background shell
+    try:
+        code, out, err = call(capfd, "run", design)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1] == "hwsim: stopped. Finished work is kept: run the same command again to continue."
 

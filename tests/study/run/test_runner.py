@@ -18,6 +18,7 @@ from hwsim.study.run.runner import run_study
 from hwsim.study.run.workers import JobFailed
 from hwsim.study.search.study import Study
 from tests.support import fake_stages
+from tests.support.interrupts import hear_sigint
 
 ROOT = Path(__file__).parents[3]
 
@@ -93,7 +94,7 @@ def command():
 
 def start(command, folder, seconds="0.02"):
     env = os.environ | {"PYTHONPATH": str(ROOT), "FAKE_SECONDS": seconds}
-    return subprocess.Popen(command(folder), env=env, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command(folder), env=env, stderr=subprocess.PIPE, text=True, preexec_fn=hear_sigint)
 
 
 def test_ten_kills_at_random_moments_change_nothing(command, tmp_path):
