@@ -76,12 +76,12 @@ def heard() -> bool:
 
 
 def line() -> str:
-    """Return the line that tells the user of the interruption."""
+    """Return the line that the user reads after an interruption."""
     return _command.line
 
 
 def say(text: str = _LINE) -> None:
-    """Tell the user `text` of an interruption from now on."""
+    """Set the line that the user reads after an interruption."""
     _command.line = text
 
 
@@ -115,7 +115,7 @@ def _in_import(frame: FrameType | None) -> bool:
 
 
 def _main_thread() -> int:
-    """Return the identifier of the main thread without an import of `threading`, if nobody has needed it yet."""
+    """Return the identifier of the main thread without an import of `threading`, if no module has needed it yet."""
     threading = sys.modules.get("threading")
     return threading.main_thread().ident if threading else _thread.get_ident()
 

@@ -92,7 +92,7 @@ def _usage_message(error: Any) -> str:
 
 
 def print_status(text: str) -> None:
-    """Print one line on standard error; a message that nobody can read is no error."""
+    """Print one line on standard error; a message that cannot be read is no error."""
     with suppress(OSError):
         print(" ".join(text.split("\n")), file=sys.stderr, flush=True)
 
