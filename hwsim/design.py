@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from hwsim import registry
 from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.files.reading import read_text
 from hwsim.registry import Configurable
 from hwsim.version import MODEL_VERSION
 
@@ -304,13 +305,9 @@ def parse_override(text: str) -> tuple[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; raises HwsimError with the file, and with the line of a syntax error."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise HwsimError(f"{path}: not valid TOML: {error}") from None
-    except UnicodeDecodeError:
-        raise HwsimError(f"{path}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise HwsimError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def load_design(path: Path, changes: Mapping[str, Any] | None = None) -> Design:

@@ -11,7 +11,8 @@ import typer
 
 from hwsim import interrupt
 from hwsim.cli import streams
-from hwsim.errors import HwsimError, suggestion
+from hwsim.errors import BadInput, HwsimError, suggestion
+from hwsim.files.reading import inputs_recorded
 from hwsim.version import MODEL_VERSION, __version__
 
 # Commands import their modules inside their functions, so that --help starts fast.
@@ -26,6 +27,8 @@ app = typer.Typer(
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """click's ClickException, whose module depends on the version of typer."""
+
+Force = Annotated[bool, typer.Option("--force", help="Also replace files that hwsim did not write.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -44,11 +47,12 @@ def exit_code(arguments: Sequence[str] | None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     command = typer.main.get_command(app)
+    given = sys.argv[1:] if arguments is None else list(arguments)
     interrupt.say()
     try:
-        code = command.main(
-            args=None if arguments is None else list(arguments), prog_name="hwsim", standalone_mode=False
-        )
+        _refuse_empty(given)
+        with inputs_recorded():
+            code = command.main(args=given, prog_name="hwsim", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = interrupt.EXIT_CODE
     except Exception as error:
@@ -79,6 +83,14 @@ def _of_os_error(error: OSError) -> int:
         return 1
     print_status(f"hwsim: {error.filename or 'input or output'}: {error.strerror or error}")  # such as a missing folder
     return 2
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Raise BadInput for an empty argument, such as -o "$UNSET": as a path it would mean the present folder."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        option = argument[:-1] if argument.startswith("-") and argument.endswith("=") else before
+        if not argument or option != before:
+            raise BadInput(option if option.startswith("-") else "argument", "nothing", "a value that is not empty")
 
 
 def _usage_message(error: Any) -> str:

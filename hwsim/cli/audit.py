@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwsim.cli.app import Json, app, print_status
+from hwsim.cli.app import Force, Json, app, print_status
 from hwsim.errors import BadInput
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def audit(
         typer.Option("--report", metavar="DIR", help="Write report.html, figures and results.json to this folder."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the bootstrap.", min=0)] = 0,
+    force: Force = False,
 ) -> None:
     """Audit models for membership leakage: can members of their training sets be inferred from their logits?
 
@@ -47,10 +48,12 @@ def audit(
 
     from hwsim.privacy.audit.audit import audit_arrays
     from hwsim.privacy.audit.npz_input import in_file, read
-    from hwsim.report.pages.audit_page import audit_rows, audit_text, write_audit
+    from hwsim.report.pages.audit_page import audit_rows, audit_text, check_audit_outputs, write_audit
 
     chosen = _attacks(attacks)
     given = read(file)
+    if report is not None:
+        check_audit_outputs(report, force)
     if given.unused:
         print_status(f"arrays not used: {', '.join(given.unused)}")
     with _Progress(len(chosen) + 1) as progress:
@@ -60,7 +63,7 @@ def audit(
             raise error if error.where.startswith(str(file)) else in_file(file, error) from None
     print(json.dumps(audit_rows(leakage), indent=2) if as_json else audit_text(leakage))
     if report is not None:
-        print_status(f"report: {write_audit(leakage, report, file.name)}")
+        print_status(f"report: {write_audit(leakage, report, file.name, force)}")
 
 
 def _attacks(text: str) -> list[Attack]:

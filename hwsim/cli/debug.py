@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hwsim.cli.app import Json, app, print_status
+from hwsim.cli.app import Force, Json, app, print_status
 
 NetworkFile = Annotated[
     Path, typer.Argument(metavar="NETWORK", help="A network file, from hwsim.save.", show_default=False)
@@ -68,6 +68,7 @@ def trace(
     network: NetworkFile,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN.npz", help="File to write.")],
     codes: Codes = None,
+    force: Force = False,
 ) -> None:
     """Compute the codes of all layers by the definition and write them to an .npz, one integer array per layer.
 
@@ -76,13 +77,15 @@ def trace(
     from hwsim.debug.inputs import RANDOM_SAMPLES, SEED, random_codes, read_codes
     from hwsim.debug.runs import write_run
     from hwsim.debug.trace import trace as trace_layers
+    from hwsim.files.writing import ZIP, check_output
     from hwsim.network.file import load
 
     net = load(network)
+    check_output(output, ZIP, force)
     if codes is None:
         print_status(f"input: {RANDOM_SAMPLES} samples of random codes, seed {SEED}; choose others with --input")
     x = random_codes(net, samples=RANDOM_SAMPLES) if codes is None else read_codes(codes, net)
-    write_run(output, trace_layers(net, x))
+    write_run(output, trace_layers(net, x), force)
     print_status(f"run: {output}, {len(x)} samples; next: hwsim diff {output} OTHER.npz")
 
 

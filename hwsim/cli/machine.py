@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hwsim.cli.app import app, print_status
+from hwsim.cli.app import Force, app, print_status
 
 AcceleratorName = Annotated[
     str, typer.Option("--accelerator", metavar="NAME", help="A name from `hwsim list accelerator`, or a TOML file.")
@@ -89,6 +89,7 @@ def cycles(
     panels: Annotated[
         str, typer.Option("--panels", metavar="A,B,...", help="Panels of the figure: cycles, utilization, roofline.")
     ] = "cycles,utilization,roofline",
+    force: Force = False,
 ) -> None:
     """Print cycles, utilization, traffic, time and energy of every layer. Weights and data are not needed.
 
@@ -105,6 +106,11 @@ def cycles(
     layers = _with_bits(layers, a_bits, w_bits)
     for note in [*notes, *workload_notes, *chosen.notes(), *price_notes]:
         print_status(note)
+    if figure is not None:
+        from hwsim.report.figures.base import check_figure
+        from hwsim.report.figures.hardware import cycles_figure
+
+        check_figure(figure, force)
     reports = layer_reports(chosen, layers, batch, prices)
     rows = [report.breakdown() if breakdown else report.row() for report in reports]
     if form == "text":
@@ -115,9 +121,7 @@ def cycles(
     else:
         sys.stdout.write(to_csv(rows) if form == "csv" else to_jsonl(rows))
     if figure is not None:
-        from hwsim.report.figures.hardware import cycles_figure
-
-        cycles_figure(chosen, reports, figure, batch, accelerator, [name.strip() for name in panels.split(",")])
+        cycles_figure(chosen, reports, figure, batch, accelerator, [name.strip() for name in panels.split(",")], force)
         print_status(f"figure: {figure}")
 
 
@@ -139,12 +143,14 @@ def timeline(
         ),
     ] = None,
     sample: Annotated[int, typer.Option("--sample", metavar="N", help="Index of the sample in the input.", min=0)] = 0,
+    force: Force = False,
 ) -> None:
     """Write the activity of array, DRAM and vector unit, tile by tile, as a trace for Perfetto (ui.perfetto.dev).
 
     Example: hwsim timeline resnet18 -o trace.json
     """
     from hwsim.cli.accelerator_options import accelerator_from_options
+    from hwsim.files.writing import TRACE, check_output
     from hwsim.machine.trace.timeline import timeline as events_of
     from hwsim.machine.trace.timeline import write_trace
 
@@ -153,8 +159,9 @@ def timeline(
     layers, workload_notes = _workload(workload, "ceil")
     for note in [*notes, *workload_notes, *chosen.notes()]:
         print_status(note)
+    check_output(output, TRACE, force)
     events = events_of(chosen, layers, batch) if codes is None else _events_of_sample(chosen, layers, codes, sample)
-    write_trace(events, chosen, output)
+    write_trace(events, chosen, output, force)
     print_status(f"trace: {output}, {len(events)} events; open it in https://ui.perfetto.dev")
 
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hwsim import interrupt
-from hwsim.cli.app import Json, app, print_status
+from hwsim.cli.app import Force, Json, app, print_status
 from hwsim.errors import HwsimError
+from hwsim.files import writing
+from hwsim.files.writing import make_folder
 from hwsim.study.results.columns import COLUMNS, Column
+from hwsim.version import __version__
 
 if TYPE_CHECKING:
     from hwsim.study.search.study import Study
@@ -34,7 +37,7 @@ RUNS = Path(".hwsim")
 
 
 @app.command()
-def demo(output: Output = Path("hwsim-demo"), jobs: Jobs = None) -> None:
+def demo(output: Output = Path("hwsim-demo"), jobs: Jobs = None, force: Force = False) -> None:
     """Run a study on bundled data, in a few minutes on two cores, and write its report.
 
     Example: hwsim demo -o hwsim-demo
@@ -46,9 +49,10 @@ def demo(output: Output = Path("hwsim-demo"), jobs: Jobs = None) -> None:
 
     with as_file(files("hwsim.study") / "demo.toml") as path:
         study = load_study(path)
-    _run_study(study, output, jobs)
+    study_page.check_outputs(make_folder(output), force)
+    _run_study(study, output, jobs, force)
     _print_front(output)
-    print_status(f"report: {study_page.write(output)}")
+    print_status(f"report: {study_page.write(output, force)}")
 
 
 @app.command()
@@ -62,6 +66,7 @@ def run(
     output: Output = RUNS,
     jobs: Jobs = None,
     data: DataFolder = None,
+    force: Force = False,
 ) -> None:
     """Evaluate one design, or print its stored result if it was evaluated before.
 
@@ -80,7 +85,7 @@ def run(
         study = Study.from_mapping({"study": {"name": "single runs"}, "base": mapping})
     except HwsimError as error:
         raise HwsimError(f"{design}: {error}") from None
-    _run_study(study, output, jobs)
+    _run_study(study, output, jobs, force)
     (point,) = study.points()
     with read_store(output) as store:
         result = store.results()[point.design.key]
@@ -101,6 +106,7 @@ def sweep(
     output: Output,
     jobs: Jobs = None,
     data: DataFolder = None,
+    force: Force = False,
 ) -> None:
     """Evaluate every point of a study. The same command resumes a sweep that was stopped at any moment.
 
@@ -109,7 +115,7 @@ def sweep(
     from hwsim.study.search.study import load_study
 
     _set_data(data)
-    _run_study(load_study(study), output, jobs)
+    _run_study(load_study(study), output, jobs, force)
     print_status(f"table: {output / 'points.csv'}; next: hwsim pareto {output}, hwsim report {output}")
 
 
@@ -123,14 +129,14 @@ def pareto(folder: Folder) -> None:
 
 
 @app.command()
-def report(folder: Folder) -> None:
+def report(folder: Folder, force: Force = False) -> None:
     """Write report.html and the figures of a study, and print the path of the page.
 
     Example: hwsim report hwsim-demo
     """
     from hwsim.report.pages import study_page
 
-    print(study_page.write(folder))
+    print(study_page.write(folder, force))
 
 
 def _help_line(column: Column) -> str:
@@ -178,21 +184,21 @@ def _set_data(folder: Path | None) -> None:
         os.environ["HWSIM_DATA"] = str(folder.absolute())
 
 
-def _run_study(study: Study, folder: Path, jobs: int | None) -> None:
+def _run_study(study: Study, folder: Path, jobs: int | None, force: bool) -> None:
     """Run a study with progress on standard error, and turn failures into one-line errors."""
     from hwsim.study.run.progress import reporter
     from hwsim.study.run.runner import run_study
     from hwsim.study.run.workers import JobFailed
 
+    failure = make_folder(folder) / "failure.txt"
+    writing.check_output(failure, writing.FAILURE, force)
     try:
         interrupt.say("hwsim: stopped. Finished work is kept: run the same command again to continue.")
-        run_study(study, folder, jobs, reporter(sys.stderr))
+        run_study(study, folder, jobs, reporter(sys.stderr), force=force)
         interrupt.say()
     except JobFailed as error:
-        (folder / "failure.txt").write_text(error.details, encoding="utf-8")
-        raise JobFailed(
-            f"{error}. Finished points are kept; details: {folder / 'failure.txt'}", error.details
-        ) from None
+        writing.write_file(failure, f"Failure of hwsim {__version__}\n{error.details}", writing.FAILURE, force)
+        raise JobFailed(f"{error}. Finished points are kept; details: {failure}", error.details) from None
     except OSError as error:
         raise HwsimError(f"{error.filename or folder}: {error.strerror or error}") from None
 

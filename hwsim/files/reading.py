@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -106,6 +107,11 @@ def read_text(path: str | Path, limit: int = MAX_TEXT_BYTES) -> str:
         return read_bytes(path, limit).decode("utf-8")
     except UnicodeDecodeError as error:
         raise HwsimError(f"{path}: not a text file in UTF-8 (byte {error.start})") from None
+
+
+def text_of(file: Path | Traversable) -> str:
+    """Return the text of a file, or of a resource of a package, which need not be a file."""
+    return read_text(file) if isinstance(file, Path) else file.read_text(encoding="utf-8")
 
 
 def _require_regular(path: str | Path, status: os.stat_result) -> None:

@@ -20,7 +20,6 @@ from typing import IO
 
 from hwsim.errors import BadInput, HwsimError
 from hwsim.files.reading import is_input, kind_of
-from hwsim.version import __version__
 
 _EDGE_BYTES = 1 << 16
 """Bytes at the beginning and at the end of a file in which its mark is searched."""
@@ -50,17 +49,20 @@ def header_with(*columns: str) -> Mark:
     return lambda head, _: set(columns) <= set(head.split(b"\n")[0].decode("utf-8", "replace").strip().split(","))
 
 
-GENERATOR = f"hwsim {__version__}"
-"""Name of the program in the metadata of its files."""
+GENERATOR = "hwsim"
+"""Name of the program in the metadata of figures and traces, without the version, so that their bytes are stable."""
 
 ZIP_COMMENT = b"hwsim"
 
-SVG = contains(b"<dc:title>hwsim ")
-PNG = contains(b"Software\0hwsim ")
-PDF = contains(b"/Creator (hwsim ")
-HTML = contains(b'<meta name="generator" content="hwsim ', b"<footer>Made by hwsim ")
+NO_MARK: Mark = contains()
+"""The mark of formats without a place for one: every existing file counts as a file of another program."""
+
+SVG = contains(b"<dc:title>hwsim</dc:title>")
+PNG = contains(b"Software\0hwsim")
+PDF = contains(b"/Creator (hwsim)")
+HTML = contains(b'<meta name="generator" content="hwsim">', b"<footer>Made by hwsim ")
 ZIP = contains(b"\x05\x00" + ZIP_COMMENT, b'"semantics": "HQ1"', b'"version": "HQ1"')
-TRACE = contains(b'"otherData": {"generator": "hwsim ')
+TRACE = contains(b'"otherData": {"generator": "hwsim"')
 STUDY_TABLE = header_with("status", "data_note", "reason", "key")
 AUDIT_TABLE = header_with("attack", "auc", "n_members", "n_nonmembers")
 AUDIT_ROWS = contains(b'[\n  {\n    "attack": "')
@@ -86,7 +88,7 @@ def write_file(path: str | Path, content: bytes | str | Callable[[IO[bytes]], No
 def replace_file(path: Path, content: bytes | str | Callable[[IO[bytes]], None]) -> None:
     """Write a file atomically, without a look at what it replaces: for files with names that only hwsim gives."""
     try:
-        unfinished = path.with_name(f".hwsim-{secrets.token_hex(8)}.part")
+        unfinished = new_name(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(unfinished, flags, 0o666)
     except (OSError, ValueError) as error:
@@ -120,7 +122,7 @@ def check_output(path: str | Path, mark: Mark, force: bool) -> Path:
         try:
             status = target.stat()
         except FileNotFoundError:
-            _check_folder(target)
+            _check_folder(target, name)
             return target
         kind = kind_of(status)
         if kind:
@@ -152,6 +154,11 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
+def new_name(path: Path) -> Path:
+    """Return a temporary name in the folder of `path`."""
+    return path.with_name(f".hwsim-{secrets.token_hex(8)}.part")
+
+
 def is_unfinished(name: str) -> bool:
     """Return True for the temporary name of a file that was not completed.
 
@@ -176,14 +183,14 @@ def _is_marked(path: Path, mark: Mark) -> bool:
         return mark(head, stream.read(_EDGE_BYTES))
 
 
-def _check_folder(path: Path) -> None:
+def _check_folder(path: Path, name: str) -> None:
     folder = path.parent
     if not folder.exists():
-        raise BadInput(str(path), "a folder that does not exist", "a file in an existing folder")
+        raise BadInput(name, "a folder that does not exist", "a file in an existing folder")
     if not folder.is_dir():
-        raise BadInput(str(path), "a folder that is a file", "a file in an existing folder")
+        raise BadInput(name, "a folder that is a file", "a file in an existing folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise HwsimError(f"{path}: cannot be written: Permission denied")
+        raise HwsimError(f"{name}: cannot be written: Permission denied")
 
 
 def _keep_permissions(path: Path, descriptor: int) -> None:

@@ -177,7 +177,8 @@ def test_list_and_show_tell_what_can_be_chosen(capfd):
         (["run", "design.toml", "--set", "quantizer.w_bits"], "hwsim: --set: got quantizer.w_bits; allowed: "
          "path=value, such as quantizer.w_bits=4\n"),
         (["run", "design.toml", "-j", "0"], "hwsim: jobs: got 0; allowed: 1 or more\n"),
-        (["sweep", "study.toml", "-o", "study.toml"], "hwsim: study.toml: File exists\n"),
+        (["sweep", "study.toml", "-o", "study.toml"], "hwsim: study.toml: got a file; allowed: a folder, or "
+         "the name of a new one\n"),
         (["sweep", "design.toml", "-o", "x"], "hwsim: design.toml: study file: got dataset; allowed: axes, base, "
          "objectives, study. Did you mean 'base'?\n"),
         (["table", "."], "hwsim: .: no study here (study.db is missing); `hwsim sweep STUDY.toml -o .` makes one\n"),
@@ -338,10 +339,10 @@ def test_diff_skips_what_only_one_side_has(capfd, network):
          "samples,1,8,8, or 1,8,8 for one\n"),
         (["trace", "net.npz", "--input", "large.npy", "-o", "run.npz"], "hwsim: large.npy: got 300; allowed: codes 0 "
          "to 255 (uint8)\n"),
-        (["trace", "net.npz", "-o", "nowhere/run.npz"], "hwsim: nowhere/run.npz: cannot be written: No such file or "
-         "directory\n"),
-        (["diff", "codes.npy", "net.npz"], "hwsim: codes.npy: got a file that is no zip; allowed: a network file, "
-         "or an .npz with one integer array per layer\n"),
+        (["trace", "net.npz", "-o", "nowhere/run.npz"], "hwsim: nowhere/run.npz: got a folder that does not exist; "
+         "allowed: a file in an existing folder\n"),
+        (["diff", "codes.npy", "net.npz"], "hwsim: codes.npy: got not a complete .npz file (File is not a zip "
+         "file); allowed: an .npz, as numpy.savez writes it\n"),
         (["diff", "net.npz", "dump.npz", "--input", "codes.npy"], "hwsim: dump.npz layer 'conv': got no such layer; "
          "allowed: every layer of net.npz. Did you mean 'conv1'? With --common only the layers of both are "
          "compared.\n"),

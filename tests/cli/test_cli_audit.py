@@ -203,7 +203,7 @@ def test_games_that_are_too_small(capfd: Any, file: Path, models: int, samples: 
 
 def test_a_folder_that_cannot_be_written_is_named(capfd: Any, file: Path) -> None:
     code, _, err = call(capfd, "audit", file, "--attacks", "loss", "--report", file)
-    assert (code, err) == (2, "hwsim: models.npz: cannot be written: File exists\n")
+    assert (code, err) == (2, "hwsim: models.npz: got a file; allowed: a folder, or the name of a new one\n")
 
 
 def test_an_audit_needs_no_torch(file: Path) -> None:

@@ -64,7 +64,7 @@ def test_output_size_changes_the_layers_of_a_topology(capfd, tmp_path):
     ("arguments", "words"),
     [
         (["cycles", "resnet81"], "Did you mean 'resnet18'?"),
-        (["cycles", "none.csv"], "none.csv: got No such file"),
+        (["cycles", "none.csv"], "none.csv: cannot be read: No such file"),
         (["cycles", "resnet20", "--array", "32"], "--array: got 32; allowed: ROWSxCOLS"),
         (["cycles", "resnet20", "--accelerator", "tpu"], "Did you mean 'tpu_v1'?"),
         (["cycles", "resnet20", "--dataflow", "is", "--timing", "stonne"], "allowed: rtl, scalesim with dataflow is"),
@@ -76,8 +76,8 @@ def test_output_size_changes_the_layers_of_a_topology(capfd, tmp_path):
         (["cycles", "resnet20", "--technology", "nangate"], "Did you mean 'nangate45'?"),
         (["cycles", "resnet20", "--w-bits", "17"], "--w-bits"),
         (["cycles", "resnet20", "--iso-area", "1.5"], "a positive number with a unit (um2, mm2)"),
-        (["cycles", "resnet20", "--figure", "none/x.svg"], "none/x.svg: No such file or directory"),
-        (["timeline", "resnet20", "-o", "none/t.json"], "none/t.json: No such file or directory"),
+        (["cycles", "resnet20", "--figure", "none/x.svg"], "none/x.svg: got a folder that does not exist"),
+        (["timeline", "resnet20", "-o", "none/t.json"], "none/t.json: got a folder that does not exist"),
     ],
 )
 def test_bad_input_of_cycles_and_timeline_is_named(capfd, monkeypatch, tmp_path, arguments, words):

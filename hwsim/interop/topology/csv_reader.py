@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from hwsim.errors import BadInput, UnknownName
+from hwsim.files.reading import read_bytes
 from hwsim.interop.topology.header import BATCH, IGNORED, STRIDE_COLS, STRIDE_ROWS, Header, read_header
 from hwsim.interop.topology.rows import (
     CONV,
@@ -38,14 +39,7 @@ def read_topology(path: str | Path, output_size: OutputSize = "ceil") -> Topolog
     `output_size` is the rule for convolutions without a given padding. Raises BadInput that names file, line and
     column, and UnknownName for an unknown column.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadInput(str(path), error.strerror or "nothing", "a file that can be read") from None
-    if len(data) > MAX_BYTES:
-        raise BadInput(str(path), f"more than {MAX_BYTES} bytes", f"at most {MAX_BYTES}")
+    data = read_bytes(path, MAX_BYTES)
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = data.decode("utf-16" if utf16 else "utf-8-sig")

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hwsim.errors import BadInput, HwsimError
+from hwsim.errors import BadInput
+from hwsim.files.writing import NO_MARK, write_file
 from hwsim.interop.topology.rows import (
     CONV,
     GEMM,
@@ -25,17 +26,14 @@ from hwsim.network.layer import Geometry
 from hwsim.network.product import Product, Window
 
 
-def write_topology(path: str | Path, topology: Topology) -> None:
+def write_topology(path: str | Path, topology: Topology, force: bool = False) -> None:
     """Write the layers as a CSV file; `read_topology(path)` returns the same layers.
 
     Raises BadInput, before anything is written, for a layer that a row cannot describe, and HwsimError for a path that
-    cannot be written.
+    cannot be written. SCALE-Sim reads no comments, so that nothing in the file says that hwsim wrote it: an existing
+    file is replaced only with `force`.
     """
-    text = topology_text(topology)
-    try:
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise HwsimError(f"{path}: cannot be written: {error.strerror}") from None
+    write_file(path, topology_text(topology), NO_MARK, force)
 
 
 def topology_text(topology: Topology) -> str:

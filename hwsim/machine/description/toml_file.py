@@ -15,6 +15,7 @@ from typing import Any
 from hwsim import registry
 from hwsim.cache import cached
 from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.files.reading import text_of
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.registry import Record
 
@@ -31,11 +32,9 @@ def read_record(path: Path | Traversable) -> Record:
     HwsimError for a number without a source and for a source without a number.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomllib.loads(text_of(path))
+    except tomllib.TOMLDecodeError as error:
         raise HwsimError(f"{path.name}: not valid TOML: {error}") from None
-    except OSError as error:
-        raise HwsimError(f"{path.name}: cannot be read: {error.strerror}") from None
     text = {key: content.pop(key, None) for key in ("help", "citation")}
     for key, value in text.items():
         if not isinstance(value, str) or not value.strip():

@@ -8,9 +8,14 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hwsim.cache import cached
-from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.errors import BadInput, UnknownName
+from hwsim.files.reading import text_of
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 SOURCE = "source"
 _HINT = 'Say where the number was read or measured, or "assumed" and why'
@@ -55,31 +60,28 @@ def read_prices(file: Path, items: Sequence[str]) -> tuple[dict[str, str | float
 
 def _located_rows(file: Path | Traversable, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     """Yield (file name and line, row) of every row."""
-    reader = csv.reader(_text(file).splitlines())
+    try:
+        yield from _rows(csv.reader(text_of(file).splitlines(), strict=True), file.name, columns)
+    except csv.Error as error:  # such as a cell beyond csv.field_size_limit
+        raise BadInput(file.name, str(error), "a table of comma-separated cells") from None
+
+
+def _rows(reader: Reader, name: str, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     header = next(reader, [])
     for column in (SOURCE, *columns):
         if column not in header:
             hint = _HINT if column == SOURCE else ""
-            raise BadInput(f"{file.name}, line 1", ",".join(header) or "no columns", f"a column {column!r}", hint)
+            raise BadInput(f"{name}, line 1", ",".join(header) or "no columns", f"a column {column!r}", hint)
     for cells in reader:
         if not cells:
             continue
-        where = f"{file.name}, line {reader.line_num}"
+        where = f"{name}, line {reader.line_num}"
         if len(cells) != len(header):
             raise BadInput(where, f"{len(cells)} cells", f"{len(header)}, as in the header")
         row = dict(zip(header, cells, strict=True))
         if not row[SOURCE].strip():
             raise BadInput(f"{where}: {SOURCE}", None, "a text", _HINT)
         yield where, row
-
-
-def _text(file: Path | Traversable) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise HwsimError(f"{file.name}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise HwsimError(f"{file.name}: cannot be read: {error.strerror}") from None
 
 
 def _positive(text: str, where: str) -> float:

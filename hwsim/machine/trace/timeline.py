@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput, Infeasible
+from hwsim.files import writing
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
 from hwsim.machine.mapping.mapping import Mapping as LayerMapping
@@ -126,20 +127,20 @@ def timeline_of(
     return events
 
 
-def write_trace(events: Sequence[Event], accelerator: Accelerator, path: Path) -> None:
+def write_trace(events: Sequence[Event], accelerator: Accelerator, path: Path, force: bool = False) -> None:
     """Write `events` as a JSON file in the Trace Event Format, which ui.perfetto.dev and chrome://tracing open.
 
     Times are microseconds at the accelerator's clock, rounded to nanoseconds as the viewers do, so that
     neighbors never overlap; the exact `start_cycle` and `cycles` are among the arguments. Raises BadInput
-    when there are no events. The same events give the same bytes.
+    when there are no events. The same events give the same bytes. A file that hwsim did not write is replaced only with
+    `force`.
     """
     if not events:
         raise BadInput("events", None, "the events of a timeline")
     rows = [*_names(accelerator), *(_complete(event, accelerator.clock_hz) for event in events)]
     head = {"displayTimeUnit": "ns", "otherData": _about(events, accelerator)}
     text = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
-    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{json.dumps(head)[:-1]}, "traceEvents": [\n{text}\n]}}\n')
+    writing.write_file(path, f'{json.dumps(head)[:-1]}, "traceEvents": [\n{text}\n]}}\n', writing.TRACE, force)
 
 
 def _length(accelerator: Accelerator, mapped: MappedLayer, batch: int) -> int:
@@ -308,6 +309,7 @@ def _names(accelerator: Accelerator) -> Iterator[dict[str, Any]]:
 def _about(events: Sequence[Event], accelerator: Accelerator) -> Arguments:
     joined = sum(bool({"tiles", "samples"} & set(event.arguments)) for event in events)
     return {
+        "generator": writing.GENERATOR,
         "accelerator": accelerator.describe(),
         "clock": accelerator.clock,
         "total_cycles": max(event.end_cycle for event in events),

@@ -24,9 +24,13 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from hwsim.errors import BadInput
+from hwsim.files import writing
 
 SUFFIXES = (".svg", ".pdf", ".png")
 """File names of a figure end in one of these."""
+
+MARKS = {".svg": writing.SVG, ".pdf": writing.PDF, ".png": writing.PNG}
+"""Marks of the figures of hwsim by suffix."""
 
 MIN_AXES = (3.2, 1.6)
 """Least width and height in inches that legend and labels leave to the data."""
@@ -92,7 +96,7 @@ def to_svg(made: Figure) -> str:
     A browser shows the label of an artist with a gid when the pointer is over it.
     """
     out = io.StringIO()
-    made.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    made.savefig(out, format="svg", metadata={"Date": None, "Creator": writing.GENERATOR})
     svg = out.getvalue()
     for artist in made.findobj(lambda artist: artist.get_gid() is not None):
         group = f'<g id="{artist.get_gid()}">'
@@ -107,7 +111,10 @@ def to_bytes(made: Figure, suffix: str) -> bytes:
     """
     if suffix == ".svg":
         return to_svg(made).encode()
-    metadata = {".pdf": {"CreationDate": None, "Creator": None, "Producer": None}, ".png": {"Software": None}}
+    metadata = {
+        ".pdf": {"CreationDate": None, "Creator": writing.GENERATOR, "Producer": None},
+        ".png": {"Software": writing.GENERATOR},
+    }
     if suffix not in metadata:
         raise BadInput("figure", suffix, f"a file name that ends in {', '.join(SUFFIXES)}")
     out = io.BytesIO()
@@ -115,11 +122,29 @@ def to_bytes(made: Figure, suffix: str) -> bytes:
     return out.getvalue()
 
 
-def save(made: Figure, folder: Path, name: str) -> None:
-    """Write `name`.svg and `name`.png, the same bytes for the same figure; call inside `style()`."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save(made: Figure, folder: Path, name: str, force: bool = False) -> None:
+    """Write `name`.svg and `name`.png, the same bytes for the same figure; call inside `style()`.
+
+    Files that hwsim did not write are replaced only with `force`.
+    """
+    writing.make_folder(folder)
+    check_names(folder, [name], force)
     for suffix in (".svg", ".png"):
-        (folder / f"{name}{suffix}").write_bytes(to_bytes(made, suffix))
+        writing.write_file(folder / f"{name}{suffix}", to_bytes(made, suffix), MARKS[suffix], force)
+
+
+def check_names(folder: Path, names: Iterable[str], force: bool) -> None:
+    """Raise HwsimError unless `save` may write the figures of these names."""
+    for name in names:
+        for suffix in (".svg", ".png"):
+            writing.check_output(folder / f"{name}{suffix}", MARKS[suffix], force)
+
+
+def check_figure(path: Path, force: bool) -> None:
+    """Raise HwsimError unless a figure may be written to `path`."""
+    if path.suffix not in MARKS:
+        raise BadInput("figure", path.name, f"a file name that ends in {', '.join(SUFFIXES)}")
+    writing.check_output(path, MARKS[path.suffix], force)
 
 
 def label(name: str, length: int = MAX_NAME) -> str:

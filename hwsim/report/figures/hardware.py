@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput, UnknownName
+from hwsim.files import writing
 from hwsim.machine.cost.estimate import COMPONENTS, Cost
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
@@ -86,16 +87,16 @@ def cycles_figure(
     samples: int = 1,
     name: str = "",
     panels: Sequence[str] = PANELS,
+    force: bool = False,
 ) -> None:
     """Write the chosen panels, one below the other, to an .svg, .pdf or .png file.
 
     The panels are `stacked_cycles`, `utilization` and `roofline`. Repeated blocks of a long network are folded
     (`fold_repeats`). The roof is the peak at 8-bit operands, or at the widest operands of a narrower PE. The same
-    reports give the same bytes. Raises BadInput for another kind of file or panel, and when no layer has
-    multiplications.
+    reports give the same bytes. Raises BadInput for another kind of file or panel, for a file that hwsim did not write
+    unless `force` is set, and when no layer has multiplications.
     """
-    if path.suffix not in base.SUFFIXES:
-        raise BadInput("figure", path.name, f"a file name that ends in {', '.join(base.SUFFIXES)}")
+    base.check_figure(path, force)
     subtitle, bits = subtitle_of(accelerator, samples, name), min(8, accelerator.pe.max_operand_bits)
     folded = fold_repeats(reports) if len(reports) > MAX_BARS else list(reports)
     bars = {"cycles": sum(bool(r.total_cycles) for r in folded), "utilization": sum(bool(r.macs) for r in folded)}
@@ -117,7 +118,7 @@ def cycles_figure(
         parts: Any = made.subfigures(len(panels), 1, height_ratios=heights, hspace=0.02, squeeze=False)[:, 0]
         for part, panel in zip(parts, panels, strict=True):
             draw[panel](part.add_subplot())
-        path.write_bytes(base.to_bytes(made, path.suffix))
+        writing.write_file(path, base.to_bytes(made, path.suffix), base.MARKS[path.suffix], force)
 
 
 def fold_repeats(reports: Sequence[LayerReport]) -> list[LayerReport]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.errors import HwsimError
+from hwsim.files import writing
 from hwsim.privacy.audit.leakage import MAX_FPRS, AttackResult, Leakage
 from hwsim.privacy.statistics.roc import Roc
 from hwsim.report.pages.parts import document, facts_of, figure_of, list_of, table_of
@@ -19,6 +19,9 @@ from hwsim.study.results.table import to_csv
 """False-positive rates at which TPRs are reported, and false-negative rates at which TNRs are."""
 
 Row = dict[str, Any]
+
+_FILES = {"results.json": writing.AUDIT_ROWS, "results.csv": writing.AUDIT_TABLE, "report.html": writing.HTML}
+"""Files of a report and their marks."""
 
 
 def audit_rows(leakage: Leakage) -> list[Row]:
@@ -83,30 +86,35 @@ def audit_text(leakage: Leakage) -> str:
     return "\n".join([aligned(table, list(table[0])), "", targets, *chosen, *warnings])
 
 
-def write_audit(leakage: Leakage, folder: Path, name: str) -> Path:
+def write_audit(leakage: Leakage, folder: Path, name: str, force: bool = False) -> Path:
     """Write report.html, results.json, results.csv and figures/ into `folder`, and return the path of the page.
 
-    `name` is the title of the page. The same audit gives the same bytes. Raises HwsimError when the folder is not
-    writable.
+    `name` is the title of the page. The same audit gives the same bytes. Raises HwsimError, before anything is written,
+    when the folder is not writable or when, without `force`, a file of these names is not by hwsim.
     """
     from hwsim.report.figures import base
 
     rows = audit_rows(leakage)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with base.style():
-            drawn = _figures(leakage)
-            for file, (made, _) in drawn.items():
-                base.save(made, folder / "figures", file)
-            inline = {file: (base.to_svg(made), caption) for file, (made, caption) in drawn.items()}
-        (folder / "results.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        flat = [row | {"warnings": "; ".join(row["warnings"]), "choices": _choices(row)} for row in rows]
-        (folder / "results.csv").write_text(to_csv(flat), encoding="utf-8")
-        path = folder / "report.html"
-        path.write_text(_page(leakage, rows, name, inline), encoding="utf-8")
-    except OSError as error:
-        raise HwsimError(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from None
-    return path
+    check_audit_outputs(folder, force)
+    with base.style():
+        drawn = _figures(leakage)
+        base.check_names(folder / "figures", drawn, force)
+        for file, (made, _) in drawn.items():
+            base.save(made, folder / "figures", file, force)
+        inline = {file: (base.to_svg(made), caption) for file, (made, caption) in drawn.items()}
+    flat = [row | {"warnings": "; ".join(row["warnings"]), "choices": _choices(row)} for row in rows]
+    contents = (json.dumps(rows, indent=2) + "\n", to_csv(flat), _page(leakage, rows, name, inline))
+    for (file, mark), content in zip(_FILES.items(), contents, strict=True):
+        writing.write_file(folder / file, content, mark, force)
+    return folder / "report.html"
+
+
+def check_audit_outputs(folder: Path, force: bool = False) -> None:
+    """Create the folder of a report, and raise HwsimError unless `write_audit` may write its files."""
+    writing.make_folder(folder)
+    writing.make_folder(folder / "figures")
+    for file, mark in _FILES.items():
+        writing.check_output(folder / file, mark, force)
 
 
 def _choices(row: Row) -> str:

@@ -24,6 +24,7 @@ def document(kind: str, title: str, question: str, body: Sequence[str]) -> str:
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="generator" content="hwsim">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)} · {kind}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>",
             f'<header><p class="kicker">{kind}</p><h1>{escape(title)}</h1>',

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hwsim import version
 from hwsim.errors import HwsimError
+from hwsim.files import writing
 from hwsim.report.figures import base
 from hwsim.report.figures import study as study_figures
 from hwsim.report.pages.parts import document, facts_of, figure_of, list_of, table_of
@@ -89,16 +90,26 @@ def read(folder: Path) -> Content:
     return Content(study, points, table, front_of(table, study.objectives))
 
 
-def write(folder: Path) -> Path:
-    """Write report.html, figures/*.svg and figures/*.png into the folder of a study; return the path of the page."""
+def check_outputs(folder: Path, force: bool = False) -> None:
+    """Raise HwsimError unless `write` may write the page of a study into the folder."""
+    writing.check_output(folder / "report.html", writing.HTML, force)
+
+
+def write(folder: Path, force: bool = False) -> Path:
+    """Write report.html, figures/*.svg and figures/*.png into the folder of a study; return the path of the page.
+
+    Raises HwsimError, before anything is written, when, without `force`, a file of these names is not by hwsim.
+    """
     content = read(folder)
+    check_outputs(folder, force)
     with base.style():
         drawn = _figures(content)
+        base.check_names(writing.make_folder(folder / "figures"), drawn, force)
         for name, (made, _) in drawn.items():
-            base.save(made, folder / "figures", name)
+            base.save(made, folder / "figures", name, force)
         inline = {name: (base.to_svg(made), caption) for name, (made, caption) in drawn.items()}
     path = folder / "report.html"
-    path.write_text(page(content, inline), encoding="utf-8")
+    writing.write_file(path, page(content, inline), writing.HTML, force)
     return path
 
 

@@ -17,9 +17,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from hwsim import version
-from hwsim.errors import HwsimError
+from hwsim.errors import BadInput, HwsimError
+from hwsim.files import memory
+from hwsim.files.reading import open_file
+from hwsim.files.writing import make_folder, new_name
+from hwsim.study.results.columns import ATTACK, AUDIT, GAIN, NOTES, RESULT
 
 FILE = "study.db"
+LOCK = "study.lock"
 FORMAT = 2
 """Version of the SQLite schema and of the column names in stored results."""
 
@@ -29,6 +34,12 @@ CREATE TABLE points (
     key TEXT PRIMARY KEY, settings TEXT NOT NULL, status TEXT NOT NULL, result TEXT NOT NULL
 );
 """
+
+_TEXTS = {column.name for column in NOTES}
+_NUMBERS = {column.name for column in (*RESULT, *AUDIT)}
+_ENDINGS = tuple(f"_{column.name}" for column in (*ATTACK, *GAIN))
+
+_STATEMENTS = {statement.strip() for statement in _SCHEMA.split(";") if statement.strip()}
 
 
 @dataclass(frozen=True)
@@ -49,13 +60,15 @@ class Store:
     @property
     def study(self) -> dict[str, Any]:
         """The mapping of the study that was last run in this folder."""
-        mapping: dict[str, Any] = json.loads(_meta(self.connection)["study"])
-        return mapping
+        return _study_of(_meta(self.connection), self.path)
 
     def results(self) -> dict[str, PointResult]:
         """Return the result of every finished point by its key."""
-        rows = self.connection.execute("SELECT key, status, result FROM points")
-        return {key: PointResult(status, json.loads(result)) for key, status, result in rows}
+        try:
+            rows = self.connection.execute("SELECT key, status, result FROM points").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, str(error)) from None
+        return {key: _result_of(key, status, result, self.path) for key, status, result in rows}
 
     def add(self, key: str, settings: Mapping[str, Any], row: Mapping[str, Any]) -> PointResult:
         """Commit the row of one point to disk and return it without NaNs; `row` may have a "status"."""
@@ -73,14 +86,14 @@ def write_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
     Raises HwsimError, and changes no file, when another process writes to the folder, when the file is
     damaged, or when another model version, format or study wrote it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / FILE
     with _lock(folder):
         if not path.exists():
             _create(path, study)
         with _connect(path) as connection:
             store = Store(path, connection)
-            name, old = study["study"]["name"], store.study["study"]["name"]
+            name, old = study["study"]["name"], store.study["study"].get("name")
             if name != old:
                 raise HwsimError(f"{path} contains the study {old!r}, not {name!r}; choose another folder with -o")
             connection.execute("UPDATE meta SET value = ? WHERE name = 'study'", (json.dumps(study),))
@@ -91,7 +104,7 @@ def write_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
 def read_store(folder: Path) -> Iterator[Store]:
     """Open the store of a folder for reading; raises HwsimError as `write_store` does, or when there is none."""
     path = folder / FILE
-    if not path.is_file():
+    if not path.exists():
         raise HwsimError(f"{folder}: no study here ({FILE} is missing); `hwsim sweep STUDY.toml -o {folder}` makes one")
     with _connect(path) as connection:
         yield Store(path, connection)
@@ -99,8 +112,7 @@ def read_store(folder: Path) -> Iterator[Store]:
 
 def _create(path: Path, study: Mapping[str, Any]) -> None:
     """Create the file under a temporary name and move it to `path`, so that study.db is never incomplete."""
-    new = path.with_suffix(".db.new")
-    new.unlink(missing_ok=True)
+    new = new_name(path)
     connection = sqlite3.connect(new)
     try:
         meta = {
@@ -112,36 +124,93 @@ def _create(path: Path, study: Mapping[str, Any]) -> None:
         connection.executescript(_SCHEMA)
         with connection:
             connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        connection.close()
+        new.replace(path)
     finally:
         connection.close()
-    new.replace(path)
+        new.unlink(missing_ok=True)
 
 
 @contextmanager
 def _connect(path: Path) -> Iterator[sqlite3.Connection]:
     # mode=rw for readers too: a killed writer leaves a journal that the next connection must roll back
+    with open_file(path) as stream:  # refuses FIFOs and devices, which sqlite would open
+        memory.require(stream.seek(0, 2), str(path))
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=30)
     try:
         try:
             connection.execute("PRAGMA synchronous = FULL")
-            sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+            connection.execute("PRAGMA trusted_schema = OFF")
+            made = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+            if {str(sql).strip() for _, sql in made} != _STATEMENTS:  # a view or a trigger could compute anything
+                raise _damaged(path, "other tables")
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise _damaged(path, "its pages contradict each other")
             meta = _meta(connection)
-            connection.execute("SELECT key, settings, status, result FROM points LIMIT 1")
         except sqlite3.OperationalError as error:
-            if "no such" not in str(error):
-                raise HwsimError(f"{path}: cannot be opened: {error}") from None
-            sound, meta = False, {}
-        except sqlite3.DatabaseError:
-            sound, meta = False, {}
-        if not sound or "study" not in meta:
-            raise HwsimError(
-                f"{path}: damaged, or not a hwsim study; nothing was changed. Move it away and run again "
-                "(the trained models in the same folder are reused)"
-            )
+            raise HwsimError(f"{path}: cannot be opened: {error}") from None
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, str(error)) from None
+        if not all(isinstance(text, str) for pair in meta.items() for text in pair):
+            raise _damaged(path, "a value of another type")
         _check_version(path, meta)
+        _study_of(meta, path)
         yield connection
     finally:
         connection.close()
+
+
+def _damaged(path: Path, why: str) -> HwsimError:
+    return HwsimError(
+        f"{path}: damaged, or not a hwsim study ({' '.join(why.split())}); nothing was changed. Move it away and run "
+        "again (the trained models in the same folder are reused)"
+    )
+
+
+def _study_of(meta: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """Return the mapping of the study, whose section `study` is a table."""
+    mapping = _json(meta.get("study"), path, "its study")
+    if not isinstance(mapping.get("study"), dict):
+        raise _damaged(path, "its study has no name")
+    return mapping
+
+
+def _result_of(key: Any, status: Any, result: Any, path: Path) -> PointResult:
+    """Return the result in a row; raises HwsimError for a row that `Store.add` cannot have written."""
+    if not isinstance(key, str) or status not in ("done", "infeasible"):
+        raise _damaged(path, f"a point {str(key)[:12]!r} of status {str(status)[:20]!r}")
+    place = f"point {key[:12]}"
+    columns = _json(result, path, place)
+    for name, value in columns.items():
+        if value is not None and not isinstance(value, _types_of(name)):
+            raise _damaged(path, f"{place}: {name} is {type(value).__name__}, a value of another type")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise _damaged(path, f"{place}: {name} has more than 64 bits")
+    return PointResult(status, columns)
+
+
+def _types_of(name: str) -> Any:
+    """Return the types of the values of a column; columns of attacks end in the names of ATTACK."""
+    if name in _TEXTS:
+        return str
+    return int | float if name in _NUMBERS or name.endswith(_ENDINGS) else bool | int | float | str
+
+
+def _json(text: Any, path: Path, place: str) -> dict[str, Any]:
+    """Return the table that a JSON text contains; raises HwsimError for any other value."""
+    if not isinstance(text, str):
+        raise _damaged(path, f"{place} is no text")
+    try:
+        table = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"{place}: {error}") from None
+    if not isinstance(table, dict):
+        raise _damaged(path, f"{place} is no table")
+    return table
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def _meta(connection: sqlite3.Connection) -> dict[str, str]:
@@ -163,7 +232,10 @@ def _check_version(path: Path, meta: Mapping[str, str]) -> None:
 def _lock(folder: Path) -> Iterator[None]:
     """Allow one writer per folder; the operating system releases the lock when the process ends."""
     handle: IO[str]
-    with (folder / "study.lock").open("w") as handle:
+    path = folder / LOCK
+    if path.exists() and not path.is_file():
+        raise BadInput(str(path), "no regular file", "a regular file, or none")
+    with path.open("a") as handle:  # nothing is written, so that a file of this name stays as it is
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from hwsim.design import Design
 from hwsim.errors import HwsimError, Infeasible
+from hwsim.files.writing import STUDY_TABLE, check_output, make_folder, remove_unfinished, write_file
 from hwsim.privacy.observation.channels.multi_query import FloatLogits, Inputs, MultiQueryChannel
 from hwsim.study.point import Point
 from hwsim.study.results.store import PointResult, Store, write_store
@@ -39,7 +40,7 @@ class TrainingTask(Protocol):
         """Cost in the unit of `point_weight`."""
 
     def run(self, folder: Path, on_progress: OnProgress) -> None:
-        """Write the artifact to `folder`, atomically; unfinished files have names with a leading dot."""
+        """Write the artifact to `folder`, atomically, as `hwsim.files.writing.replace_file` does."""
 
 
 class Stages(Protocol):
@@ -64,6 +65,7 @@ def run_study(
     jobs: int | None = None,
     progress: Reporter | None = None,
     stages: Stages | None = None,
+    force: bool = False,
 ) -> None:
     """Compute every point of the study that the store in `folder` lacks, and write points.csv.
 
@@ -78,17 +80,18 @@ def run_study(
     jobs : number of worker processes, on which no result depends; one per core by default
     progress : receiver of the progress; none by default
     stages : stages of a point; `hwsim.study.evaluate.stages` by default
+    force : also replace a points.csv that hwsim did not write
     """
     if jobs is not None and jobs < 1:
         raise HwsimError(f"jobs: got {jobs}; allowed: 1 or more")
     if stages is None:
         stages = importlib.import_module("hwsim.study.evaluate.stages")
     points = study.points()
+    table = make_folder(folder) / "points.csv"
+    check_output(table, STUDY_TABLE, force)
     with write_store(folder, study.mapping) as store:
-        models = folder / "models"
-        models.mkdir(exist_ok=True)
-        for unfinished in models.glob(".*"):  # left by a killed run; the lock of the store excludes a running one
-            unfinished.unlink(missing_ok=True)
+        models = make_folder(folder / "models")
+        remove_unfinished(models)  # left by a killed run; the lock of the store excludes a running one
         finished = store.results()
         plan = _plan([p for p in points if p.design.key not in finished], models, stages)
         recorder = _Recorder(store, points, set(finished), progress or Silent())
@@ -98,7 +101,7 @@ def run_study(
                 run_jobs(plan, jobs or cores(), recorder.on_event)
         finally:
             recorder.progress.end()
-            _write(folder / "points.csv", to_csv(rows(points, store.results())))
+            write_file(table, to_csv(rows(points, store.results())), STUDY_TABLE, force)
 
 
 def point_weight(design: Design) -> float:
@@ -204,9 +207,3 @@ def _brief(result: PointResult) -> str:
         return f"{result.status}: {result.columns.get('reason', '')}"
     shown = [name for name in ("accuracy", "latency_us", "energy_pj") if name in result.columns]
     return ", ".join(f"{name} {result.columns[name]:.4g}" for name in shown) or "done"
-
-
-def _write(path: Path, text: str) -> None:
-    new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 
 import pytest
@@ -69,7 +70,7 @@ def test_damage_is_one_clear_line_and_nothing_changes(tmp_path):
     for damaged in cases:
         path.write_bytes(damaged)
         for opened in (read_store(tmp_path), write_store(tmp_path, STUDY)):
-            with pytest.raises(HwsimError, match="damaged, or not a hwsim study; nothing was changed"), opened:
+            with pytest.raises(HwsimError, match=r"damaged, or not a hwsim study \(.*\); nothing was changed"), opened:
                 pass
         assert path.read_bytes() == damaged
 
@@ -94,3 +95,53 @@ def test_only_one_writer_but_readers_are_welcome(tmp_path):
             pass
         with read_store(tmp_path) as reader:
             assert set(reader.results()) == {"k1"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE points SET result = '{' WHERE key = 'k1'",
+        "UPDATE points SET result = '[1]' WHERE key = 'k1'",
+        "UPDATE points SET result = x'00ff' WHERE key = 'k1'",
+        "UPDATE points SET result = '{\"accuracy\": \"high\"}' WHERE key = 'k1'",
+        "UPDATE points SET result = '{\"lira_auc\": [0.5]}' WHERE key = 'k1'",
+        "UPDATE points SET result = '{\"accuracy\": NaN}' WHERE key = 'k1'",
+        "UPDATE points SET status = 'great' WHERE key = 'k1'",
+        f"UPDATE points SET result = '{'[' * 100_000}' WHERE key = 'k1'",
+        f"UPDATE points SET result = '{{\"macs\": 1{'0' * 5000}}}' WHERE key = 'k1'",
+        f"UPDATE points SET result = '{{\"macs\": 1{'0' * 30}}}' WHERE key = 'k1'",
+        "UPDATE meta SET value = 'x' WHERE name = 'study'",
+        "UPDATE meta SET value = '{}' WHERE name = 'study'",
+        "UPDATE meta SET value = x'00' WHERE name = 'study'",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TRIGGER t AFTER UPDATE ON meta BEGIN DELETE FROM points; END",
+        "DROP TABLE points",
+    ],
+)
+def test_rows_that_the_program_cannot_have_written_are_one_line(tmp_path, change):
+    connection = sqlite3.connect(filled(tmp_path))
+    with connection:
+        connection.execute(change)
+    connection.close()
+    with pytest.raises(HwsimError, match=r"study\.db: damaged, or not a hwsim study \(") as caught:  # noqa: SIM117
+        with read_store(tmp_path) as store:
+            store.results()
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_only_files_of_the_program_are_touched(tmp_path):
+    for name in ("study.db.new", "study.lock"):
+        (tmp_path / name).write_text("mine")
+    filled(tmp_path)
+    assert (tmp_path / "study.db.new").read_text() == (tmp_path / "study.lock").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["study.db", "study.db.new", "study.lock"]
+
+
+def test_a_fifo_in_the_place_of_the_store_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "study.db")
+    with pytest.raises(HwsimError, match="got a FIFO; allowed: a regular file"), read_store(tmp_path):
+        pass
+    (tmp_path / "study.db").unlink()
+    os.mkfifo(tmp_path / "study.lock")
+    with pytest.raises(HwsimError, match="no regular file"), write_store(tmp_path, STUDY):
+        pass
