@@ -306,7 +306,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; raises HwsimError with the file, and with the line of a syntax error."""
     try:
         return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, a number of 4,300 digits, nested brackets
         raise HwsimError(f"{path}: not valid TOML: {error}") from None
 
 

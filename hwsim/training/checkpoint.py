@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
 from hwsim.files.archive import NPY, npy_bytes, open_archive, zip_writer
-from hwsim.files.writing import make_folder, replace_file
+from hwsim.files.writing import ZIP, check_output, make_folder, replace_file
 
 Arrays = dict[str, NDArray[Any]]
 """Arrays by name."""
+
+SUFFIX = ".checkpoint"
+"""Suffix of the names that hwsim gives to checkpoints."""
 
 _HEADER_BYTES = 1 << 20
 """Bytes that an archive may take beyond its arrays, for headers."""
@@ -27,7 +30,8 @@ _HEADER_BYTES = 1 << 20
 class Checkpoint:
     """File of a training's state, and the `key` of the setting that it is valid for.
 
-    A file of another setting, or one that cannot be read, is treated as missing and is overwritten.
+    A checkpoint of another setting, or one that cannot be read, is treated as missing and is overwritten. A file that
+    hwsim did not write is refused, unless its suffix is `.checkpoint`.
     """
 
     path: Path
@@ -36,8 +40,10 @@ class Checkpoint:
     def load(self, like: Mapping[str, NDArray[Any]]) -> tuple[int, Arrays] | None:
         """Return the number of finished epochs and the arrays, None without a valid file.
 
-        The arrays must have the names, shapes and dtypes of `like`.
+        The arrays must have the names, shapes and dtypes of `like`. Raises HwsimError where `save` would be refused.
         """
+        make_folder(self.path.parent)
+        check_output(self.path, ZIP, force=self.path.suffix == SUFFIX)
         try:
             with open_archive(self.path) as archive:
                 stored = sum(map(archive.entry_size, archive.names))

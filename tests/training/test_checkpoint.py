@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwsim.datasets import Data
+from hwsim.errors import HwsimError
 from hwsim.privacy.game import balanced_keep
 from hwsim.registry import build
 from hwsim.training import fit
@@ -68,11 +69,18 @@ def test_a_checkpoint_of_another_setting_is_not_used(members: Members, tmp_path:
 
 @pytest.mark.parametrize("junk", [b"", b"PK\x03\x04 half a file", b"no archive at all"])
 def test_a_file_that_is_not_a_checkpoint_is_overwritten(members: Members, tmp_path: Path, junk: bytes) -> None:
-    (file := tmp_path / "c").write_bytes(junk)
+    (file := tmp_path / "c.checkpoint").write_bytes(junk)
     every = StopAfter()
     train(MODEL, members, every, file)
     assert every.run == 4
     assert not file.exists()
+
+
+def test_a_file_of_another_program_is_neither_overwritten_nor_removed(members: Members, tmp_path: Path) -> None:
+    (file := tmp_path / "notes").write_text("mine")
+    with pytest.raises(HwsimError, match="got a file that hwsim did not write"):
+        train(MODEL, members, checkpoint=file)
+    assert file.read_text() == "mine"
 
 
 def test_a_checkpoint_contains_the_saved_arrays_for_its_key_only(tmp_path: Path) -> None:
@@ -90,14 +98,14 @@ def test_a_checkpoint_contains_the_saved_arrays_for_its_key_only(tmp_path: Path)
 
 
 def test_an_archive_larger_than_expected_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with (tmp_path / "c").open("wb") as file:
+    with (tmp_path / "c.checkpoint").open("wb") as file:
         np.savez_compressed(file, key=np.array("key"), epochs=np.array(1), **{"state a": np.zeros(3_000_000)})
-    assert (tmp_path / "c").stat().st_size < 100_000
+    assert (tmp_path / "c.checkpoint").stat().st_size < 100_000
     monkeypatch.setattr(np, "load", lambda *given, **settings: pytest.fail("it was read"))
-    assert Checkpoint(tmp_path / "c", "key").load({"a": np.zeros(4)}) is None
+    assert Checkpoint(tmp_path / "c.checkpoint", "key").load({"a": np.zeros(4)}) is None
 
 
 def test_no_pickle_is_loaded(tmp_path: Path) -> None:
-    with (tmp_path / "c").open("wb") as file:
+    with (tmp_path / "c.checkpoint").open("wb") as file:
         np.savez(file, key=np.array("key"), epochs=np.array(1), **{"state a": np.array([{}], dtype=object)})
-    assert Checkpoint(tmp_path / "c", "key").load({"a": np.zeros(1)}) is None
+    assert Checkpoint(tmp_path / "c.checkpoint", "key").load({"a": np.zeros(1)}) is None

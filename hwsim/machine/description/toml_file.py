@@ -33,7 +33,7 @@ def read_record(path: Path | Traversable) -> Record:
     """
     try:
         content = tomllib.loads(text_of(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, a number of 4,300 digits, nested brackets
         raise HwsimError(f"{path.name}: not valid TOML: {error}") from None
     text = {key: content.pop(key, None) for key in ("help", "citation")}
     for key, value in text.items():

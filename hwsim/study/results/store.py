@@ -66,7 +66,7 @@ class Store:
         """Return the result of every finished point by its key."""
         try:
             rows = self.connection.execute("SELECT key, status, result FROM points").fetchall()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise _damaged(self.path, str(error)) from None
         return {key: _result_of(key, status, result, self.path) for key, status, result in rows}
 
@@ -149,7 +149,7 @@ def _connect(path: Path) -> Iterator[sqlite3.Connection]:
             meta = _meta(connection)
         except sqlite3.OperationalError as error:
             raise HwsimError(f"{path}: cannot be opened: {error}") from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise _damaged(path, str(error)) from None
         if not all(isinstance(text, str) for pair in meta.items() for text in pair):
             raise _damaged(path, "a value of another type")
