@@ -135,13 +135,11 @@ def test_activations_cost_the_bits_of_every_sample(parameters: Parameters, produ
 
 
 def test_sixteen_sequences_of_eight_heads() -> None:
-    """Scores of sequences of 512 with 64 features per head: sharing them gave a fraction of the cycles."""
-    tpu, heads = build("accelerator", "tpu_like"), Product(512, 64, 512, groups=8)
-    alone = replace(heads, second_is_weight=False)
-    one, shared = (sum_of_cycles(tpu, heads, batch) for batch in (1, 16))
-    own = sum_of_cycles(tpu, alone, 16)
-    assert own == sum_of_cycles(tpu, replace(alone, groups=128), 1)
-    assert own > 15 * one > shared * 0.9
+    """One token each against 512 keys of 64 features: with shared keys the batch took the time of two sequences."""
+    tpu, shared = build("accelerator", "tpu_like"), Product(1, 64, 512, groups=8)
+    own = replace(shared, second_is_weight=False)
+    assert sum_of_cycles(tpu, own, 16) == sum_of_cycles(tpu, replace(own, groups=128), 1)
+    assert sum_of_cycles(tpu, own, 16) > 10 * sum_of_cycles(tpu, shared, 16)
 
 
 def sum_of_cycles(accelerator: Accelerator, product: Product, batch: int) -> int:
