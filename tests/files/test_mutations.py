@@ -92,6 +92,12 @@ def _read_run(path: Path) -> None:
 STATE = {"w": np.zeros((2, 3), np.float32), "n": np.array(3)}
 
 
+def _read_checkpoint(path: Path) -> None:
+    """Read a checkpoint, for which a damaged file is a missing one."""
+    if Checkpoint(path, "k").load(STATE) is None:
+        raise HwsimError("no checkpoint")
+
+
 def _write_store(path: Path) -> None:
     with write_store(path.parent, {"study": {"name": "s"}, "axes": {}}) as store:
         store.add("k1", {"a": 1}, {"accuracy": 0.5, "macs": 3, "lira_auc": 0.6, "warnings": "none"})
@@ -135,7 +141,7 @@ KINDS = {
     "run": Kind(lambda p: write_run(p, {"input": np.zeros((2, 3), np.int8), "x": np.arange(4)}), _read_run, "zip"),
     "codes": Kind(_write_codes, lambda path: read_codes(path, NETWORK)),
     "audit": Kind(_write_audit, read_audit, "zip"),
-    "checkpoint": Kind(lambda p: Checkpoint(p, "k").save(3, STATE), lambda p: Checkpoint(p, "k").load(STATE), "zip"),
+    "checkpoint": Kind(lambda p: Checkpoint(p, "k").save(3, STATE), _read_checkpoint, "zip"),
     "stored model": Kind(lambda path: write_arrays(path, STATE), read_arrays, "zip"),
     "data set": Kind(lambda path: write_arrays(path, {"x": np.zeros((2, 3), np.uint8)}), _read_dataset, "zip"),
     "data archive": Kind(_write_tar, _read_tar),
