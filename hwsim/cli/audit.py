@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hwsim.cli.app import Force, Json, app, print_status
 from hwsim.errors import BadInput
-
-if TYPE_CHECKING:
-    from hwsim.privacy.attack_tools.attack import Attack
 
 QUIET_SECONDS = 2.0
 """Progress is printed only for an audit that takes longer than this."""
@@ -24,8 +21,22 @@ def audit(
         typer.Argument(metavar="FILE.npz", help="Arrays logits, keep and labels; see above.", show_default=False),
     ],
     attacks: Annotated[
-        str, typer.Option("--attacks", metavar="A,B,...", help="Names from `hwsim list attack`, separated by commas.")
+        str,
+        typer.Option(
+            "--attacks",
+            metavar="A,B:P=V,...",
+            help="Names from `hwsim list attack`, with parameters: lira:mode=offline,variance=pooled,rmia.",
+        ),
     ] = "loss,lira,rmia",
+    logit_scale: Annotated[
+        float | None,
+        typer.Option(
+            "--logit-scale",
+            metavar="X",
+            help="Real value of one unit of the logits, in place of the array logit_scale.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     report: Annotated[
         Path | None,
@@ -40,39 +51,34 @@ def audit(
     sample trained the model; labels (samples). Every model is the target in turn, with the others as shadow models.
 
     Further arrays are read by name: the channels of `hwsim list channel` (models x samples x ...), such as
-    latency_cycles; and inputs (samples x ...) for the blind baseline, which must not separate members from non-members.
+    latency_cycles; logit_scale (one number, or one per model), the real value of one unit of integer logits; and inputs
+    (samples x ...) for the blind baseline, which must not separate members from non-members.
 
     Example: hwsim audit models.npz --attacks loss,lira --json
     """
     import json
 
+    from hwsim.cli.attack_list import parse_attacks
     from hwsim.privacy.audit.audit import audit_arrays
     from hwsim.privacy.audit.npz_input import in_file, read
     from hwsim.report.pages.audit_page import audit_rows, audit_text, check_audit_outputs, write_audit
 
-    chosen = _attacks(attacks)
-    given = read(file)
+    chosen = parse_attacks(attacks)
+    given = read(file, logit_scale)
     if report is not None:
         check_audit_outputs(report, force)
     if given.unused:
         print_status(f"arrays not used: {', '.join(given.unused)}")
     with _Progress(len(chosen) + 1) as progress:
         try:
-            leakage = audit_arrays(given.observed(chosen), given.game, chosen, seed, on_attack=progress.start)
+            leakage = audit_arrays(
+                given.observed(chosen), given.game, chosen, seed, on_attack=progress.start, notes=given.notes
+            )
         except BadInput as error:
             raise error if error.where.startswith(str(file)) else in_file(file, error) from None
     print(json.dumps(audit_rows(leakage), indent=2) if as_json else audit_text(leakage))
     if report is not None:
         print_status(f"report: {write_audit(leakage, report, file.name, force)}")
-
-
-def _attacks(text: str) -> list[Attack]:
-    from hwsim import registry
-
-    names = [name.strip() for name in text.split(",")]
-    if len(set(names)) < len(names):
-        raise BadInput("--attacks", text, "each attack once")
-    return [registry.find("attack", name, "--attacks").factory() for name in names]  # type: ignore[misc]
 
 
 class _Progress:

@@ -163,7 +163,7 @@ BAD_CALLS = {
     "no file": (["none.npz"], {}, "none.npz: cannot be read: No such file or directory"),
     "attack": (["--attacks", "loss,lria"], {}, "--attacks: got lria; allowed: "),
     "nearest": (["--attacks", "lira,los"], {}, "Did you mean 'loss'?"),
-    "twice": (["--attacks", "loss,loss"], {}, "--attacks: got loss,loss; allowed: each attack once"),
+    "twice": (["--attacks", "loss,loss"], {}, "--attacks: got loss twice; allowed: each attack once"),
     "channel": (["--attacks", "energy"], {}, "bad.npz: got no array energy_pj, which the attack energy needs; allowed: "
                 "add an array energy_pj [models, samples]"),
     "nan": ([], {"logits": np.full((6, 300, 5), np.nan)}, "bad.npz logits: got nan at model 0, sample 0, place 0; all"),

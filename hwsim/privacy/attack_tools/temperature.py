@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools.attack import Attack, Choices
@@ -42,6 +42,14 @@ class TemperatureAttack(Attack):
     temperature: float | Literal["auto"] = Field(
         default="auto", description="divisor of the logits, greater than 0, or auto: chosen on the shadow models"
     )
+
+    @field_validator("temperature", mode="before")
+    @classmethod
+    def _auto_or_positive(cls, value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+        if not number and value != "auto":
+            raise ValueError("auto, or a number greater than 0")
+        return value
 
     @abstractmethod
     def scores_at(self, odds: NDArray[np.float64], game: GameView, place: NDArray[np.float64]) -> Scores:

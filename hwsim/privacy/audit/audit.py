@@ -18,6 +18,7 @@ from hwsim.privacy.attack_tools.game_view import GameView, Observed, Scores, vie
 from hwsim.privacy.attack_tools.shadow_selection import samples_without_shadows
 from hwsim.privacy.audit.blind_baseline import BlindCache, blind_scores, is_shift
 from hwsim.privacy.audit.leakage import MAX_FPRS, AttackResult, Leakage
+from hwsim.privacy.audit.logit_scale import notes_on
 from hwsim.privacy.game import Game
 from hwsim.privacy.observation.observe import Observation, stack
 from hwsim.privacy.sample_keys import content_keys
@@ -79,6 +80,7 @@ def audit(
         threat_model=observations[0].threat_model,
         blind=blind,
         blind_cache=blind_cache,
+        notes=_notes(observations),
     )
 
 
@@ -94,11 +96,12 @@ def audit_arrays(
     on_attack: Callable[[str], None] = lambda label: None,
     blind: bool = True,
     blind_cache: BlindCache | None = None,
+    notes: Sequence[str] = (),
 ) -> Leakage:
     """Run attacks on channels that are arrays already, [model, sample, ...].
 
-    `on_attack` is called with the label of each attack before it starts; the other parameters and the errors are those
-    of `audit`.
+    `on_attack` is called with the label of each attack before it starts, `notes` are the first warnings; the other
+    parameters and the errors are those of `audit`.
     """
     chosen = tuple(range(game.models)) if targets is None else tuple(targets)
     _check(observed, game, attacks, resamples, chosen)
@@ -121,6 +124,7 @@ def audit_arrays(
     members = member.sum(axis=1, dtype=np.int64)
     nonmembers = game.samples - members
     warnings = (
+        *notes,
         *_unsupported_rates(int(nonmembers.min())),
         *_missing_shadows(attacks, view),
         *(_shift(baseline, game, blind_targets) if baseline else ()),
@@ -140,6 +144,14 @@ def audit_null(
     Parameters and errors are those of `audit`. A leak in a null audit is a fault in the attack or in the statistics.
     """
     return audit(observations, game.shuffled(seed), attacks, seed, resamples)
+
+
+def _notes(observations: Sequence[Observation]) -> tuple[str, ...]:
+    """Return what is assumed about the logits of all models."""
+    if "logits" not in observations[0].channels:
+        return ()
+    each = [notes_on(o.channels["logits"][None], o.logit_scale is not None) for o in observations]
+    return tuple(note for note in each[0] if all(note in others for others in each))
 
 
 def _check(observed: Observed, game: Game, attacks: Sequence[Attack], resamples: int, targets: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import Scores, view_game
+from hwsim.privacy.attack_tools.log_entropy import log_softmax
+from hwsim.privacy.audit.logit_scale import notes_on, scaled
 from hwsim.privacy.game import Game
 from hwsim.privacy.observation.observe import observe_floats
 from hwsim.registry import build
@@ -25,6 +28,7 @@ def score(
     keep: NDArray[Any],
     labels: NDArray[Any],
     targets: Sequence[int] | None = None,
+    logit_scale: Any = None,
 ) -> Scores:
     """Score every sample against every target from logits alone, float64 [target, sample]; larger is more member-like.
 
@@ -37,9 +41,11 @@ def score(
     keep : [model, sample], True or 1 where the sample is a member of the model
     labels : [sample], integers from 0 on
     targets : models to score, every model in turn by default; the other models are the shadow models
+    logit_scale : real value of one unit of `logits`, one number or one per model; 1 by default
 
-    Raises BadInput for arrays that do not fit, are not finite or lack members, and for an attack that needs other
-    channels or more models.
+    Warns of whole numbers without a scale, and of probabilities in the place of logits (UserWarning). Raises BadInput
+    for arrays that do not fit, are not finite or lack members, and for an attack that needs other channels or more
+    models.
 
     >>> rng = np.random.default_rng(0)
     >>> score("loss", rng.normal(size=(4, 6, 3)), np.arange(24).reshape(4, 6) % 5 < 2, np.zeros(6, int)).shape
@@ -47,13 +53,16 @@ def score(
     """
     chosen: Attack = build("attack", attack) if isinstance(attack, str) else attack
     game = game_of(logits, keep, labels)
-    observed = {}
+    for note in notes_on(logits, logit_scale is not None):
+        warnings.warn(note, stacklevel=2)
+    logits = scaled(logits, logit_scale)
+    observed: dict[str, NDArray[Any]] = {}
     for channel in chosen.needs:
         if channel not in FROM_LOGITS:
             raise BadInput(
                 f"attack {chosen.label}", f"the channel {channel}", f"channels of logits: {', '.join(FROM_LOGITS)}"
             )
-        observed[channel] = from_logits(logits, channel)
+        observed |= channel_of(logits, channel, chosen)
     if game.models < chosen.min_models:
         raise BadInput("keep", f"{game.models} models", f"{chosen.min_models} or more for the attack {chosen.label}")
     return chosen.scores(view_game(observed, game.keep, game.labels, targets))
@@ -89,6 +98,14 @@ def from_logits(logits: NDArray[Any], channel: str) -> NDArray[Any]:
     if channel == "logits":
         return logits.astype(np.float64, copy=False)
     return np.stack([observe_floats(one, [channel]).channels[channel] for one in logits])
+
+
+def channel_of(logits: NDArray[Any], channel: str, attack: Attack) -> dict[str, NDArray[Any]]:
+    """Return a channel of logits [model, sample, class], and the logarithms of probabilities for an attack on them."""
+    channels = {channel: from_logits(logits, channel)}
+    if channel == "probabilities" and attack.reads_log_probabilities:
+        channels["log_probabilities"] = np.stack([log_softmax(one.astype(np.float64, copy=False)) for one in logits])
+    return channels
 
 
 def require_finite(name: str, values: NDArray[Any]) -> None:

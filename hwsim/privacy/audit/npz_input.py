@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from hwsim.errors import BadInput
 from hwsim.files.archive import NPY, open_archive
 from hwsim.privacy.attack_tools.attack import Attack
-from hwsim.privacy.audit.from_logits import FROM_LOGITS, from_logits, game_of, require_finite
+from hwsim.privacy.audit.from_logits import FROM_LOGITS, channel_of, game_of, require_finite
+from hwsim.privacy.audit.logit_scale import notes_on, scaled
 from hwsim.privacy.game import Game
 from hwsim.registry import family
 
@@ -46,41 +47,47 @@ class AuditFile:
     game : membership and labels
     channels : channel name -> array [model, sample, ...]
     unused : names of the arrays that were not read, with the nearest known name
+    notes : what was assumed about the logits
     """
 
     path: str
     game: Game
     channels: Mapping[str, NDArray[Any]]
     unused: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def observed(self, attacks: Sequence[Attack]) -> dict[str, NDArray[Any]]:
         """Return the channels that the attacks need, computed from logits where the file lacks them, and any inputs.
 
         Raises BadInput that names the array to add when a channel is neither in the file nor contained in logits.
         """
-        names = dict.fromkeys(channel for attack in attacks for channel in attack.needs)
         for attack in attacks:
             for channel in attack.needs:
                 if channel not in self.channels and channel not in FROM_LOGITS:
                     given = f"no array {channel}, which the attack {attack.label} needs"
                     raise BadInput(self.path, given, f"add an array {channel} {_expected_shape(channel)}")
-        observed = {
-            name: self.channels[name] if name in self.channels else from_logits(self.channels["logits"], name)
-            for name in names
-        }
+        observed: dict[str, NDArray[Any]] = {}
+        for attack in attacks:
+            for name in attack.needs:
+                if name in self.channels:
+                    observed[name] = self.channels[name]
+                elif name not in observed or (attack.reads_log_probabilities and "log_probabilities" not in observed):
+                    observed |= channel_of(self.channels["logits"], name, attack)
         return observed | {name: self.channels[name] for name in ("inputs",) if name in self.channels}
 
 
-def read(path: str | Path) -> AuditFile:
+def read(path: str | Path, logit_scale: float | None = None) -> AuditFile:
     """Read the arrays of an .npz and check them against each other; `hwsim audit --help` describes the file.
 
     `logits` [models, samples, classes], `keep` [models, samples] and `labels` [samples] are required. An array with the
     name of a channel is that channel, [models, samples, ...]. `inputs` [samples, ...] are the same for all models.
+    `logit_scale` is the real value of one unit of the logits, and of adversarial logits that are integers: one number,
+    or one per model [models], or per model and class [models, classes]. The argument replaces the array.
     Raises HwsimError with the file, the place, the given and the allowed values. Nothing in a file is executed. The
     arrays may need as much memory, as float64 and int64, as `hwsim.files.memory.limit()` allows.
     """
     path = Path(path)
-    known = {*REQUIRED, *family("channel")}
+    known = {*REQUIRED, "logit_scale", *family("channel")}
     arrays, unread = _read_arrays(path, known)
     for name in REQUIRED:
         if name not in arrays:
@@ -93,12 +100,19 @@ def read(path: str | Path) -> AuditFile:
         if game.labels.min() == game.labels.max():
             raise BadInput("labels", f"one class only, {game.labels[0]}", "two classes or more")
         shape = arrays["logits"].shape
+        scale = arrays.pop("logit_scale", None) if logit_scale is None else logit_scale
+        notes = notes_on(arrays["logits"], scale is not None)
         channels = {
-            name: _channel(name, values, shape) for name, values in arrays.items() if name not in ("keep", "labels")
+            name: _channel(name, values, shape)
+            for name, values in arrays.items()
+            if name not in ("keep", "labels", "logit_scale")
         }
+        for name in ("logits", "adversarial_logits"):
+            if name == "logits" or (name in arrays and arrays[name].dtype.kind in "iu"):
+                channels[name] = scaled(channels[name], scale)
     except BadInput as error:
         raise in_file(path, error) from None
-    return AuditFile(str(path), game, channels, tuple(_unused(name, known) for name in unread))
+    return AuditFile(str(path), game, channels, tuple(_unused(name, known) for name in unread), notes)
 
 
 def in_file(path: str | Path, error: BadInput) -> BadInput:

@@ -24,8 +24,11 @@ class Observation:
     ----------
     channels : channel name -> array [sample, ...]
     threat_model : the adversary's access in words
+    logit_scale : real value of one unit of the channel `logits`, where these are the integers of an accelerator, such
+        as `Run.logit_scale`; None where they are real. An audit multiplies the channel by it
 
-    Raises BadInput when a channel is not finite or the channels differ in their number of samples.
+    Raises BadInput when the scale is not greater than 0, a channel is not finite or the channels differ in their number
+    of samples.
 
     >>> print(observe_floats(np.array([[0.0, 2.0], [1.0, 0.0]]), ["logits", "label"]))
     Observation of 2 samples: one query per sample of the full-precision model; reads logits, label
@@ -35,10 +38,13 @@ class Observation:
 
     channels: Mapping[str, NDArray[Any]]
     threat_model: str
+    logit_scale: float | None = None
 
     def __post_init__(self) -> None:
         if not self.channels:
             raise BadInput(_WHERE, "none", "at least one channel")
+        if self.logit_scale is not None and not (np.isfinite(self.logit_scale) and self.logit_scale > 0):
+            raise BadInput("logit_scale", self.logit_scale, "a finite number greater than 0")
         for name, values in self.channels.items():
             if len(values) != self.samples:
                 raise BadInput(f"{_WHERE}.{name}", f"{len(values)} samples", f"{self.samples}, as in the first channel")
@@ -99,14 +105,22 @@ def observe_floats(logits: NDArray[np.floating[Any]], channels: Sequence[Channel
 def stack(observations: Sequence[Observation]) -> Mapping[str, NDArray[Any]]:
     """Stack the channels of many models into arrays [model, sample, ...]; raises BadInput when they do not match.
 
-    A channel that is the same array object for all models, such as the inputs, is not copied.
+    Logits are multiplied by the `logit_scale` of their observation. A channel that is the same array object for all
+    models, such as the inputs, is not copied.
     """
     first = observations[0].channels
     for model, observation in enumerate(observations):
         shapes = {name: values.shape for name, values in observation.channels.items()}
         if shapes != {name: values.shape for name, values in first.items()}:
             raise BadInput(f"observations[{model}]", str(shapes), "the channels and shapes of observations[0]")
-    return {name: _stack([o.channels[name] for o in observations]) for name in first}
+    return {name: _stack([_real(o, name) for o in observations]) for name in first}
+
+
+def _real(observation: Observation, name: str) -> NDArray[Any]:
+    """Return a channel in real units."""
+    values = observation.channels[name]
+    scaled = name == "logits" and observation.logit_scale is not None
+    return values * np.float64(observation.logit_scale) if scaled else values  # type: ignore[arg-type]
 
 
 def _stack(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
