@@ -132,6 +132,8 @@ class Format:
 
     def require(self, codes: NDArray[np.integer], where: str) -> None:
         """Raise BadInput, with the place `where`, unless every code is an integer inside the format."""
+        if not isinstance(codes, np.ndarray) or isinstance(codes, np.ma.MaskedArray):
+            raise BadInput(where, f"a {type(codes).__name__}", "a numpy array of integers")
         if not np.issubdtype(codes.dtype, np.integer):
             raise BadInput(where, f"dtype {codes.dtype}", "an integer dtype")
         if codes.size and not (self.qmin <= codes.min() and codes.max() <= self.qmax):

@@ -17,7 +17,7 @@ ORDERS: dict[str, list[str]] = {
     "hwsim": [
         "version arithmetic cache renamed interrupt status cache_folder",
         "errors rng",
-        "files",
+        "arrays files",
         "registry formats",
         "kernels",
         "network",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hwsim import reference
 from hwsim.arithmetic import ceil_div
+from hwsim.arrays import integer_array
 from hwsim.cache import per_object
 from hwsim.engine.activation_capture import CaptureBuffer, Codes, allocate_captures, code_dtype
 from hwsim.engine.compile import compile_network
@@ -95,6 +96,9 @@ def execute(
 
     Raises BadInput for codes of a wrong dtype, shape or range, and UnknownName for an unknown layer.
     """
+    if not isinstance(network, Network):
+        raise BadInput("network", f"a {type(network).__name__}", "a Network")
+    codes = integer_array(codes, "inputs")
     _check_codes(network, codes)
     names = _known(network, capture)
     last = network.layers[-1].name

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping as Table
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.errors import HwsimError
+from hwsim.arrays import real_array
+from hwsim.errors import BadInput, HwsimError
 from hwsim.formats import Kind
 from hwsim.machine.activity.toggles import Toggles, count_toggles
 from hwsim.machine.description.accelerator import Accelerator
@@ -46,9 +47,16 @@ def simulate(
     """
     from hwsim.engine.execute import execute
 
+    if not isinstance(network, Network):
+        raise BadInput("network", f"a {type(network).__name__}", "a Network")
+    if not isinstance(accelerator, Accelerator):
+        raise BadInput("accelerator", f"a {type(accelerator).__name__}", "an Accelerator, from load_accelerator")
     layers = map_layers(network, accelerator, tilings=tilings)
-    values: Any = inputs
-    codes = network.encode(values) if np.issubdtype(inputs.dtype, np.floating) else values
+    values = real_array(inputs, "inputs")
+    if values.ndim < 1 or values.shape[1:] != network.input_shape:
+        wanted = ", ".join(map(str, network.input_shape))
+        raise BadInput("inputs", f"shape {values.shape}", f"[samples, {wanted}]")
+    codes = network.encode(values) if values.dtype.kind == "f" else values
     captured = captured_values(network, accelerator)
     parts = [codes[first : first + CHUNK_SAMPLES] for first in range(0, len(codes), CHUNK_SAMPLES)] or [codes]
     return join([count(network, accelerator, execute(network, part, capture=captured), layers) for part in parts])

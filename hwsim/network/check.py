@@ -10,6 +10,7 @@ import numpy as np
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.formats import LOGITS, MAX_CODE_BITS, Format, Kind
 from hwsim.network.accumulator_bounds import layer_bound
+from hwsim.network.check_fields import check_fields, check_unread
 from hwsim.network.layer import (
     INPUT,
     INT32,
@@ -38,8 +39,13 @@ PRODUCT_BITS = 63
 """Largest width of a requantizer's product, whose rounding then has at most 64 bits."""
 
 
+FLOAT32_NORMAL, FLOAT32_INFINITY = 0x00800000, 0x7F800000
+"""Bits of the smallest normal float32 and of infinity: the finite normal scales lie between."""
+
+
 def check_network(input: Format, input_shape: Shape, input_scale: float, layers: Sequence[Layer]) -> None:
     """Raise HwsimError unless names, shapes, formats and policies of all layers are consistent."""
+    check_fields(input, input_shape, input_scale, layers)
     if not layers:
         raise HwsimError("network: it has no layers")
     if min(input_shape, default=0) < 1:
@@ -62,6 +68,7 @@ def check_network(input: Format, input_shape: Shape, input_scale: float, layers:
         _check_softmax(layer, formats, shapes)
         _check_norm(layer, formats, shapes)
         _check_overflow(layer, formats, shapes)
+        check_unread(layer)
 
 
 def _check_names(layers: Sequence[Layer]) -> None:
@@ -206,13 +213,21 @@ def _check_requantizer(layer: Layer, shapes: Mapping[str, Shape]) -> None:
 
 
 def _check_float_scale(r: Requantizer, place: str) -> None:
-    """Check that the multipliers are bits of finite, non-negative float32 scales."""
+    """Check that the multipliers are bits of float32 scales: 0, or positive, finite and normal.
+
+    A small integer, which is a multiplier of another rounding, would be a subnormal scale and give zeros.
+    """
     bits = r.multiplier.ravel()
-    invalid = (bits < 0) | (bits >= 0x7F800000) | (r.shift.ravel() != 0)
+    subnormal = (bits > 0) & (bits < FLOAT32_NORMAL)
+    invalid = (bits < 0) | subnormal | (bits >= FLOAT32_INFINITY) | (r.shift.ravel() != 0)
     if invalid.any():
         channel = int(invalid.argmax())
+        shift = int(np.broadcast_to(r.shift.ravel(), bits.shape)[channel])
         raise BadInput(
-            f"{place} multiplier", int(bits[channel]), f"bits of a finite float32, with shift 0 (channel {channel})"
+            f"{place} multiplier",
+            f"{bits[channel]} with shift {shift}" if shift else int(bits[channel]),
+            f"bits of a finite float32, with shift 0 (channel {channel})",
+            f"{r.rounding} takes the bits of a scale, not a multiplier of another rounding.",
         )
 
 

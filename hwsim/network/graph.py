@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arrays import real_array, require_numbers
 from hwsim.errors import BadInput, UnknownName
 from hwsim.formats import Format
 from hwsim.network.accumulator_bounds import Ints, layer_bound
@@ -41,9 +42,15 @@ class Network:
         check_network(self.input, self.input_shape, self.input_scale, self.layers)
 
     def encode(self, values: NDArray[np.floating]) -> NDArray[np.int32]:
-        """Convert real inputs [sample, ...] to int32 input codes of the same shape: half up in float64, then clip."""
-        if values.shape[1:] != self.input_shape:
+        """Convert real inputs [sample, ...] to int32 input codes of the same shape: half up in float64, then clip.
+
+        Raises BadInput for another shape, for what is no array of real numbers, and for NaN, with its index; infinite
+        values are clipped, as every large value.
+        """
+        values = real_array(values, "inputs")
+        if values.ndim < 1 or values.shape[1:] != self.input_shape:
             raise BadInput("inputs", f"shape {values.shape}", f"[samples, {', '.join(map(str, self.input_shape))}]")
+        require_numbers(values, "inputs")
         codes = np.floor(values.astype(np.float64) / self.input_scale + 0.5) + self.input.zero_point
         clipped: NDArray[np.int32] = np.clip(codes, self.input.qmin, self.input.qmax).astype(np.int32)
         return clipped

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.arrays import integer_array, truth_array
 from hwsim.errors import BadInput
 from hwsim.rng import derive_seed, stream
 
@@ -26,10 +28,17 @@ def balanced_keep(models: int, samples: int, seed: int, first: NDArray[np.bool_]
     >>> balanced_keep(4, 6, seed=0).sum(axis=0).tolist()
     [2, 2, 2, 2, 2, 2]
     """
+    for place, number in (("game.models", models), ("game.samples", samples), ("game.seed", seed)):
+        if not isinstance(number, Integral) or isinstance(number, bool):
+            raise BadInput(place, f"{number!r:.40} ({type(number).__name__})", "an integer")
     if models < 4 or models % 2:
         raise BadInput("game.models", models, "an even number, 4 or more")
     if samples < 1:
         raise BadInput("game.samples", samples, "1 or more")
+    if first is not None:
+        first = truth_array(first, "game.first")
+        if first.shape != (samples,):
+            raise BadInput("game.first", f"shape {first.shape}", f"[{samples}], one truth value per sample")
     return _draw_halves(models, samples, seed, first)
 
 
@@ -55,6 +64,9 @@ class Game:
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
+        # frozen: lists and tensors become arrays here, once
+        object.__setattr__(self, "keep", truth_array(self.keep, "game.keep"))
+        object.__setattr__(self, "labels", integer_array(self.labels, "game.labels").astype(np.int64, copy=False))
         if self.keep.dtype != np.bool_ or self.keep.ndim != 2:
             raise BadInput("game.keep", f"{self.keep.dtype} {self.keep.shape}", "bool [model, sample]")
         if self.models < _MIN_MODELS:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hwsim.arithmetic import ceil_div
+from hwsim.arrays import integer_array, real_array, require_finite, truth_array
 from hwsim.errors import BadInput
 from hwsim.float_graph.graph import Arithmetic, FloatArithmetic, FloatGraph, Weights, logits, model_count, repeat_input
 from hwsim.interop.torch.reader import import_module
@@ -65,6 +66,16 @@ class Members:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        x = real_array(self.x, "members.x")
+        # frozen: lists and tensors become arrays here, once
+        object.__setattr__(self, "x", x.astype(np.float32, copy=False))
+        object.__setattr__(self, "labels", integer_array(self.labels, "members.labels").astype(np.int64, copy=False))
+        object.__setattr__(self, "keep", truth_array(self.keep, "members.keep"))
+        if self.x.ndim < 2 or self.x.size == 0:
+            raise BadInput("members.x", f"shape {self.x.shape}", "[sample, *shape of a sample], at least one sample")
+        require_finite(self.x, "members.x")
+        if self.labels.size and self.labels.min() < 0:
+            raise BadInput("members.labels", int(self.labels.min()), "classes from 0")
         if self.keep.ndim != 2 or self.keep.shape[1] != len(self.x) or self.labels.shape != (len(self.x),):
             given = f"x {self.x.shape}, labels {self.labels.shape}, keep {self.keep.shape}"
             raise BadInput("members", given, "x [sample, ...], labels [sample], keep [model, sample]")
@@ -150,6 +161,10 @@ def train(
     if device not in DEVICES or (device == "cuda" and not torch.cuda.is_available()):
         allowed = "cpu or cuda" if torch.cuda.is_available() else "cpu; torch finds no CUDA device here"
         raise BadInput("device", device, allowed)
+    if not isinstance(model, Model):
+        raise BadInput("model", f"a {type(model).__name__}", 'hwsim.build("model", ...)')
+    if not isinstance(members, Members):
+        raise BadInput("members", f"a {type(members).__name__}", "Members")
     graph, weights = initial_weights(model, members, int(members.labels.max()) + 1)
     x, labels = torch.from_numpy(members.x).to(device), torch.from_numpy(members.labels).to(device)
     pgd = None if model.adversarial_eps == 0 else PGDConfig(model.adversarial_eps, model.adversarial_steps)

@@ -296,7 +296,7 @@ CHECKED = {"weight": QTensor(np.array([[1] * 36, [127] + [1] * 35, [-128] * 36],
             "got 2143289344; allowed: bits of a finite float32.*channel 0",
         ),
         (
-            lambda: summing(Accumulator(), **many_multipliers([1, 1, -1], [0] * 3, F32)),
+            lambda: summing(Accumulator(), **many_multipliers([0x3F800000, 0, -1], [0] * 3, F32)),
             "got -1; allowed: bits of a finite float32.*channel 2",
         ),
         (
@@ -334,7 +334,7 @@ def test_invalid_accumulators_and_requantizers(make, words):
         lambda: summing(Accumulator(32), **many_multipliers([2**31 - 1, 1, 0], [62, 33, 32])),
         lambda: summing(Accumulator(8, Overflow.SATURATE_STEP), **many_multipliers([1], [9])),
         lambda: summing(Accumulator(32), **many_multipliers([2**31 - 1], [62], Rounding.GEMMLOWP_DOUBLE)),
-        lambda: summing(Accumulator(48), **many_multipliers([0, 0x7F7FFFFF, 1], [0] * 3, F32)),
+        lambda: summing(Accumulator(48), **many_multipliers([0, 0x7F7FFFFF, 0x00800000], [0] * 3, F32)),
     ],
 )  # fmt: skip
 def test_accumulators_and_requantizers_at_their_limits(make):

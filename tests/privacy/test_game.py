@@ -77,7 +77,7 @@ def test_the_null_game_of_an_unbalanced_one_forgets_how_often_a_sample_was_kept(
     assert (np.abs(null.mean(axis=1) - 0.5) < 0.05).all()
 
 
-@pytest.mark.parametrize("labels", [np.zeros(4, dtype=np.int64), np.zeros(5, dtype=np.int32)])
+@pytest.mark.parametrize("labels", [np.zeros(4, dtype=np.int64), np.zeros(5)])
 def test_labels_must_fit(labels: np.ndarray) -> None:
     with pytest.raises(BadInput, match=r"game\.labels"):
         Game(balanced_keep(4, 5, seed=0), labels)

@@ -63,6 +63,10 @@ def audit(
     Raises BadInput when an attack lacks a channel or models or gives scores that are not finite, when two attacks have
     one label, or when a target has fewer than 10 members or non-members.
     """
+    if not isinstance(game, Game):
+        raise BadInput("game", f"a {type(game).__name__}", "a Game")
+    if not isinstance(observations, Sequence) or not all(isinstance(one, Observation) for one in observations):
+        raise BadInput("observations", f"a {type(observations).__name__}", "a list of Observation, one per model")
     if len(observations) != game.models:
         raise BadInput("observations", f"{len(observations)} models", f"{game.models}, one per model of the game")
     if observations[0].samples != game.samples:
