@@ -89,7 +89,7 @@ def _calibration_samples(calibration: ArrayLike) -> NDArray[np.float32]:
     if x.ndim < 2 or x.size == 0:
         raise BadInput("calibration", f"shape {x.shape}", "[samples, *shape of a sample], at least one sample")
     require_finite(x, "calibration")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is told below
+    with np.errstate(over="ignore"):  # values beyond float32 are refused below
         single: NDArray[np.float32] = np.require(x, np.float32, ["C", "W"])  # torch takes no read-only array
     require_finite(single, "calibration")
     return single
