@@ -49,7 +49,7 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def with_interval(row: Row, column: str) -> str:
-    """Return a value with its interval over samples."""
+    """Return a value with its 95 % interval."""
     if not row.get(column):
         return "-"
     low, high = (float(row[f"{column}_ci_{end}"]) for end in ("low", "high"))
@@ -63,13 +63,13 @@ def error_lengths(rows: Sequence[Row], column: str) -> list[list[float]]:
 
 
 def vertical_bars(axes: Axes, x: Sequence[float], rows: Sequence[Row], column: str, **look: Any) -> None:
-    """Draw the values of a column with their intervals over samples at positions `x`."""
+    """Draw the values of a column with their 95 % intervals at positions `x`."""
     y = [float(row[column]) for row in rows]
     axes.errorbar(x, y, error_lengths(rows, column), capsize=2.5, elinewidth=1.1, markersize=5, **look)
 
 
 def horizontal_bar(axes: Axes, y: float, row: Row, column: str, **look: Any) -> None:
-    """Draw one value with its interval over samples at height `y`."""
+    """Draw one value with its 95 % interval at height `y`."""
     axes.errorbar([float(row[column])], [y], xerr=error_lengths([row], column), fmt="o", **look)
 
 
@@ -165,19 +165,18 @@ def port_figure(axes: Axes, rows: Sequence[Row]) -> Axes:
 
 
 def side_channel_table(rows: Sequence[Row]) -> str:
-    """Return one line per attack: the AUC of each seed with both intervals, and the gain of joint attacks over LiRA."""
-    head = ["attack", *(f"seed {row['seed']}: AUC [samples] [targets], gain over LiRA" for row in rows)]
+    """Return one line per attack: the AUC of each seed with its interval, and the gain of joint attacks over LiRA."""
+    head = ["attack", *(f"seed {row['seed']}: AUC, gain over LiRA" for row in rows)]
     labels = attack_labels(rows[0])
     body = [[label.replace("_", " "), *(side_channel_cell(row, f"{label}_auc") for row in rows)] for label in labels]
     return markdown(head, body)
 
 
 def side_channel_cell(row: Row, auc: str) -> str:
-    low, high = (float(row[f"{auc}_ci_targets_{end}"]) for end in ("low", "high"))
     gain = ""
     if row.get(f"{auc}_gain_ci_low"):
         gain = f"; {float(row[f'{auc}_gain_ci_low']):+.4f} to {float(row[f'{auc}_gain_ci_high']):+.4f}"
-    return f"{with_interval(row, auc)} [{low:.3f}, {high:.3f}]{gain}"
+    return f"{with_interval(row, auc)}{gain}"
 
 
 def side_channel_figure(axes: Axes, rows: Sequence[Row]) -> Axes:
@@ -190,7 +189,7 @@ def side_channel_figure(axes: Axes, rows: Sequence[Row]) -> Axes:
     axes.axvline(0.5, color="#888888", linestyle="--", linewidth=1)
     axes.set_yticks(range(len(labels)), [label.replace("_", " ") for label in labels])
     axes.invert_yaxis()
-    axes.set(xlabel="membership AUC, 95 % over samples", title="Leakage by latency, energy and logits")
+    axes.set(xlabel="membership AUC with 95 % intervals", title="Leakage by latency, energy and logits")
     legend_right(axes)
     return axes
 
@@ -226,7 +225,7 @@ def attacks_figure(axes: Axes, rows: Sequence[Row]) -> Axes:
     axes.axvline(0.5, color="#888888", linestyle="--", linewidth=1)
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(-0.6, len(labels) - 0.4)
-    axes.set(xlabel="membership AUC, 95 % over samples", title="Every attack on one game")
+    axes.set(xlabel="membership AUC with 95 % intervals", title="Every attack on one game")
     return axes
 
 

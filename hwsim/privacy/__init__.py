@@ -2,7 +2,7 @@
 
 from hwsim.privacy.audit.audit import audit, audit_arrays, audit_null
 from hwsim.privacy.audit.from_logits import score
-from hwsim.privacy.audit.leakage import AttackResult, Leakage, paired_difference
+from hwsim.privacy.audit.leakage import AttackResult, Leakage, paired_auc, paired_difference
 from hwsim.privacy.game import Game, balanced_keep
 from hwsim.privacy.observation.observe import Observation, observe, observe_floats
 from hwsim.privacy.statistics.intervals import clopper_pearson, epsilon_lower_bound, rates_at
@@ -24,6 +24,7 @@ __all__ = [
     "epsilon_lower_bound",
     "observe",
     "observe_floats",
+    "paired_auc",
     "paired_difference",
     "rates_at",
     "roc",

@@ -13,7 +13,7 @@ from hwsim.design import Design
 from hwsim.machine.description.toml_file import sources
 from hwsim.registry import Record
 from hwsim.study.point import describe
-from hwsim.study.results.columns import RESULT
+from hwsim.study.results.columns import INTERVAL_ENDINGS, RESULT
 from hwsim.study.results.store import PointResult
 from hwsim.study.results.table import Row
 
@@ -61,7 +61,11 @@ def summary(design: Design, result: PointResult) -> str:
     values = result.columns
     if result.status != "done":
         return "\n".join([*lines, f"{'reason':<12} {values.get('reason', '')}"])
-    lines += ["", *(f"{c.name:<27} {short(values[c.name]):>12} {c.unit}" for c in RESULT if c.name in values)]
+    shown = [c for c in RESULT if c.name in values and not c.name.endswith(INTERVAL_ENDINGS)]
+    lines += [""]
+    for column in shown:
+        interval = _interval(values, f"{column.name}_ci") if f"{column.name}_ci_low" in values else ""
+        lines.append(f"{column.name:<27} {short(values[column.name]):>12} {column.unit} {interval}".rstrip())
     if not design.attacks:
         return "\n".join(lines)
     attacks = [_attack_row(attack.label, values) for attack in design.attacks]
@@ -77,8 +81,8 @@ def _attack_row(label: str, values: Row) -> Row:
     return {
         "attack": label,
         "AUC": values.get(f"{label}_auc"),
-        "over samples": _interval(values, f"{label}_auc_ci"),
-        "over targets": _interval(values, f"{label}_auc_ci_targets"),
+        "95 % interval": _interval(values, f"{label}_auc_ci"),
+        "p (Holm)": values.get(f"{label}_auc_p_holm"),
         "TPR at FPR 0.01": values.get(f"{label}_tpr_at_fpr_0.01"),
     }
 

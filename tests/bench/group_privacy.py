@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.kernels.membership.bootstrap import places_of, resampled_statistics
+from hwsim.kernels.membership.bootstrap import places_of, resampled_rates
 from hwsim.privacy.attack_tools.game_view import view_game
 from hwsim.privacy.attack_tools.likelihood_ratio import online_lira_score
 from hwsim.privacy.attack_tools.log_odds import log_odds
@@ -73,7 +73,7 @@ def aucs_with_intervals(logits: Floats, keep: Bools, labels: NDArray[np.int64]) 
     aucs = np.array([roc(row, keep[0]).auc for row in scores])
     member = np.broadcast_to(keep[0], scores.shape)
     seeds = np.arange(RESAMPLES, dtype=np.uint64)
-    draws = resampled_statistics(places_of(scores, member), seeds, np.array([0.001, 0.01]))
+    draws = resampled_rates(places_of(scores, member), seeds, np.array([0.001, 0.01]))
     assert np.isfinite(draws).all()
     return aucs
 

@@ -71,7 +71,7 @@ def test_json_is_a_list_with_the_documented_keys_first(capfd: Any, file: Path) -
     for row in rows:
         expected = same[row["attack"]]
         assert row["auc"] == expected.auc.mean > 0.6
-        assert (row["auc_ci_low"], row["auc_ci_high"]) == expected.auc.ci_samples
+        assert (row["auc_ci_low"], row["auc_ci_high"]) == expected.auc.ci
         assert row["balanced_accuracy"] == expected.balanced_accuracy.mean
         assert row["tpr_at_fpr_0.01"] == expected.tpr.mean
         assert (row["n_members"], row["n_nonmembers"]) == (same.n_members.min(), same.n_nonmembers.min())
@@ -85,14 +85,15 @@ def test_the_table_as_text(capfd: Any, file: Path) -> None:
     code, out, _ = call(capfd, "audit", file, "--attacks", "loss,latency")
     assert code == 0
     lines = out.splitlines()
-    assert re.split(r" {2,}", lines[0].strip()) == [
-        "attack", "AUC", "balanced accuracy", "TPR@1%", "TPR@0.1%", "members", "non-members", "warnings",
+    assert lines[0] == "Leakage of 6 of 6 models: one query per sample"
+    assert re.fullmatch(r"300 samples; per target \d+ to \d+ of them members", lines[1])
+    assert re.split(r" {2,}", lines[3].strip()) == [
+        "attack", "AUC", "s.e.", "p", "balanced accuracy", "TPR@1%", "TPR@0.1%", "for .01",
     ]  # fmt: skip
-    assert re.match(r"loss +0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] +0\.\d{4} ", lines[1])
-    assert lines[1].endswith("  1 2")
-    assert lines[2].startswith("latency ")
-    assert "means over 6 targets" in out
-    assert re.search(r"^warning 1: tpr_at_fpr_0\.01 rests on 1\.\d+ false positives per target", out, re.MULTILINE)
+    assert re.match(r"loss +0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] +0\.\d{4} ", lines[4])
+    assert [line.split()[0] for line in lines[4:7]] == ["loss", "latency", "blind"]
+    assert "corrected for 2 attacks (Holm)" in out
+    assert re.search(r"^warning: tpr_at_fpr_0\.01 rests on 1\.\d+ false positives per target", out, re.MULTILINE)
 
 
 def test_the_default_attacks_are_loss_lira_and_rmia(capfd: Any, file: Path) -> None:
@@ -108,7 +109,8 @@ def test_the_seed_changes_the_intervals_only(capfd: Any, file: Path) -> None:
     )
     assert first == again
     assert first["auc"] == other["auc"]
-    assert first["auc_ci_low"] != other["auc_ci_low"]
+    assert first["auc_ci_low"] == other["auc_ci_low"]  # without resamples
+    assert first["tpr_at_fpr_0.01_ci_low"] != other["tpr_at_fpr_0.01_ci_low"]
 
 
 def test_integer_logits_have_the_result_of_the_same_real_ones(capfd: Any, file: Path) -> None:

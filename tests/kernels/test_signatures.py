@@ -12,8 +12,9 @@ from numba.core import event
 
 from hwsim.kernels.compile import JIT
 from hwsim.kernels.machine import row_sync
-from hwsim.kernels.membership.bootstrap import places_of, resampled_statistics
+from hwsim.kernels.membership.bootstrap import places_of, resampled_rates
 from hwsim.kernels.membership.log_odds import label_log_odds
+from hwsim.kernels.membership.pair_counts import twice_ordered_pairs
 from hwsim.kernels.membership.population_share import share_at_least
 from hwsim.kernels.membership.roc import roc_counts
 from hwsim.kernels.membership.shadow_moments import fixed_point_grid, log_means, shadow_moments, shadow_percentiles
@@ -43,9 +44,10 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "share": (lambda v, z: share_at_least(v, z, 0.5), (VALUES[0].copy(), np.sort(VALUES[1]))),
     "roc": (roc_counts, (-np.sort(-VALUES[0]), KEEP[0].copy())),
     "bootstrap": (
-        resampled_statistics,
+        resampled_rates,
         (places_of(VALUES, KEEP), np.arange(40, dtype=np.uint64), np.array([0.01, 0.1])),
     ),
+    "ordered pairs": (twice_ordered_pairs, (places_of(VALUES, KEEP),)),
     "lockstep": (lambda steps: row_sync.lockstep(steps, ALONG_I, ALONG_R, 4), (STEPS,)),
     "elastic": (lambda steps: row_sync.elastic(steps, ALONG_I, ALONG_R, 4, 1), (STEPS,)),
     "total steps": (lambda steps: row_sync.total_steps(steps, ALONG_I, ALONG_R), (STEPS,)),

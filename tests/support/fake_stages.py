@@ -115,8 +115,7 @@ def result(design: Design) -> dict:
         "warnings": "few non-members for TPR at FPR 0.001" if bits == 4 else "",
     }
     for label, auc in (("fake_loss", 0.55 + bits / 100), ("fake_latency", 0.5)):
-        names = ("auc", "auc_ci_low", "auc_ci_high", "auc_ci_targets_low", "auc_ci_targets_high")
-        row |= {f"{label}_{n}": auc + d for n, d in zip(names, (0, -0.012, 0.013, -0.03, 0.031), strict=True)}
+        row |= {f"{label}_{n}": auc + d for n, d in (("auc", 0), ("auc_ci_low", -0.012), ("auc_ci_high", 0.013))}
         row |= {f"{label}_tpr_at_fpr_0.01": 0.02 * auc, f"{label}_balanced_accuracy": auc - 0.02}
     return row
 

@@ -1,4 +1,4 @@
-"""ROC statistics of many bootstrap resamples, without sorting or storing the resamples."""
+"""True-positive and true-negative rates of many bootstrap resamples, without sorting or storing the resamples."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from numpy.typing import NDArray
 
 from hwsim.kernels.compile import for_kernel, kernel
 from hwsim.kernels.time_slices import time_slices
-
-AUC, BALANCED_ACCURACY, TPR = 0, 1, 2
-"""Rows of the result of `resampled_statistics`; the TPRs at the FPRs are rows TPR, TPR + 1, ..."""
 
 FIRST_SLICE = 16
 """Resamples after which the kernel returns to Python for the first time."""
@@ -43,12 +40,24 @@ def draw_counts(seed: np.uint64, counts: NDArray[np.uint8]) -> None:
 
 
 @kernel()
-def _statistics(
-    places: NDArray[np.int32], counts: NDArray[np.uint8], max_fprs: NDArray[np.float64], out: NDArray[np.float64]
-) -> None:
-    """Write the statistics of one target in one resample to `out`, float64 [statistic].
+def _largest_counts(max_rates: NDArray[np.float64], total: int) -> NDArray[np.int64]:
+    """Return the largest counts whose share of `total` is within each of `max_rates`, int64 [rate]."""
+    counts = np.empty(len(max_rates), dtype=np.int64)
+    for k in range(len(max_rates)):
+        counts[k] = np.int64(max_rates[k] * total) + 1
+        while counts[k] / total > max_rates[k]:
+            counts[k] -= 1
+    return counts
 
-    `places` int32 [sample], as in `resampled_statistics`; `counts` uint8 [sample]; `max_fprs` float64 [fpr].
+
+@kernel()
+def _rates(
+    places: NDArray[np.int32], counts: NDArray[np.uint8], max_rates: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Write the rates of one target in one resample to `out`, float64 [2 * rate].
+
+    `places` int32 [sample], as in `resampled_rates`; `counts` uint8 [sample]; `max_rates` float64 [rate]. Both loops
+    end where the errors exceed the largest of `max_rates`.
     """
     members = drawn = np.int64(0)
     for place in places:
@@ -56,80 +65,87 @@ def _statistics(
         drawn += count
         members += count * (place >> 1 & 1)
     nonmembers = drawn - members
+    out[:] = 0.0
     if members == 0 or nonmembers == 0:
-        out[:TPR], out[TPR:] = 0.5, 0.0
         return
-    fp_limits = np.empty(len(max_fprs), dtype=np.int64)
-    for k in range(len(max_fprs)):
-        fp_limits[k] = np.int64(max_fprs[k] * nonmembers) + 1  # the largest count with fp / nonmembers <= max_fpr
-        while fp_limits[k] / nonmembers > max_fprs[k]:
-            fp_limits[k] -= 1
-    tp_at_limits = np.zeros(len(max_fprs), dtype=np.int64)
-    highest = fp_limits.max()
-    fp = tp = last_fp = last_tp = twice_area = best = np.int64(0)
+    rates = len(max_rates)
+
+    limits = _largest_counts(max_rates, nonmembers)
+    highest = limits.max()
+    fp = tp = np.int64(0)
     for place in places:
         count = np.int64(counts[place >> 2])
         tp += count * (place >> 1 & 1)
         fp += count * (1 - (place >> 1 & 1))
+        if fp > highest:
+            break
         if place & 1:
-            twice_area += (fp - last_fp) * (tp + last_tp)
-            best = max(best, tp * nonmembers - fp * members)
-            if fp <= highest:  # rarely true, so that the loop below takes little time
-                for k in range(len(fp_limits)):
-                    if fp <= fp_limits[k]:
-                        tp_at_limits[k] = tp
-            last_fp, last_tp = fp, tp
-    pairs = members * nonmembers
-    out[AUC] = twice_area / (2 * pairs)
-    out[BALANCED_ACCURACY] = (pairs + best) / (2 * pairs)
-    for k in range(len(max_fprs)):
-        out[TPR + k] = tp_at_limits[k] / members
+            for k in range(rates):
+                if fp <= limits[k]:
+                    out[k] = tp / members
+
+    limits = _largest_counts(max_rates, members)
+    highest = limits.max()
+    fn = tn = np.int64(0)
+    for place in places[::-1]:
+        if place & 1:  # the last of a group: the samples below it end at a vertex
+            for k in range(rates):
+                if fn <= limits[k]:
+                    out[rates + k] = tn / nonmembers
+        count = np.int64(counts[place >> 2])
+        fn += count * (place >> 1 & 1)
+        tn += count * (1 - (place >> 1 & 1))
+        if fn > highest:
+            return
+    for k in range(rates):
+        if fn <= limits[k]:
+            out[rates + k] = tn / nonmembers
 
 
-def resampled_statistics(
-    places: NDArray[np.int32], seeds: NDArray[np.uint64], max_fprs: NDArray[np.float64]
+def resampled_rates(
+    places: NDArray[np.int32], seeds: NDArray[np.uint64], max_rates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return AUC, best balanced accuracy and TPR at each of `max_fprs` of every target in every resample.
+    """Return TPR at low FPR and TNR at low FNR of every target in every resample.
 
     Resample r draws the samples by `draw_counts(seeds[r])`, the same for all targets, so that differences
-    at equal seeds are paired. Counts are integers; one division per statistic is the only rounding.
+    at equal seeds are paired. Counts are integers; one division per rate is the only rounding.
 
     Parameters
     ----------
     places : int32 [target, sample], the samples of each target in descending order of score, from
         `places_of`: four times the sample, plus 2 for a member, plus 1 for the last of a group of equal scores
     seeds : uint64 [resample]
-    max_fprs : float64 [fpr]
+    max_rates : float64 [rate], the largest FPRs, and FNRs
 
-    Returns float64 [statistic, resample, target]: 0.5, 0.5 and 0 for a resample without members or without
-    non-members.
+    Returns float64 [2 * rate, resample, target]: the TPR at each of `max_rates`, then the TNR at each; 0 for a resample
+    without members or without non-members.
     """
-    places, seeds, max_fprs = (
+    places, seeds, max_rates = (
         for_kernel(places, np.int32),
         for_kernel(seeds, np.uint64),
-        for_kernel(max_fprs, np.float64),
+        for_kernel(max_rates, np.float64),
     )
-    out = np.empty((len(seeds), len(places), TPR + len(max_fprs)))
+    out = np.empty((len(seeds), len(places), 2 * len(max_rates)))
     for begin, end in time_slices(len(seeds), FIRST_SLICE):
-        _resample(places, seeds[begin:end], max_fprs, out[begin:end])
+        _resample(places, seeds[begin:end], max_rates, out[begin:end])
     return out.transpose(2, 0, 1)
 
 
 @kernel(parallel=True)
 def _resample(
-    places: NDArray[np.int32], seeds: NDArray[np.uint64], max_fprs: NDArray[np.float64], out: NDArray[np.float64]
+    places: NDArray[np.int32], seeds: NDArray[np.uint64], max_rates: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
-    """Write the statistics of `resampled_statistics` to `out`, float64 [resample, target, statistic]."""
+    """Write the rates of `resampled_rates` to `out`, float64 [resample, target, rate]."""
     targets, samples = places.shape
     for r in prange(len(seeds)):
         counts = np.empty(samples, dtype=np.uint8)
         draw_counts(seeds[r], counts)
         for t in range(targets):
-            _statistics(places[t], counts, max_fprs, out[r, t])
+            _rates(places[t], counts, max_rates, out[r, t])
 
 
 def places_of(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return the `places` of `resampled_statistics` for scores float64 and membership bool [target, sample].
+    """Return the `places` of `resampled_rates` for scores float64 and membership bool [target, sample].
 
     >>> places_of(np.array([[0.5, 2.0, 0.5]]), np.array([[True, False, False]])).tolist()
     [[5, 2, 9]]

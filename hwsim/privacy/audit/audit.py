@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 
 from hwsim.arithmetic import ceil_div
 from hwsim.errors import BadInput
-from hwsim.kernels.membership.bootstrap import AUC, BALANCED_ACCURACY, TPR, places_of, resampled_statistics
+from hwsim.kernels.membership.bootstrap import places_of, resampled_rates
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Observed, Scores, view_game
 from hwsim.privacy.attack_tools.shadow_selection import samples_without_shadows
 from hwsim.privacy.audit.blind_baseline import BlindCache, blind_scores, is_shift
-from hwsim.privacy.audit.leakage import MAX_FPRS, AttackResult, Leakage
+from hwsim.privacy.audit.leakage import MAX_FPRS, AttackResult, Leakage, predicted_at_best
 from hwsim.privacy.audit.logit_scale import notes_on
 from hwsim.privacy.game import Game
 from hwsim.privacy.observation.observe import Observation, stack
 from hwsim.privacy.sample_keys import content_keys
-from hwsim.privacy.statistics.bootstrap import RESAMPLES, Statistic, bootstrapped, resample_seeds
+from hwsim.privacy.statistics.bootstrap import RESAMPLES, resample_seeds
+from hwsim.privacy.statistics.components import auc_components, mean_of_two, ratio_components
+from hwsim.privacy.statistics.mean_over_targets import Statistic, of_components, of_resamples
 from hwsim.privacy.statistics.roc import MIN_FALSE_POSITIVES, roc
 
 BLIND = "blind"
@@ -118,17 +120,18 @@ def audit_arrays(
     if blind:
         on_attack(BLIND)
         scores = _blind_scores(inputs, observed, game, blind_targets, blind_cache)
-        baseline = _result(BLIND, scores, game.keep[list(blind_targets)], seeds, seed)
+        baseline = attack_result(BLIND, scores, game.keep[list(blind_targets)], seeds, trained=False)
     view = view_game(observed, game.keep, game.labels, chosen)
     results = []
     for attack in attacks:
         on_attack(attack.label)
         scores, choices = attack.scored(view)
-        results.append(replace(_result(attack.label, scores, member, seeds, seed), choices=choices))
+        results.append(replace(attack_result(attack.label, scores, member, seeds), choices=choices))
     members = member.sum(axis=1, dtype=np.int64)
     nonmembers = game.samples - members
     warnings = (
         *notes,
+        *_few_targets(len(chosen)),
         *_unsupported_rates(int(nonmembers.min())),
         *_missing_shadows(attacks, view),
         *(_shift(baseline, game, blind_targets) if baseline else ()),
@@ -167,8 +170,8 @@ def _check(observed: Observed, game: Game, attacks: Sequence[Attack], resamples:
     if fewest < _MIN_PER_CLASS:
         kind = "members" if fewest == members.min() else "non-members"
         raise BadInput("game.samples", f"a target with {fewest} {kind}", f"{_MIN_PER_CLASS} or more of each")
-    if resamples < 1:
-        raise BadInput("resamples", resamples, "1 or more")
+    if resamples < 2:
+        raise BadInput("resamples", resamples, "2 or more")
     repeated = [label for label, n in Counter(a.label for a in attacks).items() if n > 1]
     if repeated:
         raise BadInput("attacks", f"{repeated[0]} twice", "each attack once")
@@ -182,30 +185,43 @@ def _check(observed: Observed, game: Game, attacks: Sequence[Attack], resamples:
             raise BadInput("game.models", game.models, allowed)
 
 
-def _result(
-    label: str, scores: Scores, member: NDArray[np.bool_], seeds: NDArray[np.uint64], seed: int
+def attack_result(
+    label: str, scores: Scores, member: NDArray[np.bool_], seeds: NDArray[np.uint64], trained: bool = True
 ) -> AttackResult:
     """Return the statistics of an attack's scores.
 
-    `scores` is float64 and `member` bool [target, sample]; `seeds` uint64 [resample] draw the samples, `seed` the
-    targets.
+    `scores` is float64 and `member` bool [target, sample]. `seeds` uint64 [resample] draw the samples for the rates at
+    low error rates. `trained` is False for scores that no trained model plays a part in.
     """
     if scores.shape != member.shape or not np.isfinite(scores).all():
         raise BadInput(f"attack {label}", f"scores {scores.shape}", f"finite scores {member.shape}")
     curves = [roc(scores[t], member[t]) for t in range(len(member))]
-    draws = resampled_statistics(places_of(scores, member), seeds, np.array(MAX_FPRS))
+    places = places_of(scores, member)
+    predicted = predicted_at_best(scores, curves)
+    of_both = mean_of_two(ratio_components(predicted & member, member), ratio_components(~predicted & ~member, ~member))
+    draws = resampled_rates(places, seeds, np.array(MAX_FPRS))
 
-    def statistic(which: int, values: list[float]) -> Statistic:
-        return bootstrapped(np.array(values), draws[which], seed)
+    def rate(which: int, values: list[float]) -> Statistic:
+        return of_resamples(np.array(values), draws[which], trained=trained)
 
     return AttackResult(
         label,
-        auc=statistic(AUC, [c.auc for c in curves]),
-        balanced_accuracy=statistic(BALANCED_ACCURACY, [c.balanced_accuracy for c in curves]),
-        tpr_at_fpr={fpr: statistic(TPR + k, [c.tpr_at_fpr(fpr) for c in curves]) for k, fpr in enumerate(MAX_FPRS)},
+        auc=of_components(auc_components(places, member), trained=trained),
+        balanced_accuracy=of_components(of_both, trained=trained, hindsight=True),
+        tpr_at_fpr={fpr: rate(k, [c.tpr_at_fpr(fpr) for c in curves]) for k, fpr in enumerate(MAX_FPRS)},
+        tnr_at_fnr={
+            fnr: rate(len(MAX_FPRS) + k, [c.tnr_at_fnr(fnr) for c in curves]) for k, fnr in enumerate(MAX_FPRS)
+        },
         scores=scores,
         member=member,
     )
+
+
+def _few_targets(targets: int) -> tuple[str, ...]:
+    """Return a warning where the intervals cannot cover the differences between models, or hardly."""
+    if targets == 1:
+        return ("one target: the intervals cover other samples only, not other models",)
+    return ("two targets: the intervals are wide, because two models hardly show how models differ",) * (targets == 2)
 
 
 def _unsupported_rates(nonmembers: int) -> tuple[str, ...]:
@@ -257,7 +273,7 @@ def _shift(blind: AttackResult, game: Game, targets: tuple[int, ...]) -> tuple[s
     """Return a warning if the blind baseline separates members from non-members."""
     if not is_shift(blind.scores, game.keep, targets):
         return ()
-    low, high = blind.auc.ci_samples
+    low, high = blind.auc.ci
     return (
         "distribution shift: a classifier that reads no model separates members from non-members, "
         f"AUC {blind.auc.mean:.3f} [{low:.3f}, {high:.3f}], so the attacks may find the same difference",

@@ -138,6 +138,11 @@ class Roc:
         """Counts at the threshold of the best balanced accuracy, chosen in hindsight; the highest of equal ones."""
         return self._at(int(self._gains().argmax()))
 
+    @property
+    def best_threshold(self) -> float:
+        """Threshold of the best balanced accuracy, chosen in hindsight; the highest of equal ones."""
+        return float(self.thresholds[int(self._gains().argmax())])
+
     def at(self, threshold: float) -> Confusion:
         """Return the counts of predicting member from `threshold` on.
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hwsim.files import writing
-from hwsim.privacy.audit.leakage import MAX_FPRS, AttackResult, Leakage
-from hwsim.privacy.statistics.roc import Roc
+from hwsim.privacy.audit.leakage import (
+    MAX_FPRS,
+    AttackResult,
+    Leakage,
+    Significance,
+    significance_columns,
+    statistic_columns,
+)
 from hwsim.report.pages.parts import document, facts_of, figure_of, list_of, table_of
-from hwsim.report.text import aligned, short
+from hwsim.report.text import short
 from hwsim.study.results.table import to_csv
-
-"""False-positive rates at which TPRs are reported, and false-negative rates at which TNRs are."""
 
 Row = dict[str, Any]
 
@@ -25,65 +29,45 @@ _FILES = {"results.json": writing.AUDIT_ROWS, "results.csv": writing.AUDIT_TABLE
 
 
 def audit_rows(leakage: Leakage) -> list[Row]:
-    """Return one row per attack: means over the targets, intervals over the samples, smallest counts over the targets.
+    """Return one row per attack: means over the targets, their 95 % intervals, smallest counts over the targets.
 
     Accuracy, precision, recall and F1 are measured at each target's best balanced accuracy, in hindsight.
     """
-    return [_row(leakage, result) for result in leakage.results]
+    significance = leakage.significance()
+    return [_row(leakage, result, significance[result.label]) for result in leakage.results]
 
 
-def _row(leakage: Leakage, result: AttackResult) -> Row:
-    curves = result.curves
-    best = [curve.best for curve in curves]
-
-    def mean(value: Callable[[Roc], float]) -> float:
-        return float(np.mean([value(curve) for curve in curves]))
-
-    row: Row = {
+def _row(leakage: Leakage, result: AttackResult, significance: Significance) -> Row:
+    samples = leakage.game.samples
+    columns: Row = statistic_columns("auc", result.auc)
+    columns |= statistic_columns("balanced_accuracy", result.balanced_accuracy)
+    for rate in MAX_FPRS:
+        columns |= statistic_columns(f"tpr_at_fpr_{rate}", result.tpr_at_fpr[rate])
+    first: Row = {
         "attack": result.label,
-        "auc": result.auc.mean,
-        "auc_ci_low": result.auc.ci_samples.low,
-        "auc_ci_high": result.auc.ci_samples.high,
-        "balanced_accuracy": result.balanced_accuracy.mean,
+        **{name: columns[name] for name in ("auc", "auc_ci_low", "auc_ci_high", "balanced_accuracy")},
         **{f"tpr_at_fpr_{rate}": result.tpr_at_fpr[rate].mean for rate in MAX_FPRS},
         "n_members": int(leakage.n_members.min()),
         "n_nonmembers": int(leakage.n_nonmembers.min()),
         "warnings": list(leakage.warnings),
         "n_targets": len(leakage.targets),
-        "auc_ci_targets_low": result.auc.ci_targets.low,
-        "auc_ci_targets_high": result.auc.ci_targets.high,
+        "n_samples": samples,
     }
+    row = first | significance_columns("", result, significance, samples) | columns
     for rate in MAX_FPRS:
-        row[f"tpr_at_fpr_{rate}_ci_low"], row[f"tpr_at_fpr_{rate}_ci_high"] = result.tpr_at_fpr[rate].ci_samples
-    row |= {f"tnr_at_fnr_{rate}": mean(lambda curve, rate=rate: curve.tnr_at_fnr(rate)) for rate in MAX_FPRS}  # type: ignore[misc]
+        row |= statistic_columns(f"tnr_at_fnr_{rate}", result.tnr_at_fnr[rate])
     row["advantage"] = result.advantage
-    for name in ("accuracy", "precision", "recall", "f1", "precision_nonmembers", "recall_nonmembers", "f1_nonmembers"):
-        row[name] = float(np.mean([getattr(one, name) for one in best]))
+    for name, statistic in result.at_best.items():
+        row |= statistic_columns(name, statistic)
     row["choices"] = {name: [float(v) for v in values] for name, values in result.choices.items()}
     return row | {"blind_auc": leakage.blind_baseline.auc.mean if leakage.blind_baseline else None}
 
 
 def audit_text(leakage: Leakage) -> str:
-    """Return the table of an audit for a person, followed by its warnings."""
-    numbers = " ".join(str(i) for i in range(1, len(leakage.warnings) + 1))
+    """Return the table of an audit for a person, what the attacks chose on the shadow models, and the warnings."""
     rows = audit_rows(leakage)
-    table = [
-        {
-            "attack": row["attack"],
-            "AUC": f"{row['auc']:.4f} [{row['auc_ci_low']:.4f}, {row['auc_ci_high']:.4f}]",
-            "balanced accuracy": f"{row['balanced_accuracy']:.4f}",
-            "TPR@1%": f"{row['tpr_at_fpr_0.01']:.4f}",
-            "TPR@0.1%": f"{row['tpr_at_fpr_0.001']:.4f}",
-            "members": row["n_members"],
-            "non-members": row["n_nonmembers"],
-            "warnings": numbers or "none",
-        }
-        for row in rows
-    ]
-    targets = f"means over {len(leakage.targets)} targets; intervals (95 %) over samples; 0.5 is guessing"
-    warnings = [f"warning {number}: {text}" for number, text in enumerate(leakage.warnings, start=1)]
     chosen = [f"{row['attack']} chose on the shadow models: {_choices(row)}" for row in rows if row["choices"]]
-    return "\n".join([aligned(table, list(table[0])), "", targets, *chosen, *warnings])
+    return "\n".join([str(leakage), *chosen])
 
 
 def write_audit(leakage: Leakage, folder: Path, name: str, force: bool = False) -> Path:
@@ -145,7 +129,8 @@ def _figures(leakage: Leakage) -> dict[str, tuple[Any, str]]:
 
 
 def _page(leakage: Leakage, rows: Sequence[Row], name: str, drawn: dict[str, tuple[str, str]]) -> str:
-    counts = f"at least {rows[0]['n_members']} members and {rows[0]['n_nonmembers']} non-members of each target"
+    members = leakage.n_members
+    counts = f"{short(int(members.min()))} to {short(int(members.max()))} of them members of a target"
     facts = [
         ("Models", short(leakage.game.models), f"{len(leakage.targets)} of them attacked"),
         ("Samples", short(leakage.game.samples), counts),
@@ -157,7 +142,10 @@ def _page(leakage: Leakage, rows: Sequence[Row], name: str, drawn: dict[str, tup
         "TPR at FPR 0.01 is the share of members that an attack finds while it takes at most 1 % of the non-members "
         "for members, at an existing threshold without interpolation.",
         "Balanced accuracy, accuracy, precision, recall and F1 are measured at the best threshold in hindsight.",
-        "Columns with ci low and ci high are 95 % intervals over samples, with ci targets over target models.",
+        "Columns with ci low and ci high are 95 % intervals of the mean, for other samples and models. Columns with se "
+        "are its standard error, with se models the part that is due to the models.",
+        "auc p is the probability of an AUC as far from 0.5 without a leak; auc p holm is corrected for the number of "
+        "attacks. needed models and needed samples would resolve 0.01 of AUC with a power of 80 %.",
         "An attack that fails proves no privacy: a stronger attack may succeed.",
     )
     body = [

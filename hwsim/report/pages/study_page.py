@@ -224,8 +224,8 @@ def _how_to_read(content: Content) -> str:
         "Cycles and counts are exact for the modeled array. Energy and area are counts times a technology table: "
         "compare designs with each other rather than with a chip.",
         "AUC is the probability that an attack ranks a random member above a random non-member: 0.5 is guessing, 1 is "
-        "certainty. Columns with ci low and ci high are 95 % intervals over samples, with ci targets over target "
-        "models.",
+        "certainty. Columns with ci low and ci high are 95 % intervals of the mean, for other samples and models. "
+        "Columns with se are standard errors, with se models the part that is due to the models.",
         "TPR at FPR 0.01 is the share of members that an attack finds while it takes at most 1 % of the non-members "
         "for members.",
         "An attack that fails proves no privacy: a stronger attack may succeed. Shadow models here match the target in "

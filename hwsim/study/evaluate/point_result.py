@@ -15,13 +15,16 @@ from hwsim.design import Design
 from hwsim.machine import CAUSES, COMPONENTS, Cost, Run, simulate
 from hwsim.machine.cost.estimate import estimate
 from hwsim.network.graph import Network
-from hwsim.privacy import Leakage, Observation, audit
+from hwsim.privacy import Leakage, Observation, audit, paired_auc
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.mismatched_shadows import MismatchedShadows
 from hwsim.privacy.audit.blind_baseline import BlindCache
+from hwsim.privacy.audit.leakage import statistic_columns
 from hwsim.privacy.observation.channels.base import DeployedModel, HardwareRun
 from hwsim.privacy.observation.channels.side_channels import HardwareChannel
 from hwsim.privacy.observation.observe import observe_model, stack
+from hwsim.privacy.statistics.components import difference, ratio_components
+from hwsim.privacy.statistics.mean_over_targets import DIFFERENCE, of_components
 from hwsim.rng import derive_seed
 from hwsim.study.evaluate.deployed_models import DeployedModels
 from hwsim.study.evaluate.game_data import GameData
@@ -140,12 +143,12 @@ def _accuracy(predicted: NDArray[np.int64], data: GameData) -> dict[str, Any]:
 
     Accuracy is measured on each model's non-members against clean labels, the gap against training labels.
     """
-    keep = data.game.keep
-    on_members = (predicted == data.game.labels)[keep].mean()
-    on_nonmembers = (predicted == data.game.labels)[~keep].mean()
+    keep, correct = data.game.keep, predicted == data.game.labels
+    accuracy = ratio_components((predicted == data.clean_labels) & ~keep, ~keep)
+    gap = difference(ratio_components(correct & keep, keep), ratio_components(correct & ~keep, ~keep))
     return {
-        "accuracy": float((predicted == data.clean_labels)[~keep].mean()),
-        "generalization_gap": float(on_members - on_nonmembers),
+        **statistic_columns("accuracy", of_components(accuracy)),
+        **statistic_columns("generalization_gap", of_components(gap, DIFFERENCE)),
         "data_note": f"{data.data.note}; calibrated on {len(data.calibration)} samples that no model trained on",
     }
 
@@ -195,11 +198,11 @@ def _leakage(
 
 
 def _gains(leakage: Leakage, attacks: Sequence[Attack]) -> dict[str, float]:
-    """Return paired intervals of the AUC of attacks on outputs and side channels, less the AUC of OUTPUTS_ALONE."""
+    """Return the AUC of attacks on outputs and side channels, less the AUC of OUTPUTS_ALONE, with intervals."""
     gains: dict[str, float] = {}
     if OUTPUTS_ALONE in [attack.label for attack in attacks]:
         for attack in attacks:
             if "logits" in attack.needs and not set(attack.needs) <= set(OUTPUT_CHANNELS):
-                low, high = leakage.auc_gain(attack.label, over=OUTPUTS_ALONE)
-                gains |= {f"{attack.label}_auc_gain_ci_low": low, f"{attack.label}_auc_gain_ci_high": high}
+                gain = paired_auc(leakage[attack.label], leakage[OUTPUTS_ALONE])
+                gains |= statistic_columns(f"{attack.label}_auc_gain", gain)
     return gains

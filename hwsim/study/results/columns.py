@@ -39,11 +39,34 @@ class Column:
 
 STATUS = Column("status", "", "done, infeasible (the accelerator cannot run the network) or pending", "point")
 
+_INTERVALS = {
+    "_ci_low": "lower end of the 95 % interval of the {}, for other samples and models",
+    "_ci_high": "upper end of the 95 % interval of the {}, for other samples and models",
+    "_se": "standard error of the {}",
+    "_se_models": "part of the standard error of the {} that is due to the models",
+}
+
+INTERVAL_ENDINGS = tuple(_INTERVALS)
+"""Endings of the columns that belong to a mean over models."""
+
+
+def _with_interval(name: str, unit: str, short: str, meaning: str, group: Group, direction: Direction) -> list[Column]:
+    """Return the columns of a mean over models: the mean, its interval and its standard error."""
+    ends = [
+        Column(f"{name}{end}", unit, text.format(short), group, direction if "_ci_" in end else "none")
+        for end, text in _INTERVALS.items()
+    ]
+    return [Column(name, unit, meaning, group, direction), *ends]
+
+
 TOTALS = (
-    Column("accuracy", "share", "accuracy on the non-members of each model, mean over the models", "result", "max"),
-    Column(
-        "generalization_gap", "share", "accuracy on members less accuracy on non-members, on the training labels",
-        "result", "min",
+    *_with_interval(
+        "accuracy", "share", "accuracy", "accuracy on the non-members of each model, mean over the models",
+        "result", "max",
+    ),
+    *_with_interval(
+        "generalization_gap", "share", "generalization gap",
+        "accuracy on members less accuracy on non-members, on the training labels", "result", "min",
     ),
     Column("macs", "MACs", "multiply-accumulate operations of one inference", "result"),
     Column("latency_cycles", "cycles", "cycles of one inference, mean over models and samples", "result", "min"),
@@ -92,29 +115,35 @@ ENERGY = tuple(
 RESULT = (*TOTALS, *CYCLES, *ENERGY)
 """Columns that do not depend on the attacks, in the order of a table."""
 
-_INTERVALS = (
-    ("", ""),
-    ("_ci_low", "lower end of the 95 % interval over samples of the {}"),
-    ("_ci_high", "upper end of the 95 % interval over samples of the {}"),
-    ("_ci_targets_low", "lower end of the 95 % interval over target models of the {}"),
-    ("_ci_targets_high", "upper end of the 95 % interval over target models of the {}"),
-)
-
 ATTACK = tuple(
-    Column(f"{statistic}{end}", unit, interval.format(short) if interval else meaning, "attack", "min")
-    for statistic, unit, short, meaning in (
+    column
+    for name, unit, short, meaning in (
         ("auc", "probability", "AUC", "area under the ROC curve, mean over the targets; 0.5 is guessing"),
         ("tpr_at_fpr_0.01", "share", "TPR at FPR 0.01", "share of members found at a false-positive rate of 0.01"),
         ("tpr_at_fpr_0.001", "share", "TPR at FPR 0.001", "share of members found at a false-positive rate of 0.001"),
         ("balanced_accuracy", "share", "balanced accuracy", "largest mean of TPR and TNR, threshold set in hindsight"),
     )
-    for end, interval in _INTERVALS
+    for column in _with_interval(name, unit, short, meaning, "attack", "min")
 )
-"""Columns of one attack, without the attack's label."""
+"""Columns of the statistics of one attack, without the attack's label."""
 
-GAIN = (
-    Column("auc_gain_ci_low", "probability", "lower end of the 95 % interval of AUC less lira's, paired", "attack"),
-    Column("auc_gain_ci_high", "probability", "upper end of the 95 % interval of AUC less lira's, paired", "attack"),
+SIGNIFICANCE = (
+    Column("auc_p", "probability", "two-sided p-value of an AUC of one half", "attack"),
+    Column("auc_p_holm", "probability", "the same, corrected for the number of attacks (Holm)", "attack"),
+    Column("needed_models", "models", "models, with needed_samples, that would resolve 0.01 of AUC", "attack"),
+    Column("needed_samples", "samples", "samples, with needed_models, that would resolve 0.01 of AUC", "attack"),
+)
+"""Further columns of every attack, without the attack's label; a power of 80 % at the 5 % level."""
+
+GAIN = tuple(
+    _with_interval(
+        "auc_gain",
+        "probability",
+        "AUC less lira's",
+        "AUC less lira's on the same targets and samples",
+        "attack",
+        "none",
+    )
 )
 """Further columns of an attack that joins a side channel to the outputs, without the attack's label."""
 
@@ -146,23 +175,37 @@ NOTES = (
 
 AUDIT_TABLE = (
     Column("attack", "", "label of the attack", "audit"),
+    Column("n_samples", "samples", "audited samples", "audit"),
     *(
-        Column(f"tnr_at_fnr_{rate}", "share", f"true-negative rate at a false-negative rate of {rate}", "audit")
+        column
         for rate in ("0.01", "0.001")
+        for column in _with_interval(
+            f"tnr_at_fnr_{rate}",
+            "share",
+            f"TNR at FNR {rate}",
+            f"true-negative rate at a false-negative rate of {rate}",
+            "audit",
+            "none",
+        )
     ),
     Column("advantage", "share", "largest TPR less FPR, threshold set in hindsight (Yeom et al. 2018)", "audit"),
-    Column("accuracy", "share", "accuracy of the attack at its best balanced accuracy", "audit"),
+    *_with_interval(
+        "accuracy", "share", "accuracy", "accuracy of the attack at its best balanced accuracy", "audit", "none"
+    ),
     *(
-        Column(f"{name}{end}", "share", f"{title}{of} at the best balanced accuracy of the attack", "audit")
+        column
         for end, of in (("", ", members being positive,"), ("_nonmembers", ", non-members being positive,"))
         for name, title in (("precision", "precision"), ("recall", "recall"), ("f1", "F1 score"))
+        for column in _with_interval(
+            f"{name}{end}", "share", title, f"{title}{of} at the best balanced accuracy of the attack", "audit", "none"
+        )
     ),
     Column("choices", "", "numbers that the attack chose on the shadow models, one per target", "audit"),
     Column("blind_auc", "probability", "AUC of the blind baseline, a classifier that sees no model", "audit"),
 )
 """Columns that only the table of `hwsim audit` has; its other columns are a part of ATTACK, and warnings."""
 
-COLUMNS = (STATUS, *RESULT, *ATTACK, *GAIN, *CHOICES, *AUDIT, *NOTES)
+COLUMNS = (STATUS, *RESULT, *ATTACK, *SIGNIFICANCE, *GAIN, *CHOICES, *AUDIT, *NOTES)
 """Every column of the table of a study except its axes, which come first."""
 
 
@@ -184,12 +227,9 @@ def find_column(name: str, labels: Sequence[str]) -> Column | None:
     """Return the column with this name in a table of attacks with these labels, None for a name that is no column.
 
     >>> find_column("lira_auc_ci_low", ["lira"]).meaning
-    'lower end of the 95 % interval over samples of the AUC'
+    'lower end of the 95 % interval of the AUC, for other samples and models'
     """
     known = {column.name: column for column in COLUMNS if column.group != "attack"}
-    known |= {
-        f"{label}_{column.name}": attack_column(label, column)
-        for label in labels
-        for column in (*ATTACK, *GAIN, *CHOICES)
-    }
+    of_attacks = (*ATTACK, *SIGNIFICANCE, *GAIN, *CHOICES)
+    known |= {f"{label}_{column.name}": attack_column(label, column) for label in labels for column in of_attacks}
     return known.get(name)

@@ -10,7 +10,16 @@ import pytest
 from numpy.typing import NDArray
 
 from hwsim.errors import BadInput, UnknownName
-from hwsim.privacy import Game, Observation, audit, audit_arrays, audit_null, balanced_keep, paired_difference
+from hwsim.privacy import (
+    Game,
+    Observation,
+    audit,
+    audit_arrays,
+    audit_null,
+    balanced_keep,
+    paired_auc,
+    paired_difference,
+)
 from hwsim.privacy.attack_tools.attack import Attack
 from hwsim.privacy.attack_tools.game_view import GameView, Scores
 from hwsim.privacy.attacks.hardware.energy import Energy
@@ -42,17 +51,65 @@ def direct_game(scores: NDArray[np.float64], seed: int) -> tuple[Game, list[Obse
 def test_the_interval_covers_a_known_auc() -> None:
     """Members one half standard deviation higher: AUC = Phi(0.5 / sqrt 2), about .638."""
     truth = 0.5 * (1 + math.erf(0.5 / 2))
-    covered = {"samples": 0, "targets": 0}
-    trials = 60
+    covered, trials = 0, 60
     for trial in range(trials):
         rng = np.random.default_rng([7, trial])
         game, _ = direct_game(np.zeros((8, 300)), trial)
         game, observations = direct_game(rng.normal(size=(8, 300)) + 0.5 * game.keep, trial)
-        auc = audit(observations, game, [Direct()], seed=trial, resamples=300).results[0].auc
-        covered["samples"] += auc.ci_samples.low <= truth <= auc.ci_samples.high
-        covered["targets"] += auc.ci_targets.low <= truth <= auc.ci_targets.high
-    assert covered["samples"] >= 51  # 95 % of 60 is 57, less 3.5 standard deviations
-    assert covered["targets"] >= 45  # eight targets are few for a percentile interval
+        auc = audit(observations, game, [Direct()], seed=trial, resamples=2, blind=False).results[0].auc
+        covered += auc.ci.low <= truth <= auc.ci.high
+    assert covered >= 51  # 95 % of 60 is 57, less 3.5 standard deviations
+
+
+def test_every_number_lies_in_its_interval() -> None:
+    """The best balanced accuracy is a maximum, which a percentile bootstrap overstates."""
+    game, observations = planted(6, 100, seed=5, leak=0.2)
+    leakage = audit(observations, game, [Loss(), Lira(), Latency(), Joint()], seed=0, resamples=50)
+    for result in leakage.results:
+        numbers = [result.auc, result.balanced_accuracy, *result.tpr_at_fpr.values(), *result.tnr_at_fnr.values()]
+        for statistic in [*numbers, *result.at_best.values()]:
+            assert 0 <= statistic.ci.low <= statistic.mean <= statistic.ci.high <= 1
+
+
+def test_rates_at_the_best_threshold_are_those_of_the_confusion_counts() -> None:
+    game, observations = planted(6, 100, seed=5, leak=1.0)
+    result = audit(observations, game, [Loss()], seed=0, resamples=5)["loss"]
+    assert list(result.at_best) == [
+        "accuracy", "precision", "recall", "f1", "precision_nonmembers", "recall_nonmembers", "f1_nonmembers",
+    ]  # fmt: skip
+    for name, statistic in result.at_best.items():
+        expected = [getattr(best, name) for best in result.best]
+        np.testing.assert_allclose(statistic.per_target, expected, rtol=1e-14)
+    np.testing.assert_allclose(
+        result.balanced_accuracy.per_target, [curve.balanced_accuracy for curve in result.curves], rtol=1e-14
+    )
+
+
+def test_one_target_or_two_are_told_about() -> None:
+    game, observations = planted(6, 100, seed=5, leak=1.0)
+    leakages = [audit(observations, game, [Loss()], seed=0, resamples=5, targets=list(range(n))) for n in (1, 2, 3)]
+    begins = [
+        [text.split(":")[0] for text in one.warnings if text.split(":")[0] in ("one target", "two targets")]
+        for one in leakages
+    ]
+    assert begins == [["one target"], ["two targets"], []]
+    row = leakages[0].as_row()
+    assert row["loss_needed_models"] is None
+    assert row["loss_auc_se_models"] == 0.0
+
+
+def test_many_attacks_are_corrected_for_their_number() -> None:
+    game, observations = planted(8, 300, seed=1, leak=0.4)
+    attacks = [Loss(), Lira(), Latency(), Energy()]
+    leakage = audit(observations, game, attacks, seed=0, resamples=5)
+    found = leakage.significance()
+    alone = [leakage[label].auc.p_value(0.5) for label in found]
+    assert [pair.p for pair in found.values()] == alone
+    smallest = min(found, key=lambda label: found[label].p)
+    assert found[smallest].p_holm == min(1.0, 4 * found[smallest].p)
+    row = leakage.as_row()
+    assert (row["loss_auc_p"], row["loss_auc_p_holm"]) == found["loss"]
+    assert audit(observations, game, [Lira()], seed=0, resamples=5).significance()["lira"].p_holm == found["lira"].p
 
 
 def test_every_target_has_the_same_weight() -> None:
@@ -81,8 +138,8 @@ def test_the_null_game_of_a_real_leak_has_no_leak() -> None:
     game, observations = planted(12, 300, seed=2, leak=2.0)
     real = audit(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
     null = audit_null(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
-    assert real.ci_samples.low > 0.7
-    assert null.ci_samples.low <= 0.5 <= null.ci_samples.high < real.ci_samples.low
+    assert real.ci.low > 0.7
+    assert null.ci.low <= 0.5 <= null.ci.high < real.ci.low
 
 
 def test_a_constant_side_channel_has_an_auc_of_exactly_one_half() -> None:
@@ -92,7 +149,7 @@ def test_a_constant_side_channel_has_an_auc_of_exactly_one_half() -> None:
     leakage = audit(observations, game, [Latency(), Energy(), Lira(), Joint()], seed=0, resamples=50)
     for name in ("latency", "energy"):
         assert (leakage[name].auc.per_target == 0.5).all()
-        assert leakage[name].auc.ci_samples == (0.5, 0.5)
+        assert leakage[name].auc.ci == (0.5, 0.5)
     assert leakage.auc_gain("joint", over="lira") == (0.0, 0.0)
 
 
@@ -109,17 +166,19 @@ def test_the_row_is_flat_and_complete() -> None:
         "loss_auc",
         "loss_auc_ci_low",
         "loss_auc_ci_high",
-        "loss_auc_ci_targets_low",
-        "loss_auc_ci_targets_high",
+        "loss_auc_se",
+        "loss_auc_se_models",
     ]
     for label in ("loss", "lira_pooled"):
         for statistic in ("auc", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001"):
-            for part in ("", "_ci_low", "_ci_high", "_ci_targets_low", "_ci_targets_high"):
+            for part in ("", "_ci_low", "_ci_high", "_se", "_se_models"):
                 assert type(row[f"{label}_{statistic}{part}"]) is float
+        assert type(row[f"{label}_auc_p_holm"]) is float
+        assert type(row[f"{label}_needed_models"]) is type(row[f"{label}_needed_samples"]) is int
     assert row["n_targets"] == 6
     assert row["n_members"] == game.keep.sum(axis=1).min()
     assert row["n_nonmembers"] == (~game.keep).sum(axis=1).min()
-    assert len(row) == 2 * 4 * 5 + 4
+    assert len(row) == 2 * (4 * 5 + 4) + 4
 
 
 def test_a_rate_that_the_samples_cannot_support_has_a_warning() -> None:
@@ -186,11 +245,15 @@ def test_two_designs_on_the_same_samples_are_compared_in_pairs() -> None:
     assert paired_difference(better, better, "direct") == (0.0, 0.0)
     low, high = paired_difference(better, worse, "direct")
     assert 0 < low < better["direct"].auc.mean - worse["direct"].auc.mean < high
-    a, b = better["direct"].auc.ci_samples, worse["direct"].auc.ci_samples
+    a, b = better["direct"].auc.ci, worse["direct"].auc.ci
     assert high - low < (a.high - a.low + b.high - b.low) / 5
-    other = audit(direct_game(noise, 2)[1], game, [Direct()], seed=1, resamples=300)
-    with pytest.raises(BadInput, match="two audits that differ in seed"):
-        paired_difference(better, other, "direct")
+    gain = paired_auc(better["direct"], worse["direct"])
+    assert gain.ci == (low, high)
+    assert gain.mean == pytest.approx(better["direct"].auc.mean - worse["direct"].auc.mean, abs=1e-15)
+    assert gain.se < better["direct"].auc.se / 4
+    with pytest.raises(BadInput, match="two audits that differ in targets"):
+        few = audit(direct_game(noise, 2)[1], game, [Direct()], seed=1, resamples=5, targets=[0, 1])
+        paired_difference(better, few, "direct")
     with pytest.raises(BadInput, match="two audits that differ in game"):
         paired_difference(better, audit(direct_game(noise, 3)[1], game.shuffled(0), [Direct()], 0, 300), "direct")
     with pytest.raises(UnknownName, match="attack label"):
@@ -280,16 +343,32 @@ def test_the_blind_baseline_can_be_left_out_or_cached() -> None:
 
 def test_print_shows_a_leakage_in_one_screen() -> None:
     game, observations = planted(6, 100, seed=5, leak=1.0)
-    leakage = audit(observations, game, [Loss(), Lira()], seed=0, resamples=20, targets=[0, 1])
+    leakage = audit(observations, game, [Loss(), Lira()], seed=0, resamples=20, targets=[0, 1, 3])
     lines = str(leakage).splitlines()
     assert len(lines) < 24
     assert max(len(line) for line in lines) <= 120
-    assert lines[0] == "Leakage of 2 of 6 models: planted"
-    members = int(game.keep[:2].sum(axis=1).min())
-    assert lines[1].startswith(f"100 samples; per target at least {members} members and ")
+    assert lines[0] == "Leakage of 3 of 6 models: planted"
+    counts = game.keep[[0, 1, 3]].sum(axis=1)
+    assert lines[1] == f"100 samples; per target {counts.min()} to {counts.max()} of them members"
     assert [line.split()[0] for line in lines[4:7]] == ["loss", "lira", "blind"]
-    low, high = leakage["lira"].auc.ci_samples
+    low, high = leakage["lira"].auc.ci
     assert f"{leakage['lira'].auc.mean:.4f} [{low:.4f}, {high:.4f}]" in lines[5]
     assert f"{leakage['lira'].tpr.mean:.4f}" in lines[5]
-    assert lines[8:] == [f"warning: {text}" for text in leakage.warnings]
+    assert f"  {leakage['lira'].auc.se:.4f}  " in lines[5]
+    needed = leakage.as_row()
+    assert lines[5].endswith(f"  {needed['lira_needed_models']} x {needed['lira_needed_samples']:,}")
+    assert "corrected for 2 attacks (Holm)" in lines[9]
+    assert lines[11:] == [f"warning: {text}" for text in leakage.warnings]
     assert "no warnings" in str(replace(leakage, warnings=(), blind_baseline=None))
+
+
+def test_many_models_and_attacks_fit_one_screen() -> None:
+    """31 attacks on 32 models, as text and as a value at the prompt."""
+    game, observations = planted(32, 60, seed=5, leak=1.0)
+    made = [Lira(prior_strength=float(n)) for n in range(1, 32)]
+    leakage = audit(observations, game, made, seed=0, resamples=2, blind=False)
+    assert len(str(leakage).splitlines()) < 45
+    assert max(map(len, str(leakage).splitlines())) <= 120
+    for value in (leakage, leakage.results[0], leakage.results[0].auc):
+        assert "\n" not in repr(value)
+        assert len(repr(value)) < 1000

@@ -14,7 +14,7 @@ from hwsim.errors import BadInput, HwsimError
 from hwsim.study.evaluate.game_data import prepare
 from hwsim.study.evaluate.point_result import FLOAT_SHADOWS
 from hwsim.study.evaluate.stages import CHUNK, evaluate, network_key, training_tasks
-from hwsim.study.results.columns import ATTACK, AUDIT, GAIN, RESULT, find_column
+from hwsim.study.results.columns import ATTACK, AUDIT, GAIN, RESULT, SIGNIFICANCE, find_column
 
 BASE: dict[str, Any] = {
     "dataset": {"name": "breast_cancer", "label_noise": 0.2},
@@ -142,5 +142,5 @@ def test_a_row_has_every_column_of_its_attacks(models: Path) -> None:
     row = result(models, shadows="both", channels=channels, attacks=["loss", "lira", "joint"])
     assert {column.name for column in (*RESULT, *AUDIT)} <= set(row)
     for label in ("loss", "lira", "joint", "loss_float_shadows", "lira_float_shadows"):
-        assert {f"{label}_{column.name}" for column in ATTACK} <= set(row)
-    assert {name for name in row if "_auc_gain_" in name} == {f"joint_{column.name}" for column in GAIN}
+        assert {f"{label}_{column.name}" for column in (*ATTACK, *SIGNIFICANCE)} <= set(row)
+    assert {name for name in row if "_auc_gain" in name} == {f"joint_{column.name}" for column in GAIN}

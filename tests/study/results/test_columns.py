@@ -50,9 +50,9 @@ def test_there_is_a_column_for_every_cause_and_component() -> None:
 
 
 def test_attack_columns_need_a_known_label() -> None:
-    found = find_column("my_attack_auc_ci_targets_low", ["my_attack"])
+    found = find_column("my_attack_auc_ci_low", ["my_attack"])
     assert found is not None
-    assert found.meaning == "lower end of the 95 % interval over target models of the AUC"
+    assert found.meaning == "lower end of the 95 % interval of the AUC, for other samples and models"
     assert find_column("my_attack_auc", ["attack"]) is None
     assert find_column("auc", ["my_attack"]) is None
 

@@ -111,7 +111,8 @@ def test_objectives_may_name_the_columns_of_any_attack():
     [
         ("test_gap", "generalization_gap"),
         ("energy_local_pj", "energy_register_file_pj"),
-        ("fake_loss_auc_target_low", "fake_loss_auc_ci_targets_low"),
+        ("fake_loss_auc_target_low", "fake_loss_auc_ci_low"),
+        ("fake_loss_auc_ci_targets_low", "fake_loss_auc_ci_low"),
     ],
 )
 def test_an_objective_with_a_former_name_is_refused_with_the_present_name(old, new):
