@@ -42,7 +42,7 @@ def log_odds(world: str, keep: Bools, rng: np.random.Generator) -> Floats:
     if world == "levels":  # no leak, but each model has a level of its own, as a latency has
         return odds + rng.normal(size=(models, 1))
     leak = {"null": 0.0, "leak": 0.8, "models differ": 1.5, "classes differ": 0.8}[world]
-    of_model = leak + (0.4 * rng.normal(size=(models, 1)) if world == "models differ" else 0.0)
+    of_model = leak + (0.3 * rng.normal(size=(models, 1)) if world == "models differ" else 0.0)
     if world == "classes differ":  # the classes that a model knows well
         odds += 0.7 * rng.normal(size=(models, CLASSES))[:, rng.integers(CLASSES, size=samples)]
     return odds + of_model * keep
