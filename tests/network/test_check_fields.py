@@ -35,7 +35,7 @@ def with_requantizer(**fields: object) -> None:
         (CONV, {"bias": np.ma.zeros(8, np.int64)}, "layer 'conv' bias: .*MaskedArray"),
         (CONV, {"weight": np.zeros((8, 1, 3, 3))}, "layer 'conv' weight: .* allowed: QTensor or None"),
         (CONV, {"accumulator": None}, "layer 'conv' accumulator: got None"),
-        (CONV, {"accumulator": Accumulator(32, "wrapp")}, "layer 'conv' accumulator overflow: got 'wrapp'"),
+        (CONV, {"accumulator": Accumulator(32, "wrapped")}, "layer 'conv' accumulator overflow: got 'wrapped'"),
         (POOL, {"inputs": "conv"}, "layer 'pool' inputs: got 'conv' .* a tuple"),
         (HEAD, {"geometry": Geometry((3, 3))}, "layer 'head' geometry: .* none for linear"),
         (FLAT, {"geometry": Geometry((2, 2))}, "layer 'flat' geometry: .* none for flatten"),
