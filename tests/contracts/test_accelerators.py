@@ -25,7 +25,20 @@ FOLDER = files("accel_models") / "accelerators"
 
 def test_every_accelerator_is_reached() -> None:
     like = {"tpu_like", "tpu_like_os", "bitfusion_like", "stripes_like", "drq_like"}
-    chips = {"eyeriss", "tpu_v1", "gemmini", "bitfusion", "stripes", "loom", "unpu", "olaccel", "drq", "edge64", "tiny"}
+    chips = {
+        "eyeriss",
+        "eyeriss_nn_dataflow",
+        "tpu_v1",
+        "gemmini",
+        "bitfusion",
+        "stripes",
+        "loom",
+        "unpu",
+        "olaccel",
+        "drq",
+        "edge64",
+        "tiny",
+    }
     assert like | chips == set(NAMES)
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.validation import golden, page
+from tests.validation.bitfusion import _formula_ms
 from tests.validation.rows import NOT_REPRODUCED, TREND, Group, Row, Section
 from tests.validation.sections import SECTIONS
 
 QUICK = [section for section in SECTIONS if section.quick]
+LADDER = [18.84, 14.83, 14.82, 7.35, 4.28]
+"""Chip, 256 PEs, no DRAM stalls, no limits of networks and weight loads, the source's Bit Fusion."""
+
 PAGE = Path(__file__).parents[2] / "docs" / "validation.md"
 
 
@@ -48,6 +52,21 @@ def test_eyeriss_finds_the_numbers_of_pes_of_the_chip_and_comes_near_its_latency
     assert [row.nominal for row in busy.rows] == [154, 135, 156, 156, 156] and busy.verdict == "exact"
     for what in ("processing latency, ms", "latency with DRAM, ms", "processing latency, buffer twice as large"):
         assert abs(group("Eyeriss", f"AlexNet, batch 4: {what}").rows[-1].ratio - 1) < 0.12
+
+
+def test_the_ladder_of_bit_fusion_ends_near_the_printed_speed_up() -> None:
+    rungs = group("Bit Fusion", "speed-up over Eyeriss, from hwsim to the source, rung by rung").rows
+    assert [round(float(row.nominal), 2) for row in rungs] == LADDER
+    assert rungs[-1].ratio < 1.1
+    own = group("Bit Fusion", "Bit Fusion on its own assumptions (the last rung), ms per image").rows
+    near = {row.what: row.ratio for row in own}
+    assert all(0.985 < near[name] < 1.045 for name in near if name not in ("RNN", "AlexNet"))
+    assert 0.92 < near["AlexNet"] < near["RNN"] < 1.1
+
+
+def test_all_layers_that_read_an_image_are_im2col() -> None:
+    """VGG-7 has two of them: 0.129 ms by the source's formula, and 0.195 if only the first one is."""
+    assert _formula_ms("VGG-7") == pytest.approx(0.129, abs=0.0005)
 
 
 def test_bit_fusions_pes_cost_about_what_its_synthesis_says() -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hwsim.machine.cost.estimate import estimate
 from hwsim.machine.cost.uncertainty import estimate_range
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.pe.fixed import Fixed
 from hwsim.machine.pe.fused import Fused
 from hwsim.machine.run import Run
 from hwsim.machine.technology.tables import plain_pe
+from hwsim.machine.technology.technology import Technology
 from hwsim.network.product import Product, conv_product
+from hwsim.registry import build
+from tests.validation.bitfusion_ladder import channel_times, ladder, taps_in_turn
 from tests.validation.golden import read
 from tests.validation.machines import Layers, accelerator, at_bits, band, geometric_mean, layers_of, run_of
 from tests.validation.rows import NOT_REPRODUCED, TREND, Group, Row, Section
@@ -18,6 +22,9 @@ from tests.validation.rows import NOT_REPRODUCED, TREND, Group, Row, Section
 BATCH, BITS = 16, 16
 SOURCE = "H. Sharma et al., ISCA 2018: printed outputs of the notebook in hsharma35/bitfusion"
 SYNTHESIS = "hsharma35/bitfusion @04ec1c8, results/systolic_array_synth.csv, 45 nm, 500 MHz"
+POOLED = {27: 28, 13: 14}
+"""Height of AlexNet's maps after pooling: torchvision's -> the notebook's."""
+
 IN_4X4 = {"area": 1734.6 / 510.7, "energy": 0.4592 / 0.2034}
 """Fusible over fixed 8-bit PE in the source's 4x4 arrays: um2 and pJ per cycle of one PE."""
 
@@ -29,6 +36,9 @@ CHANNELS = (
 )
 SHORT = "a fold streams 16 vectors at most and then waits for the next weights; its formula counts no such wait"
 BOTH = "follows from the two columns of times below"
+PRICES = (
+    "it charges Bit Fusion 15 pJ per bit of DRAM, Eyeriss 6 (200 x 0.15 x 3.2 pJ per 16 bits): printed ratios mix both"
+)
 ENERGY = "follows from the times, and from 16-bit PEs and their memories against narrow lanes"
 FUSIBLE = "nearly 4 times the products (twice the width), and our fusible PE is the dearer one, see below"
 UNPIPELINED = "ours is one combinational tree, not pipelined and not optimized"
@@ -40,9 +50,14 @@ def groups() -> tuple[Group, ...]:
     theirs = {row["network"]: row for row in read("bitfusion_vs_eyeriss_notebook")}
     networks = [name for name in theirs if name != "geomean"]
     ours = {name: (_eyeriss(name), _bitfusion(name)) for name in networks}
+    plain = {name: _plain(name) for name in networks}
+    fused = {name: _fused(name) for name in networks}
     return (
         _speed(theirs, ours),
+        ladder(plain, fused, float(theirs["geomean"]["speedup"]), SOURCE),
+        _source_times(theirs, channel_times(fused)),
         _energy(theirs, ours),
+        _energy_at_its_prices(theirs, ours),
         _fusion_times(theirs, ours),
         _eyeriss_times(theirs, ours),
         _pes(),
@@ -61,7 +76,7 @@ def _eyeriss(network: str) -> Run:
 
 def _bitfusion(network: str) -> Run:
     machine: Accelerator = accelerator("bitfusion")
-    return run_of(machine, layers_of(_workload(network)), BATCH)
+    return run_of(machine, _fused(network), BATCH)
 
 
 def _workload(network: str) -> str:
@@ -74,6 +89,21 @@ def _plain(network: str) -> Layers:
         return layers_of("alexnet")
     layers = layers_of(_workload(network))
     return [(name, _half(product)) for name, product in layers] if network == "RESNET-18" else layers
+
+
+def _fused(network: str) -> Layers:
+    """The layers as the Bit Fusion column runs them: AlexNet with its maps of 28x28 and 14x14 after pooling."""
+    return [(name, _pooled(product)) for name, product in layers_of(_workload(network))]
+
+
+def _pooled(product: Product) -> Product:
+    """The layer on the map of the notebook's AlexNet, where torchvision's is 27x27 or 13x13."""
+    window = product.window
+    if window is None or window.height not in POOLED:
+        return product
+    side, channels = POOLED[window.height], product.reduction // window.taps
+    made = conv_product(channels, product.filters, side, side, window.geometry)
+    return replace(made, a_bits=product.a_bits, w_bits=product.w_bits, out_bits=product.out_bits)
 
 
 def _half(product: Product) -> Product:
@@ -151,15 +181,38 @@ def _times(rows: list[Row]) -> str:
 def _formula_ms(network: str) -> float:
     """What its simulator's formula says (hsharma35/bitfusion @04ec1c8, accelerator.py), stalls left out.
 
-    Rows and lanes take input channels, in the first layer the whole window; taps follow each other.
+    Rows and lanes take input channels, in layers that read an image the whole window; taps follow each other.
     """
     machine, cycles = accelerator("bitfusion"), 0
-    for i, (_, product) in enumerate(layers_of(_workload(network))):
+    for _, product in _fused(network):
         lanes = (8 // max(product.a_bits, 2)) * (8 // max(product.w_bits, 2))
-        taps = product.window.taps if product.window and i > 0 else 1
+        taps = taps_in_turn(product)
         depth = -(-(product.reduction // taps) // (machine.array.rows * lanes))
         cycles += product.pixels * taps * depth * -(-product.filters // machine.array.cols)
     return 1e3 * cycles / machine.clock_hz
+
+
+def _source_times(theirs: Golden, ours: dict[str, float]) -> Group:
+    """Bit Fusion as the last rung of the ladder has it."""
+    rows = [Row(name, float(theirs[name]["bitfusion_ms_per_image"]), value) for name, value in ours.items()]
+    return Group("Bit Fusion on its own assumptions (the last rung), ms per image", SOURCE, tuple(rows))
+
+
+def _energy_at_its_prices(theirs: Golden, ours: Runs) -> Group:
+    """DRAM at 6 pJ per bit for Eyeriss and 15 for Bit Fusion, as the source charges them."""
+    rows = []
+    for name, (eyeriss, fusion) in ours.items():
+        a, b = (float(estimate(run, _dram_at(pj)).total_energy_pj.sum()) for run, pj in ((eyeriss, 6), (fusion, 15)))
+        rows.append(Row(name, float(theirs[name]["energy_reduction"]), a / b, PRICES))
+    mean = geometric_mean(float(row.nominal) for row in rows)
+    rows.append(Row("**geometric mean**", float(theirs["geomean"]["energy_reduction"]), mean, PRICES))
+    return Group("energy reduction with the source's two prices of DRAM", SOURCE, tuple(rows), _kind(rows[-1]))
+
+
+def _dram_at(pj_per_bit: float) -> Technology:
+    price = {"item": "dram", "pj_per_bit": pj_per_bit, "source": "hsharma35/bitfusion @04ec1c8"}
+    made: Technology = build("technology", "bitfusion45", prices=[price])
+    return made
 
 
 def _pes() -> Group:
@@ -190,8 +243,12 @@ SECTION = Section(
     """
 `bitfusion` and `eyeriss`, batches of 16 as there. As in its notebook, Bit Fusion runs AlexNet and ResNet-18 at
 twice the width with 4- and 8-bit operands, and Eyeriss at plain width with 16 bits: `alexnet`, and
-`bitfusion_resnet18` with half of its channels (it is not torchvision's ResNet-18). Its Eyeriss is a model, not the
-chip, and its clock is not stated; ours has the clock and the DRAM port of `bitfusion`. Its area (2.14 mm2) is not
+`bitfusion_resnet18` with half of its channels (it is not torchvision's ResNet-18). AlexNet's maps after pooling are
+28x28 and 14x14 here, as in its notebook; one of its result files has 13x13. Its Eyeriss is a model, not the chip, and
+its clock is not stated; ours has the clock and the DRAM port of `bitfusion`. The ladder takes over what the source
+assumes, one thing after the other; its tiles have the fewest cycles on both sides. The source's energies charge
+Bit Fusion 15 pJ per bit of DRAM (its stats.py) and Eyeriss 6; both prices are used in a table of their own.
+Its area (2.14 mm2) is not
 the 5.87 mm2 that it aims at, as the notebook itself says. Energies are those of all components, DRAM included.
 """,
     groups,
