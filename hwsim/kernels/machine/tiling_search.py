@@ -80,8 +80,8 @@ class ArrayFields(NamedTuple):
     fold_overhead: int  # cycles of a fold besides streaming
     fold_overhead_cut: int  # further cycles of a fold where the channels are cut
     min_fold_interval: int  # least cycles between folds where loads are hidden, 0 where they are not
-    first_load: int  # hidden loads: cycles before the first fold of a group
-    last_drain: int  # hidden loads: cycles after the last fold of a group
+    first_load: int  # hidden loads: cycles before the first fold of the layer
+    last_drain: int  # hidden loads: cycles after the last fold of the layer
     ifmap_capacity: int  # bits of half a scratchpad
     weight_capacity: int
     ofmap_capacity: int
@@ -338,11 +338,12 @@ def _outputs(s, t, m, n, down, across):  # type: ignore[no-untyped-def]
 
 
 @kernel(nogil=True)
-def waits(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-def]
+def waits(table, work, edges, groups, bandwidth, latency):  # type: ignore[no-untyped-def]
     """Compute the cycles in which the array waits for DRAM: int64 [sample, (prefetch, bandwidth, latency, write-back)].
 
     `work` int64 [sample, tile] are the cycles of the array on each tile of `table`, of one group or of
-    all `groups` in their order. The first tile is fetched before the array begins, and the last outputs
+    all `groups` in their order; `edges` int64 [sample, 2] are further cycles on the first and on the last tile
+    of all groups. The first tile is fetched before the array begins, and the last outputs
     are written after it has ended. In between, the work on a tile, the fetch of the next tile and the
     write-back of the previous tile overlap. A fetch begins with the latency of the DRAM.
     """
@@ -350,17 +351,17 @@ def waits(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-d
     alike = work.shape[1] == len(table)
     for sample in range(len(work)):
         if alike and groups > 3:  # the third group waits as long as every further one
-            two = _waits_of(table, work[sample], 2, bandwidth, latency)
-            three = _waits_of(table, work[sample], 3, bandwidth, latency)
+            two = _waits_of(table, work[sample], edges[sample], 2, bandwidth, latency)
+            three = _waits_of(table, work[sample], edges[sample], 3, bandwidth, latency)
             found[sample] = two + (groups - 2) * (three - two)
         else:
-            found[sample] = _waits_of(table, work[sample], groups, bandwidth, latency)
+            found[sample] = _waits_of(table, work[sample], edges[sample], groups, bandwidth, latency)
     return found
 
 
 @kernel()
-def _waits_of(table, work, groups, bandwidth, latency):  # type: ignore[no-untyped-def]
-    """Compute `waits` of one sample: int64 [(prefetch, bandwidth, latency, write-back)]; `work` int64 [tile]."""
+def _waits_of(table, work, edges, groups, bandwidth, latency):  # type: ignore[no-untyped-def]
+    """Compute `waits` of one sample: int64 [4]; `work` int64 [tile], `edges` int64 [2]."""
     found = np.zeros(4, dtype=np.int64)
     count = len(table)
     total = count * groups
@@ -373,7 +374,7 @@ def _waits_of(table, work, groups, bandwidth, latency):  # type: ignore[no-untyp
         if step == 0:
             found[0] = delay + transfer
             continue
-        busy = work[(step - 1) % len(work)]
+        busy = work[(step - 1) % len(work)] + (edges[0] if step == 1 else 0) + (edges[1] if step == total else 0)
         transfer_wait = max(0, transfer - busy)
         found[1] += transfer_wait
         found[2] += max(0, transfer + delay - busy) - transfer_wait
@@ -390,10 +391,11 @@ def _layer_cycles(s, a, table, work):  # type: ignore[no-untyped-def]
     overhead = a.fold_overhead + (a.fold_overhead_cut if last.k > 0 else 0)
     for step in range(len(table)):
         work[0, step] = table[step].stream + table[step].wait + table[step].folds * overhead
+    edges = np.zeros((1, 2), dtype=np.int64)
     if a.min_fold_interval:
-        work[0, 0] += a.first_load
-        work[0, len(table) - 1] += a.last_drain - last.wait // last.folds
-    return work.sum() * s.groups + waits(table, work, s.groups, a.bandwidth, a.latency).sum()
+        edges[0, 0], edges[0, 1] = a.first_load, a.last_drain - last.wait // last.folds
+    waiting = waits(table, work, edges, s.groups, a.bandwidth, a.latency).sum()
+    return work.sum() * s.groups + edges.sum() + waiting
 
 
 @kernel()
@@ -537,13 +539,14 @@ def array_work(s, a, p, f, c):  # type: ignore[no-untyped-def]
     """Count the cycles of the array on all tiles of all groups, without waiting for DRAM."""
     overhead = a.fold_overhead + (a.fold_overhead_cut if c.tiles > 1 else 0)
     work = p.stream * f.stream * c.stream * a.wavefront_cycles + p.folds * f.folds * c.folds * overhead
+    work *= s.groups
     if a.min_fold_interval:
-        work += p.wait * f.wait * c.wait + a.first_load + a.last_drain
+        work += p.wait * f.wait * c.wait * s.groups + a.first_load + a.last_drain
         wavefronts = p.last_pixels if a.streamed == PIXELS else f.last
         if a.streamed == CHANNELS:
             wavefronts = _ceil(c.last * s.taps, a.products)
         work -= _hidden_wait(a, wavefronts)
-    return work * s.groups
+    return work
 
 
 @kernel()

@@ -80,8 +80,8 @@ class FoldOverheads:
     fill_drain : skew into the array and outputs out of it (cause `fill_drain`)
     drain_stall : further cycles of the outputs, because of the ofmap port (cause `stall_ofmap_port`)
     min_interval : least cycles from fold to fold where loads are hidden behind streaming; 0 where they are not.
-        Where loads are hidden, `load` shows before the first fold of a group only, and `fill_drain` after the
-        last one.
+        Where loads are hidden, `load` shows before the first fold of a layer only, and `fill_drain` after the
+        last one: the folds of all groups follow each other.
     """
 
     load: int = 0

@@ -158,7 +158,7 @@ def step_streams(
     blocks = _pixel_blocks(mapping)
     k_blocks = ceil_div(channels, mapping.tiling.channels)
     parts = np.zeros((4, samples, product.groups, len(blocks), 1, k_blocks), dtype=np.int64)
-    last_wait = np.zeros((samples, product.groups), dtype=np.int64)
+    last_wait = np.zeros(samples, dtype=np.int64)
     last_tile = int(mapping.tiles["m"][-1]), int(mapping.tiles["k"][-1])
     for index, (front, own, capped) in enumerate(_maps_by_group(mapping, (steps, limited), paddings)):
         same = np.array_equal(own, capped)
@@ -170,7 +170,7 @@ def step_streams(
                 for part, cycles in zip(parts, (alone, free - alone, slow - free, wait), strict=True):
                     part[:, index, m, 0, k] = cycles.sum(axis=1)
                 if (m, k) == last_tile:
-                    last_wait[:, index] = wait[:, -1]
+                    last_wait = wait[:, -1]  # the last group sets it last
     compute, stall, port, wait = parts
     return StreamCycles(compute, stall, port, wait, last_wait)
 
@@ -215,7 +215,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer, ti
     n_tiles, k_tiles = range(0, product.filters, tiling.filters), range(0, channels, tiling.channels)
     parts = np.zeros((3, 1, product.groups, len(pixels), len(n_tiles), len(k_tiles)), dtype=np.int64)
     compute, port, wait = parts
-    last_wait = np.zeros((1, product.groups), dtype=np.int64)
+    last_wait = np.zeros(1, dtype=np.int64)
     for group, own in enumerate(weights):
         for n, first in enumerate(n_tiles):
             last = min(first + tiling.filters, product.filters)
@@ -232,7 +232,7 @@ def _weight_streams(accelerator: Accelerator, mapping: Mapping, layer: Layer, ti
                     compute[0, group, :, n, k] += stream.sum(axis=1)
                     port[0, group, :, n, k] += (limited - stream).sum(axis=1)
                     wait[0, group, :, n, k] += waits.sum(axis=1)
-                    last_wait[0, group] = waits[int(mapping.tiles["m"][-1]), -1]
+                    last_wait[0] = waits[int(mapping.tiles["m"][-1]), -1]
     return StreamCycles(compute, np.zeros_like(compute), port, wait, last_wait)
 
 

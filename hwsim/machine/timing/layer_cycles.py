@@ -39,7 +39,7 @@ class LayerTiming:
     ----------
     cycles : int64 [rows, cause], with one row for all samples or one per sample
     work : int64 [rows, tile], cycles of the array on each tile, ports included: of one group where all groups
-        are alike, else of all groups
+        are alike, else of all groups. The edges of `edge_cycles` are not in it
     """
 
     cycles: Ints
@@ -75,7 +75,7 @@ class StreamCycles:
     rows : further cycles in which rows of variable speed wait for each other
     port : further cycles because of the scratchpad ports
     wait : further cycles until the next stationary operand is loaded
-    last_wait : int64 [sample, group], the part of `wait` that belongs to the last fold of a group, which no fold
+    last_wait : int64 [sample], the part of `wait` that belongs to the last fold of all groups, which no fold
         follows
     """
 
@@ -106,10 +106,11 @@ def time_layer(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles
     by_tile = tile_cycles(accelerator, mapping, streams)
     groups, dram = mapping.product.groups, accelerator.dram
     work: Ints = by_tile.sum(axis=0)
+    edges = edge_cycles(mapping, streams)
     table = np.zeros((len(work), len(CAUSES)), dtype=np.int64)
-    table[:, _WORK_COLUMNS] = by_tile.sum(axis=2).T * (groups if streams is None else 1)
+    table[:, _WORK_COLUMNS] = by_tile.sum(axis=2).T * (groups if streams is None else 1) + edges.sum(axis=2).T
     table[:, _WAIT_COLUMNS] = tiling_search.waits(
-        mapping.tiles, work, groups, dram.bandwidth_bytes_per_cycle * 8, dram.latency_cycles
+        mapping.tiles, work, edges.sum(axis=0), groups, dram.bandwidth_bytes_per_cycle * 8, dram.latency_cycles
     )
     return LayerTiming(table, work)
 
@@ -117,17 +118,15 @@ def time_layer(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles
 def tile_cycles(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles | None = None) -> Ints:
     """Compute the cycles of the array on each tile by cause: int64 [cause of WORK, sample, tile].
 
-    The tiles are those of one group where all groups are alike, and those of all groups with `streams`.
+    The tiles are those of one group where all groups are alike, and those of all groups with `streams`. Cycles
+    that only the first or the last tile of the layer has are those of `edge_cycles`.
     """
     cycles = _streaming(mapping) if streams is None else _streaming_by_sample(mapping, streams)
     fold, count = mapping.fold, len(mapping.tiles)
+    if fold.hidden:
+        return cycles
     by_group = cycles.reshape(*cycles.shape[:2], cycles.shape[2] // count, count)  # a view
     load, drain = by_group[_WORK["weight_load"]], by_group[_WORK["fill_drain"]]
-    if fold.hidden:  # only the first load of a group and its last drain are visible; no fold follows its last one
-        load[:, :, 0] += fold.load
-        load[:, :, -1] -= _last_wait(mapping) if streams is None else streams.last_wait
-        drain[:, :, -1] += fold.fill_drain
-        return cycles
     folds = mapping.tiles["folds"]
     load += folds * fold.load
     drain += folds * fold.fill_drain
@@ -136,6 +135,22 @@ def tile_cycles(accelerator: Accelerator, mapping: Mapping, streams: StreamCycle
     if fold.drain_stall:
         by_group[_WORK["stall_ofmap_port"]] += folds * fold.drain_stall
     return cycles
+
+
+def edge_cycles(mapping: Mapping, streams: StreamCycles | None = None) -> Ints:
+    """Compute further cycles of the first and of the last tile of all groups: int64 [cause of WORK, sample, 2].
+
+    Where loads are hidden, groups follow each other as folds do: only the first load of the layer and its last
+    drain are visible, and the last fold waits for no other.
+    """
+    edges = np.zeros((len(WORK), 1 if streams is None else len(streams.compute), 2), dtype=np.int64)
+    fold = mapping.fold
+    if fold.hidden:
+        load, drain = edges[_WORK["weight_load"]], edges[_WORK["fill_drain"]]
+        load[:, 0] = fold.load
+        load[:, 1] = -(_last_wait(mapping) if streams is None else streams.last_wait)
+        drain[:, 1] = fold.fill_drain
+    return edges
 
 
 def _streaming(mapping: Mapping) -> Ints:
@@ -169,6 +184,6 @@ def _streaming_by_sample(mapping: Mapping, streams: StreamCycles) -> Ints:
 
 
 def _last_wait(mapping: Mapping) -> int:
-    """Cycles that the last fold of a group would wait for a fold behind it, where all groups are alike."""
+    """Cycles that the last fold would wait for a fold behind it, where all groups are alike."""
     tile = mapping.tiles[-1]
     return int(tile["wait"]) // int(tile["folds"])

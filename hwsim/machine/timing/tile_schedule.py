@@ -16,7 +16,7 @@ from hwsim.arithmetic import ceil_div
 from hwsim.cache import cached
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.mapping.mapping import Mapping
-from hwsim.machine.timing.layer_cycles import WAITS, WORK, StreamCycles, tile_cycles
+from hwsim.machine.timing.layer_cycles import WAITS, WORK, StreamCycles, edge_cycles, tile_cycles
 
 Ints = NDArray[np.int64]
 
@@ -50,7 +50,7 @@ def tile_work(accelerator: Accelerator, mapping: Mapping, streams: StreamCycles 
     """Return the cycles of the array on each tile by cause: CYCLES [tile], read-only; with modeled memory only.
 
     The tiles are those of one group where all groups are alike, and those of all groups with the `streams` of one
-    sample.
+    sample. `edge_cycles` come on top.
     """
     cycles = tile_cycles(accelerator, mapping, streams)
     work = np.zeros(cycles.shape[2], dtype=CYCLES)
@@ -87,8 +87,9 @@ def tile_steps(
     steps["tile"] = np.where(worked, number - 1, -1)
     work = tile_work(accelerator, mapping, streams)
     work = work[(number - 1) % len(work)]
-    for name in WORK:
-        steps[name] = work[name] * worked
+    edges = edge_cycles(mapping, streams)[:, 0]
+    for name, (at_first, at_last) in zip(WORK, edges.tolist(), strict=True):
+        steps[name] = work[name] * worked + at_first * (number == 1) + at_last * (number == total)
     coming, going = table[number % count], table[(number - 2) % count]
     for name, field in zip(BITS[:3], ("ifmap_fetch", "weight_fetch", "psum_fetch"), strict=True):
         steps[name] = coming[field] * fetched

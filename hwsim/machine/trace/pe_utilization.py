@@ -198,6 +198,10 @@ class _Folds:
         rows, cols, stream, busy = (
             _passes(accelerator, mapping) if mapping.row_stationary_pass else _array_folds(accelerator, mapping)
         )
+        groups = mapping.product.groups
+        if mapping.fold.hidden:  # groups follow each other without a drain, so that their folds are those of one group
+            rows, cols, stream, busy = (np.tile(part, groups) for part in (rows, cols, stream, busy))
+            groups = 1
         load, wait, drain = _overheads(accelerator, mapping, stream, rows, cols)
         length = load + stream + wait + drain
         begin = np.cumsum(length) - length
@@ -205,7 +209,7 @@ class _Folds:
         full = np.full(len(rows), array.rows + array.cols - 2)
         return cls(
             array=(array.rows, array.cols),
-            groups=mapping.product.groups,
+            groups=groups,
             length=int(length.sum()),
             own=mapping.own_cycles,
             steps=mapping.ports.wavefront_cycles,

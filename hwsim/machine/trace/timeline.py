@@ -3,7 +3,7 @@
 The events follow `hwsim.machine.timing.tile_schedule`. Where a scratchpad port is slow, a tile streams
 slowly; where the next tile is not there yet, the array waits. All folds of a tile are drawn together: first their
 loads, then their streams, then their fills. With a second weight register (`array.weight_buffers = 2`) the loads are
-hidden, and the only load and fill of a group are drawn with its first and last tile.
+hidden, and the only load and fill of a layer are drawn with its first and last tile.
 """
 
 from __future__ import annotations

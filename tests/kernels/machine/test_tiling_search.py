@@ -174,18 +174,21 @@ def test_waits_equal_the_timeline(
     rng = np.random.default_rng(data.draw(st.integers(0, 1 << 20)))
     work = rng.integers(0, data.draw(st.sampled_from([1, 20, 400])), (samples, length))
     bandwidth, latency = int(array[0]["bandwidth"]), int(array[0]["latency"])
-    found = tiling_search.waits(table.view(np.recarray), work, groups, bandwidth, latency)
+    edges = rng.integers(0, 30, (samples, 2))
+    found = tiling_search.waits(table.view(np.recarray), work, edges, groups, bandwidth, latency)
     fetches = [int(t["ifmap_fetch"] + t["weight_fetch"] + t["psum_fetch"]) for t in table] * groups
     leaving = [int(t["output_bits"] + t["psum_spill"]) for t in table] * groups
     for sample in range(samples):
         busy = work[sample].tolist() * (groups if alike else 1)
+        busy[0] += int(edges[sample, 0])
+        busy[-1] += int(edges[sample, 1])
         assert tuple(found[sample].tolist()) == timeline(fetches, leaving, busy, bandwidth, latency)
 
 
 def cycles_of(layer: np.ndarray, array: np.ndarray, table: np.ndarray) -> int:
     """Cycles of all groups, tile by tile: work of the array and waits for DRAM."""
     shape, machine = plain(layer), plain(array)
-    work = (table["stream"] + table["wait"] + table["folds"] * machine.fold_overhead).tolist()
+    work = (table["stream"] + table["wait"] + table["folds"] * machine.fold_overhead).tolist() * shape.groups
     if (
         machine.min_fold_interval
     ):  # the loads hide behind the streams, but for the first one; nothing comes after the last fold
@@ -193,7 +196,6 @@ def cycles_of(layer: np.ndarray, array: np.ndarray, table: np.ndarray) -> int:
         work[-1] += machine.last_drain - int(table[-1]["wait"] // table[-1]["folds"])
     fetches = (table["ifmap_fetch"] + table["weight_fetch"] + table["psum_fetch"]).tolist() * shape.groups
     leaving = (table["output_bits"] + table["psum_spill"]).tolist() * shape.groups
-    work *= shape.groups
     return sum(work) + sum(timeline(fetches, leaving, work, machine.bandwidth, machine.latency))
 
 

@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 
 from hwsim import reference
 from hwsim.errors import Infeasible
+from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.events import CAUSES
 from hwsim.machine.mapping.mapping import derive_mapping
 from hwsim.machine.mapping.tiling import Tiling
-from hwsim.machine.timing.layer_cycles import LayerTiming, time_layer
+from hwsim.machine.timing.layer_cycles import LayerTiming, edge_cycles, time_layer
 from hwsim.machine.timing.traffic import product_traffic
-from hwsim.network.product import Product
+from hwsim.network.layer import Geometry
+from hwsim.network.product import Product, conv_product
 from hwsim.registry import build
-from tests.support.machines import machines, make, products
+from tests.support.machines import eyeriss, machines, make, products
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -203,16 +205,24 @@ def test_ideal_memory_gives_the_closed_form(rows: int, cols: int, dataflow: str,
 def test_a_second_weight_register_hides_loads(
     rows: int, cols: int, dataflow: str, product: Product, groups: int
 ) -> None:
-    """R, then max(S, 2R + C - 1) for each fold but the last, then S and the way out, R + C - 1; group by group."""
+    """R, then max(S, 2R + C - 1) for each fold of all groups but the last, then S and the way out, R + C - 1."""
     product = Product(product.pixels, product.reduction, product.filters, groups)
-    folds = fold_lengths(rows, cols, dataflow, product)
-    one = rows + sum(max(length, 2 * rows + cols - 1) for length in folds[:-1]) + folds[-1] + rows + cols - 1
+    folds = fold_lengths(rows, cols, dataflow, product) * groups
+    spent = rows + sum(max(length, 2 * rows + cols - 1) for length in folds[:-1]) + folds[-1] + rows + cols - 1
     accelerator = array(rows, cols, dataflow, array={"weight_buffers": 2})
     timing = timed(accelerator, product, whole(product))
-    assert timing.array_cycles.tolist() == [groups * one] == [groups * int(timing.work.sum())]
-    assert timing.cause("compute").tolist() == [groups * sum(folds)]
-    assert timing.cause("fill_drain").tolist() == [groups * (rows + cols - 1)]
+    assert timing.array_cycles.tolist() == [spent]
+    assert timing.cause("compute").tolist() == [sum(folds)]
+    assert timing.cause("fill_drain").tolist() == [rows + cols - 1]
     assert timing.array_cycles[0] <= timed(array(rows, cols, dataflow), product, whole(product)).array_cycles[0]
+
+
+def test_groups_of_a_depthwise_layer_follow_each_other_without_a_drain() -> None:
+    depthwise = conv_product(256, 256, 28, 28, Geometry((3, 3), padding=(1, 1), groups=256))
+    accelerator = build("accelerator", "tpu_like", array={"rows": 32, "cols": 32, "weight_buffers": 2})
+    timing = timed(accelerator, depthwise)
+    assert timing.cause("compute").tolist() == [256 * 28 * 28]
+    assert timing.cause("weight_load").tolist() == [32] and timing.cause("fill_drain").tolist() == [63]
 
 
 def test_lanes_shorten_the_reduction_and_steps_stretch_the_stream() -> None:
@@ -253,7 +263,39 @@ def test_a_faster_memory_never_takes_longer(parameters: dict[str, Any], product:
         before = timed(slow, product).total[0]
     except Infeasible:
         return
-    assert timed(make(parameters, **faster), product).total[0] <= before
+    after = timed(make(parameters, **faster), product).total[0]
+    assert after <= (before * 102 // 100 if slow.optimize == "balanced" else before)
+
+
+@settings(max_examples=150, **RUN)
+@given(
+    machines(("ws", "os", "is")), products(), st.integers(1, 3), st.sampled_from(SCRATCHPADS), st.integers(1, 4),
+    st.integers(0, 3),
+)  # fmt: skip
+def test_a_larger_scratchpad_never_costs_cycles(
+    parameters: dict[str, Any], product: Product, batch: int, pad: str, times: int, more: int
+) -> None:
+    small = make(parameters, optimize="latency")
+    large = make(parameters, optimize="latency", scratchpads={pad: {"kib": small.scratchpads[pad].kib * times + more}})
+    try:
+        before = time_layer(small, derive_mapping(small, product, batch)).total[0]
+    except Infeasible:
+        return
+    assert time_layer(large, derive_mapping(large, product, batch)).total[0] <= before
+
+
+@pytest.mark.xfail(reason="a row-stationary pass is chosen before the tiles, for the cycles of the array", strict=True)
+def test_a_larger_scratchpad_never_costs_a_row_stationary_array_cycles() -> None:
+    product = Product(7, 64, 512, a_bits=16, w_bits=16, out_bits=16)
+    cycles = []
+    for kib in (8, 16):
+        pads = {"ifmap": {"kib": 16}, "weight": {"kib": kib}, "ofmap": {"kib": 8}}
+        accelerator = eyeriss(
+            array={"rows": 6, "cols": 14}, psum_bits=24, scratchpads=pads, dram={"bandwidth_bytes_per_cycle": 1},
+            optimize="latency",
+        )  # fmt: skip
+        cycles.append(int(time_layer(accelerator, derive_mapping(accelerator, product, 2)).total[0]))
+    assert cycles[1] <= cycles[0]
 
 
 @settings(max_examples=100, **RUN)
@@ -267,7 +309,8 @@ def test_every_cycle_has_one_cause_and_the_array_its_own(parameters: dict[str, A
     timing = time_layer(accelerator, mapping)
     assert (timing.cycles >= 0).all()
     assert timing.total.tolist() == [sum(causes(timing).values())]
-    assert timing.array_cycles.tolist() == [int(timing.work.sum()) * product.groups]
+    edges = int(edge_cycles(mapping).sum())
+    assert timing.array_cycles.tolist() == [int(timing.work.sum()) * product.groups + edges]
     waiting = [timing.cause(name) for name in ("stall_dram_bandwidth", "stall_dram_latency", "prefetch", "writeback")]
     assert (timing.array_cycles + sum(waiting)).tolist() == timing.total.tolist()
     # every product is made by a PE in a cycle of its own
