@@ -13,7 +13,7 @@ from tests.validation.rows import NOT_REPRODUCED, TREND, Group, Row, Section
 from tests.validation.sections import SECTIONS
 
 QUICK = [section for section in SECTIONS if section.quick]
-LADDER = [18.84, 14.83, 14.82, 7.35, 4.28]
+LADDER = [18.83, 14.82, 14.81, 7.34, 4.28]
 """Chip, 256 PEs, no DRAM stalls, no limits of networks and weight loads, the source's Bit Fusion."""
 
 PAGE = Path(__file__).parents[2] / "docs" / "validation.md"

@@ -246,7 +246,8 @@ twice the width with 4- and 8-bit operands, and Eyeriss at plain width with 16 b
 `bitfusion_resnet18` with half of its channels (it is not torchvision's ResNet-18). AlexNet's maps after pooling are
 28x28 and 14x14 here, as in its notebook; one of its result files has 13x13. Its Eyeriss is a model, not the chip, and
 its clock is not stated; ours has the clock and the DRAM port of `bitfusion`. The ladder takes over what the source
-assumes, one thing after the other; its tiles have the fewest cycles on both sides. The source's energies charge
+assumes, one thing after the other; its tiles have the fewest cycles on both sides.
+Balanced tiles would end it at about 4.4. The source's energies charge
 Bit Fusion 15 pJ per bit of DRAM (its stats.py) and Eyeriss 6; both prices are used in a table of their own.
 Its area (2.14 mm2) is not
 the 5.87 mm2 that it aims at, as the notebook itself says. Energies are those of all components, DRAM included.
