@@ -3,6 +3,7 @@
 from hwsim.privacy.audit.audit import audit, audit_arrays, audit_null
 from hwsim.privacy.audit.from_logits import score
 from hwsim.privacy.audit.leakage import AttackResult, Leakage, paired_auc, paired_difference
+from hwsim.privacy.audit.null_test import NullTest
 from hwsim.privacy.game import Game, balanced_keep
 from hwsim.privacy.observation.observe import Observation, observe, observe_floats
 from hwsim.privacy.statistics.intervals import clopper_pearson, epsilon_lower_bound, rates_at
@@ -14,6 +15,7 @@ __all__ = [
     "Game",
     "Interval",
     "Leakage",
+    "NullTest",
     "Observation",
     "Roc",
     "audit",

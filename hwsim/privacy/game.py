@@ -12,7 +12,7 @@ from hwsim.arrays import integer_array, truth_array
 from hwsim.errors import BadInput
 from hwsim.rng import derive_seed, stream
 
-_MIN_MODELS = 3
+_MIN_MODELS = 1
 
 
 def balanced_keep(models: int, samples: int, seed: int, first: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
@@ -48,9 +48,9 @@ class Game:
 
     Attributes
     ----------
-    keep : bool [model, sample], True where the sample is a member of the model. There are 3 models or more, a target
-        and two shadow models. Every sample is a non-member of one model or more. A sample that is in no model has no
-        IN models, and attacks that need them score it in the middle.
+    keep : bool [model, sample], True where the sample is a member of the model. Attacks with shadow models need three
+        models or more, other attacks one. A sample that is in no model has no IN models, one that is in all models has
+        no OUT models, and attacks that need them score it in the middle.
     labels : int64 [sample], with the label noise of the training
 
     Raises BadInput when they do not fit. `balanced_keep` makes the matrix of the literature.
@@ -70,16 +70,11 @@ class Game:
         if self.keep.dtype != np.bool_ or self.keep.ndim != 2:
             raise BadInput("game.keep", f"{self.keep.dtype} {self.keep.shape}", "bool [model, sample]")
         if self.models < _MIN_MODELS:
-            raise BadInput("game.models", self.models, f"{_MIN_MODELS} or more, a target and two shadows")
+            raise BadInput("game.models", self.models, f"{_MIN_MODELS} or more")
         if self.samples < 1:
             raise BadInput("game.samples", self.samples, "1 or more")
         if self.labels.dtype != np.int64 or self.labels.shape != (self.samples,):
             raise BadInput("game.labels", f"{self.labels.dtype} {self.labels.shape}", f"int64 [{self.samples}]")
-        members = self.keep.sum(axis=0)
-        never_out = np.flatnonzero(members == self.models)
-        if never_out.size:
-            given = f"sample {never_out[0]} in all of the {self.models} models"
-            raise BadInput("game.keep", given, "every sample out of one model or more")
 
     @property
     def models(self) -> int:

@@ -170,7 +170,12 @@ BAD_CALLS = {
                 "add an array energy_pj [models, samples]"),
     "nan": ([], {"logits": np.full((6, 300, 5), np.nan)}, "bad.npz logits: got nan at model 0, sample 0, place 0; all"),
     "shapes": ([], {"labels": np.arange(299) % 5}, "bad.npz labels: got shape (299,); allowed: shape (300,)"),
-    "never out": ([], {"keep": np.ones((6, 300), bool)}, "bad.npz keep: got sample 0 in all of the 6 models; allowed:"),
+    "never a non-member": ([], {"keep": np.ones((6, 300), bool)}, "bad.npz samples: got a target with 0 non-members; a"),
+    "target": (["--targets", "0,6"], {}, "--targets: got 0,6; allowed: models 0 to 5, such as 0,2-5, each once"),
+    "targets twice": (["--targets", "1-3,2"], {}, "--targets: got 1-3,2; allowed: models 0 to 5"),
+    "no targets": (["--targets", ""], {}, "--targets: got ; allowed: models 0 to 5"),
+    "delta": (["--epsilon", "--delta", "1"], {}, "--delta: got 1.0; allowed: 0 to 1, less than 1"),
+    "confidence": (["--epsilon", "--confidence", "95"], {}, "--confidence: got 95.0; allowed: between 0 and 1"),
     "one class": ([], {"labels": np.zeros(300, int)}, "bad.npz labels: got one class only, 0; allowed: two classes or"),
     "sums": ([], {"probabilities": np.ones((6, 300, 5))}, "bad.npz probabilities: got a sum of 5 at model 0, sample 0"),
     "missing": ([], {"keep": None}, "bad.npz keep: got arrays labels, latency_cycles, logits; allowed: an array keep"),
@@ -190,7 +195,7 @@ def test_bad_input_is_one_line_and_exits_with_2(capfd: Any, file: Path, name: st
 @pytest.mark.parametrize(
     ("models", "samples", "words"),
     [
-        (2, 300, "bad.npz models: got 2; allowed: 3 or more, a target and two shadows"),
+        (2, 300, "bad.npz models: got 2; allowed: 3 or more for the attack lira"),
         (4, 12, "bad.npz samples: got a target with"),
     ],
 )
@@ -198,9 +203,57 @@ def test_games_that_are_too_small(capfd: Any, file: Path, models: int, samples: 
     with np.load(save(Path("all.npz"), models=4)) as arrays:
         few = {name: arrays[name][:models, :samples] for name in ("logits", "keep", "latency_cycles")}
         np.savez("bad.npz", labels=arrays["labels"][:samples], **few)
-    code, out, err = call(capfd, "audit", "bad.npz", "--attacks", "loss")
+    code, out, err = call(capfd, "audit", "bad.npz", "--attacks", "lira")
     assert (code, out) == (2, "")
     assert words in err
+
+
+@pytest.mark.parametrize("models", [1, 2])
+def test_attacks_without_shadow_models_need_one_model(capfd: Any, file: Path, models: int) -> None:
+    with np.load(save(Path("all.npz"), models=4)) as arrays:
+        np.savez("few.npz", labels=arrays["labels"], logits=arrays["logits"][:models], keep=arrays["keep"][:models])
+    code, out, _ = call(capfd, "audit", "few.npz", "--attacks", "loss", "--json")
+    assert code == 0
+    assert json.loads(out)[0]["n_targets"] == models
+
+
+def test_some_models_as_targets(capfd: Any, file: Path) -> None:
+    code, out, _ = call(capfd, "audit", file, "--attacks", "loss,lira", "--targets", "4,0-1", "--json")
+    game, observations = planted(6, 300, seed=0, leak=1.5)
+    attacks = [build("attack", "loss"), build("attack", "lira")]
+    same = audit(observations, game, attacks, seed=0, targets=[4, 0, 1])
+    assert code == 0
+    assert [row["auc"] for row in json.loads(out)] == [same["loss"].auc.mean, same["lira"].auc.mean]
+    assert json.loads(out)[0]["n_targets"] == 3
+
+
+def test_side_channels_have_a_permutation_test(capfd: Any, file: Path) -> None:
+    _, out, _ = call(capfd, "audit", file, "--attacks", "loss,latency", "--json")
+    loss, latency = json.loads(out)
+    assert (loss["auc_p_permutation"], loss["null_auc_sd"]) == (None, None)
+    assert latency["auc_p_permutation"] == 1 / 50
+    assert 0 < latency["null_auc_sd"] < 0.1
+    _, out, _ = call(capfd, "audit", file, "--attacks", "loss,latency", "--permutations", 4)
+    assert "memberships drawn anew 4 times; p cannot be below 0.2" in out
+    assert re.search(r"^loss +0\.\d{4}  0\.\d{4} +0\.2000  0\.4000$", out, re.MULTILINE)
+    _, out, _ = call(capfd, "audit", file, "--attacks", "latency", "--permutations", 0)
+    assert "permutation" not in out
+
+
+def test_the_bound_on_epsilon(capfd: Any, file: Path) -> None:
+    _, out, _ = call(capfd, "audit", file, "--attacks", "loss", "--epsilon", "--json")
+    game, observations = planted(6, 300, seed=0, leak=1.5)
+    same = audit(observations, game, [build("attack", "loss")], seed=0)["loss"]
+    assert json.loads(out)[0]["epsilon_low"] == same.epsilon_at_least(0)
+    _, out, _ = call(capfd, "audit", file, "--attacks", "loss", "--epsilon", "--delta", 0.01, "--confidence", 0.5)
+    assert "delta 0.01, confidence 50 %" in out
+    assert f"  loss: {same.epsilon_at_least(0, 0.01, 0.5):.3f}" in out
+
+
+def test_each_histogram_is_titled_by_its_attack(capfd: Any, file: Path) -> None:
+    call(capfd, "audit", file, "--attacks", "loss,lira", "--report", "r")
+    for label in ("loss", "lira"):
+        assert f"Scores of {label}" in Path("r", "figures", f"scores_{label}.svg").read_text()
 
 
 def test_a_folder_that_cannot_be_written_is_named(capfd: Any, file: Path) -> None:

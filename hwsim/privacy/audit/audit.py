@@ -19,6 +19,7 @@ from hwsim.privacy.attack_tools.shadow_selection import samples_without_shadows
 from hwsim.privacy.audit.blind_baseline import BlindCache, blind_scores, is_shift
 from hwsim.privacy.audit.leakage import MAX_FPRS, AttackResult, Leakage, predicted_at_best
 from hwsim.privacy.audit.logit_scale import notes_on
+from hwsim.privacy.audit.null_test import DRAWS, NullTest, permutation_test
 from hwsim.privacy.game import Game
 from hwsim.privacy.observation.observe import Observation, stack
 from hwsim.privacy.sample_keys import content_keys
@@ -144,13 +145,18 @@ def audit_null(
     game: Game,
     attacks: Sequence[Attack],
     seed: int,
-    resamples: int = RESAMPLES,
-) -> Leakage:
-    """Run the same audit with membership drawn anew: every AUC must be one half within its interval.
+    draws: int = DRAWS,
+    targets: Sequence[int] | None = None,
+) -> NullTest:
+    """Run the attacks on the true membership and on `draws` memberships drawn anew, a permutation test.
 
-    Parameters and errors are those of `audit`. A leak in a null audit is a fault in the attack or in the statistics.
+    The p-values of the result are exact where the interval of an AUC may be too narrow, as for side channels of models
+    that differ as a whole. AUCs with membership drawn anew that are not around one half show a fault in the attack.
+    Parameters and errors are those of `audit`.
     """
-    return audit(observations, game.shuffled(seed), attacks, seed, resamples)
+    observed = stack(observations)
+    _check(observed, game, attacks, 2, tuple(range(game.models)) if targets is None else tuple(targets))
+    return permutation_test(observed, game, attacks, seed, draws, targets)
 
 
 def _notes(observations: Sequence[Observation]) -> tuple[str, ...]:

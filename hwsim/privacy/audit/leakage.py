@@ -14,6 +14,7 @@ from hwsim.kernels.membership.bootstrap import places_of
 from hwsim.privacy.attack_tools.attack import Choices
 from hwsim.privacy.game import Game
 from hwsim.privacy.statistics.components import auc_components, difference, ratio_components
+from hwsim.privacy.statistics.intervals import epsilon_lower_bound
 from hwsim.privacy.statistics.mean_over_targets import (
     DIFFERENCE,
     DIFFERENCE_TO_RESOLVE,
@@ -111,6 +112,21 @@ class AttackResult:
             both = positive.astype(np.int64) + guessed
             found[f"f1{end}"] = of_components(ratio_components(2 * hit, both), hindsight=True)
         return found
+
+    def epsilon_at_least(self, seed: int, delta: float = 0.0, confidence: float = 0.95) -> float | None:
+        """Return the epsilon below which no (epsilon, delta)-private training could be, with this confidence.
+
+        It is the largest bound of the targets (`epsilon_lower_bound`), each at a confidence that is corrected for their
+        number (Bonferroni). None where a half of the samples lacks members or non-members.
+        """
+        each = 1 - (1 - confidence) / len(self.member)
+        pairs = zip(self.scores, self.member, strict=True)
+        try:
+            return max(epsilon_lower_bound(*pair, seed, delta, each).epsilon for pair in pairs)
+        except BadInput as error:
+            if error.where == "member":
+                return None
+            raise
 
     def __repr__(self) -> str:
         return f"AttackResult({self.label!r}, auc={self.auc!r}, scores of {self.scores.shape[1]} samples)"

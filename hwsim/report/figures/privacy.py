@@ -58,7 +58,9 @@ def loglog_roc(curves: Mapping[str, Sequence[Roc]], axes: Axes) -> Axes:
     return axes
 
 
-def score_histogram(scores: NDArray[np.floating[Any]], member: NDArray[np.bool_], axes: Axes) -> Axes:
+def score_histogram(
+    scores: NDArray[np.floating[Any]], member: NDArray[np.bool_], axes: Axes, title: str = "Scores"
+) -> Axes:
     """Draw the distribution of the scores of members and of non-members, as shares per bin of equal width.
 
     The outermost percent of all scores on either side is counted in the outermost bin. Raises BadInput when the
@@ -69,6 +71,7 @@ def score_histogram(scores: NDArray[np.floating[Any]], member: NDArray[np.bool_]
     scores : scores of any shape, such as [target, sample]
     member : True for members, bool of the same shape
     axes : the Axes to draw on
+    title : title of the figure, such as the name of the attack
     """
     if scores.shape != member.shape or member.all() or not member.any():
         given = f"shapes {scores.shape} and {member.shape}, {int(member.sum())} members"
@@ -81,7 +84,7 @@ def score_histogram(scores: NDArray[np.floating[Any]], member: NDArray[np.bool_]
         shares = np.histogram(np.clip(scores[chosen], low, high), edges)[0] / int(chosen.sum())
         axes.stairs(shares, edges, fill=True, color=color, alpha=0.35)
         axes.stairs(shares, edges, color=color, linewidth=1.2, label=name)
-    axes.set(xlabel="score (larger = more member-like)", ylabel="share per bin", title="Scores")
+    axes.set(xlabel="score (larger = more member-like)", ylabel="share per bin", title=title)
     axes.set_ylim(bottom=0)
     legend_right(axes)
     return axes

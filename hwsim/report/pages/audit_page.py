@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hwsim.privacy.audit.leakage import (
     significance_columns,
     statistic_columns,
 )
+from hwsim.privacy.audit.null_test import NullTest
 from hwsim.report.pages.parts import document, facts_of, figure_of, list_of, table_of
 from hwsim.report.text import short
 from hwsim.study.results.table import to_csv
@@ -28,13 +29,27 @@ _FILES = {"results.json": writing.AUDIT_ROWS, "results.csv": writing.AUDIT_TABLE
 """Files of a report and their marks."""
 
 
-def audit_rows(leakage: Leakage) -> list[Row]:
+def audit_rows(
+    leakage: Leakage, null_test: NullTest | None = None, epsilon: Mapping[str, float | None] | None = None
+) -> list[Row]:
     """Return one row per attack: means over the targets, their 95 % intervals, smallest counts over the targets.
+
+    `null_test` and `epsilon` (lower bound by label, as `AttackResult.epsilon_at_least`) add their columns.
 
     Accuracy, precision, recall and F1 are measured at each target's best balanced accuracy, in hindsight.
     """
     significance = leakage.significance()
-    return [_row(leakage, result, significance[result.label]) for result in leakage.results]
+    rows = [_row(leakage, result, significance[result.label]) for result in leakage.results]
+    if null_test is not None:
+        found, spread = null_test.significance(), null_test.spread()
+        for row in rows:
+            pair = found.get(row["attack"], (None, None))
+            row |= {"auc_p_permutation": pair[0], "auc_p_permutation_holm": pair[1]}
+            row |= {"null_auc_sd": spread.get(row["attack"])}
+    if epsilon is not None:
+        for row in rows:
+            row |= {"epsilon_low": epsilon.get(row["attack"])}
+    return rows
 
 
 def _row(leakage: Leakage, result: AttackResult, significance: Significance) -> Row:
@@ -70,15 +85,16 @@ def audit_text(leakage: Leakage) -> str:
     return "\n".join([str(leakage), *chosen])
 
 
-def write_audit(leakage: Leakage, folder: Path, name: str, force: bool = False) -> Path:
+def write_audit(leakage: Leakage, folder: Path, name: str, force: bool = False, rows: list[Row] | None = None) -> Path:
     """Write report.html, results.json, results.csv and figures/ into `folder`, and return the path of the page.
 
-    `name` is the title of the page. The same audit gives the same bytes. Raises HwsimError, before anything is written,
-    when the folder is not writable or when, without `force`, a file of these names is not by hwsim.
+    `name` is the title of the page, `rows` are those of `audit_rows` with further columns. The same audit gives the
+    same bytes. Raises HwsimError, before anything is written, when the folder is not writable or when, without `force`,
+    a file of these names is not by hwsim.
     """
     from hwsim.report.figures import base
 
-    rows = audit_rows(leakage)
+    rows = audit_rows(leakage) if rows is None else rows
     check_audit_outputs(folder, force)
     with base.style():
         drawn = _figures(leakage)
@@ -121,7 +137,9 @@ def _figures(leakage: Leakage) -> dict[str, tuple[Any, str]]:
     }
     for result in leakage.results:
         made = base.figure(
-            lambda axes, result=result: score_histogram(result.scores, result.member, axes),  # type: ignore[misc]
+            lambda axes, result=result: score_histogram(  # type: ignore[misc]
+                result.scores, result.member, axes, f"Scores of {result.label}"
+            ),
             (7.2, 3.0),
         )
         drawn[f"scores_{result.label}"] = (made, f"Scores of {result.label}, all targets together.")

@@ -201,6 +201,10 @@ AUDIT_TABLE = (
         )
     ),
     Column("choices", "", "numbers that the attack chose on the shadow models, one per target", "audit"),
+    Column("auc_p_permutation", "probability", "p-value of the AUC among memberships drawn anew", "audit"),
+    Column("auc_p_permutation_holm", "probability", "the same, corrected for the number of attacks (Holm)", "audit"),
+    Column("null_auc_sd", "probability", "standard deviation of the AUC over memberships drawn anew", "audit"),
+    Column("epsilon_low", "nats", "lower bound on epsilon of differential privacy, with --epsilon", "audit"),
     Column("blind_auc", "probability", "AUC of the blind baseline, a classifier that sees no model", "audit"),
 )
 """Columns that only the table of `hwsim audit` has; its other columns are a part of ATTACK, and warnings."""

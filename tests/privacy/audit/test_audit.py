@@ -29,6 +29,7 @@ from hwsim.privacy.attacks.metric.loss import Loss
 from hwsim.privacy.attacks.reference.lira import Lira
 from hwsim.privacy.audit.blind_baseline import BlindCache
 from hwsim.privacy.observation.observe import stack
+from hwsim.privacy.statistics.intervals import epsilon_lower_bound
 from hwsim.privacy.statistics.roc import roc
 from tests.support.planted import planted, scores_of
 
@@ -137,9 +138,63 @@ def test_the_same_bits_with_any_number_of_threads() -> None:
 def test_the_null_game_of_a_real_leak_has_no_leak() -> None:
     game, observations = planted(12, 300, seed=2, leak=2.0)
     real = audit(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
-    null = audit_null(observations, game, [Lira()], seed=0, resamples=200)["lira"].auc
+    null = audit(observations, game.shuffled(0), [Lira()], seed=0, resamples=200)["lira"].auc
     assert real.ci.low > 0.7
     assert null.ci.low <= 0.5 <= null.ci.high < real.ci.low
+
+
+def test_a_permutation_test_tells_a_leak_from_none() -> None:
+    game, observations = planted(8, 200, seed=2, leak=1.0)
+    found = audit_null(observations, game, [Latency(), Energy()], seed=0, draws=19)
+    assert found.labels == ("latency", "energy")
+    assert found.null.shape == (19, 2)
+    assert [pair.p for pair in found.significance().values()] == [1 / 20, 1 / 20]
+    assert [pair.p_holm for pair in found.significance().values()] == [2 / 20, 2 / 20]
+    real = audit(observations, game, [Latency()], seed=0, resamples=2, blind=False)["latency"].auc.mean
+    assert found.auc[0] == real
+    assert np.abs(found.null.mean() - 0.5) < 0.02
+    assert "p cannot be below 0.05" in str(found)
+    again = audit_null(observations, game, [Latency(), Energy()], seed=0, draws=19)
+    np.testing.assert_array_equal(found.null, again.null)
+
+
+def test_the_p_value_of_a_permutation_test_is_uniform_without_a_leak() -> None:
+    """Models with a level of their own: one p-value in five is 0.2 or less, at most, whatever the levels are."""
+    small = 0
+    for seed in range(60):
+        rng = np.random.default_rng([3, seed])
+        game, _ = direct_game(np.zeros((4, 60)), seed)
+        game, observations = direct_game(rng.normal(size=60) + rng.normal(size=(4, 1)) + rng.normal(size=(4, 60)), seed)
+        small += audit_null(observations, game, [Direct()], seed=seed, draws=9).significance()["direct"].p <= 0.2
+    assert 3 <= small <= 22  # 12 of 60, less and more than three standard deviations
+
+
+def test_a_permutation_test_needs_attacks_and_draws() -> None:
+    game, observations = planted(6, 100, seed=2, leak=1.0)
+    for attacks, draws in (([Latency()], 0), ([], 5)):
+        with pytest.raises(BadInput, match="permutation test: got"):
+            audit_null(observations, game, attacks, seed=0, draws=draws)
+
+
+def test_one_model_or_two_suffice_for_attacks_without_shadow_models() -> None:
+    game, observations = planted(4, 100, seed=2, leak=2.0)
+    for models in (1, 2):
+        few = Game(game.keep[:models], game.labels)
+        found = audit(observations[:models], few, [Loss()], seed=0, resamples=5)
+        assert found["loss"].auc.mean > 0.7
+        with pytest.raises(BadInput, match=rf"game\.models: got {models}; allowed: 3 or more for the attack lira"):
+            audit(observations[:models], few, [Loss(), Lira()], seed=0, resamples=5)
+
+
+def test_the_bound_on_epsilon_is_the_largest_of_the_targets() -> None:
+    rng = np.random.default_rng(6)
+    game, _ = direct_game(np.zeros((4, 400)), 2)
+    found = audit(direct_game(rng.normal(size=(4, 400)) + 4 * game.keep, 2)[1], game, [Direct()], 0, 5)["direct"]
+    each = [epsilon_lower_bound(found.scores[t], found.member[t], 1, 0.01, 1 - 0.1 / 4).epsilon for t in range(4)]
+    assert found.epsilon_at_least(1, 0.01, 0.9) == max(each) > 1
+    tiny, observations = direct_game(np.zeros((4, 40)), 2)
+    few = audit(observations, tiny, [Direct()], 0, 5)["direct"]
+    assert few.epsilon_at_least(1) == 0.0
 
 
 def test_a_constant_side_channel_has_an_auc_of_exactly_one_half() -> None:

@@ -88,8 +88,6 @@ BAD = {
     "logits words": ({"logits": LOGITS.astype(str)}, "logits: got <U32 values; allowed: numbers"),
     "one class": ({"logits": LOGITS[:, :, :1]}, "logits: got float64 (4, 30, 1); allowed: real numbers [models, sam"),
     "one label": ({"labels": np.ones(SAMPLES, int)}, "labels: got one class only, 1; allowed: two classes or more"),
-    "never out": ({"keep": at(KEEP, (slice(None), 7), True)}, "keep: got sample 7 in all of the 4 models; allowed: ev"),
-    "one shadow": ({"logits": LOGITS[:2], "keep": KEEP[:2]}, "models: got 2; allowed: 3 or more, a target and two sha"),
     "keep turned": ({"keep": KEEP.T}, "keep: got shape (30, 4); allowed: shape (4, 30), [models, samples] of the logi"),
     "keep two": ({"keep": at(KEEP.astype(int), (2, 5), 2)}, "keep: got 2 at model 2, sample 5; allowed: False and Tr"),
     "keep float": ({"keep": KEEP * 0.5}, "keep: got float64 numbers; allowed: False and True, or 0 and 1"),
