@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from hwsim import registry
+from hwsim.checksums import code_checksums, library_versions
 from hwsim.errors import BadInput, HwsimError, UnknownName
 from hwsim.files.reading import read_text
 from hwsim.registry import Configurable
@@ -73,7 +74,8 @@ class Membership(Configurable):
 class Design:
     """One resolved design, made by `Design.resolve` (from a mapping) or `load_design` (from a TOML file).
 
-    Two designs with the same `key` have the same result.
+    Two designs with the same `key` have the same result. The key is computed once, at its first use, from the data
+    files and the code of that moment.
 
     Attributes
     ----------
@@ -157,10 +159,60 @@ class Design:
         return () if self.quantizer.integer else ("accelerator", "technology", "shadows")
 
     @cached_property
+    def settings_key(self) -> str:
+        """SHA-256 (hex) of the settings without unused groups, and of the model version; reads no file."""
+        return content_key({"model_version": MODEL_VERSION, "settings": self._used(self.settings)})
+
+    @cached_property
     def key(self) -> str:
-        """SHA-256 (hex) of the settings without unused groups, and of the model version."""
-        settings = {group: value for group, value in self.settings.items() if group not in self.unused_groups}
-        return content_key({"model_version": MODEL_VERSION, "settings": settings})
+        """SHA-256 (hex) of all that affects the result: the settings, the contents and the model version."""
+        content = {"settings": self._used(self.settings), "contents": self.contents}
+        return content_key({"model_version": MODEL_VERSION, **content})
+
+    @cached_property
+    def contents(self) -> dict[str, dict[str, str]]:
+        """Contents that affect the result at the moment of the first use, by group: data, code, versions of libraries.
+
+        The values are checksums. A file that is missing raises HwsimError with the place where it was searched.
+        """
+        return self.read_contents()
+
+    def read_contents(self) -> dict[str, dict[str, str]]:
+        """Return `contents` as they are now."""
+        members = {group: (getattr(self, group),) for group in CHOICES}
+        groups = self._used({**members, "channels": self.channels, "attacks": self.attacks})
+        return {group: _contents(chosen) for group, chosen in groups.items()} | {"libraries": dict(library_versions())}
+
+    def require_unchanged(self) -> None:
+        """Raise HwsimError where data or code have changed since `contents` was read."""
+        now = self.read_contents()
+        for group, contents in self.contents.items():
+            for name in sorted({*contents, *now[group]}):
+                if contents.get(name) != now[group].get(name):
+                    raise HwsimError(f"{group}: {name} has changed while the study ran; run the same command again")
+
+    def _used(self, groups: Mapping[str, Any]) -> dict[str, Any]:
+        return {group: value for group, value in groups.items() if group not in self.unused_groups}
+
+
+def _contents(members: Iterable[Any]) -> dict[str, str]:
+    """Return the checksums of what members read and of their code, and of all members inside of them."""
+    found: dict[str, str] = {}
+    for member in members:
+        found |= code_checksums(type(member)) | member.checksums()
+        found |= _contents([*member.uses(), *_inner(vars(member).values())])
+    return found
+
+
+def _inner(values: Iterable[Any]) -> Iterator[Configurable]:
+    """Yield the members of a registry among the values of a member's fields."""
+    for value in values:
+        if isinstance(value, Configurable):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from _inner(value.values())
+        elif isinstance(value, list | tuple):
+            yield from _inner(value)
 
 
 def content_key(content: Mapping[str, Any]) -> str:

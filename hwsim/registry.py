@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from hwsim.checksums import PLUGINS
 from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting, suggestion
 
 FAMILIES: Mapping[str, str] = {
@@ -32,9 +33,6 @@ FAMILIES: Mapping[str, str] = {
 }
 """Family name -> package or module with its members, imported on first use of the family."""
 
-PLUGINS = "hwsim.plugins"
-"""Entry-point group of packages that register their own members."""
-
 
 class Configurable(BaseModel):
     """Base class of registry members: its fields are the parameters of a choice, frozen and validated.
@@ -49,6 +47,17 @@ class Configurable(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def checksums(self) -> Mapping[str, str]:
+        """Return the checksums of what an instance reads besides its parameters and its code, such as a file, by name.
+
+        They are part of the key of a result.
+        """
+        return {}
+
+    def uses(self) -> Sequence[Configurable]:
+        """Return the members that an instance chooses by name in its parameters."""
+        return ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ ORDERS: dict[str, list[str]] = {
     "hwsim": [
         "version arithmetic cache renamed interrupt status cache_folder",
         "errors rng",
-        "arrays files",
+        "arrays files checksums",
         "registry formats",
         "kernels",
         "network",

@@ -88,9 +88,9 @@ def run(
     _run_study(study, output, jobs, force)
     (point,) = study.points()
     with read_store(output) as store:
-        result = store.results()[point.design.key]
+        result = store.grid()[point.design.settings_key]
     if as_json:
-        answer = {"key": point.design.key, "status": result.status, "settings": point.design.settings}
+        answer = {"key": result.key, "status": result.status, "settings": point.design.settings}
         print(json.dumps(answer | {"result": dict(result.columns)}, indent=2))
     else:
         from hwsim.report.text import summary
@@ -204,12 +204,12 @@ def _run_study(study: Study, folder: Path, jobs: int | None, force: bool) -> Non
 
 
 def _read(folder: Path) -> tuple[Study, Any]:
-    """Return the study in a folder, and the result of every finished point by key."""
+    """Return the study in a folder, and the result of each point by settings key."""
     from hwsim.study.results.store import read_store
     from hwsim.study.search.study import Study
 
     with read_store(folder) as store:
-        return Study.from_mapping(store.study), store.results()
+        return Study.from_mapping(store.study), store.grid()
 
 
 def _print_front(folder: Path) -> None:

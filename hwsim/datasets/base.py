@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hwsim.registry import Configurable
+from hwsim.cache import on_clear
+from hwsim.checksums import file_checksum
+from hwsim.datasets.files import locate
+from hwsim.registry import Configurable, family
 from hwsim.rng import stream
 
 
@@ -97,6 +102,25 @@ class Dataset(Configurable):
         0.0, ge=0.0, le=0.9, description="share of labels replaced by a wrong class, of members and of non-members"
     )
 
+    def files(self) -> Sequence[Path]:
+        """Return the files that `arrays` reads; raises HwsimError where they are missing.
+
+        By default the file of the card that exists. A data set that reads other files overrides this method.
+        """
+        if self.card is None or not self.card.files:
+            return ()
+        return (locate(registered_name(self), self.card.files, self.card.how_to_get),)
+
+    def checksums(self) -> Mapping[str, str]:
+        """Return the SHA-256 of each of `files` by name.
+
+        For a data set from outside of hwsim that names no file, the SHA-256 of its arrays: they are read.
+        """
+        files = {path.name: file_checksum(path) for path in self.files()}
+        if files or type(self).__module__.startswith("hwsim."):
+            return files
+        return {"arrays": _array_checksum(self)}
+
     @abstractmethod
     def arrays(self) -> Pool:
         """Return inputs float32 [sample, *shape] in 0..1 and labels int64 [sample], as published."""
@@ -125,6 +149,38 @@ class Dataset(Configurable):
             f"{dropped:,} repeated samples dropped" if dropped else "no repeated samples",
         ]
         return Data(x, labels, clean, classes, "; ".join(filter(None, remarks)), rows)
+
+
+def registered_name(member: Dataset) -> str:
+    """Return the name of a data set in the registry; the name of its class where it has none."""
+    names = [name for name, record in family("dataset").items() if record.factory is type(member)]
+    return names[0] if names else type(member).__name__
+
+
+_array_checksums: dict[tuple[type[Dataset], str], str] = {}
+on_clear(_array_checksums.clear)
+
+
+def _array_checksum(dataset: Dataset) -> str:
+    """Return the SHA-256 of all arrays of a data set, which are read once until `forget_arrays`."""
+    key = type(dataset), dataset.model_dump_json()
+    if key not in _array_checksums:
+        _array_checksums[key] = _read_array_checksum(dataset)
+    return _array_checksums[key]
+
+
+def _read_array_checksum(dataset: Dataset) -> str:
+    pool = Pool(*dataset.arrays())
+    digest = hashlib.sha256(pool.remark.encode())
+    for array in (pool.x, pool.labels):
+        digest.update(f"{array.shape} {array.dtype.str}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def forget_arrays() -> None:
+    """Forget the checksums of arrays, so that `Dataset.checksums` reads them again."""
+    _array_checksums.clear()
 
 
 def first_occurrences(x: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -53,6 +54,10 @@ class Cifar10Jpeg(Dataset):
         ("cifar10_jpeg/cifar10_jpeg.npz",),
     )
 
+    def checksums(self) -> Mapping[str, str]:
+        """Return the checksum of the file, and the version of Pillow, whose JPEG library decodes it."""
+        return {**super().checksums(), "Pillow": _pillow_version()}
+
     def arrays(self) -> Pool:
         """Return images float32 [60000, 3, 32, 32] in 0..1, training images first, and labels 0..9."""
         d = read_npz("cifar10_jpeg", ARRAYS, self.card.how_to_get)
@@ -63,6 +68,14 @@ class Cifar10Jpeg(Dataset):
         same = hashlib.sha256(images.tobytes()).hexdigest() == DECODED
         remark = REMARK if same else f"{REMARK}; {OTHER_DECODER}"
         return Pool(pixels(images.transpose(0, 3, 1, 2)), d["labels"].astype(np.int64), remark)
+
+
+def _pillow_version() -> str:
+    try:
+        from PIL import __version__, features
+    except ImportError:
+        return "missing"
+    return f"{__version__}, libjpeg {features.version('jpg')}"
 
 
 def decode_images(prefix: bytes, data: bytes, offsets: NDArray[np.generic], suffix: bytes) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ on the same page contains the same images in the same order.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,6 +40,12 @@ class CifarBinary(Dataset):
     parts: ClassVar[dict[str, int]]
     label_bytes: ClassVar[int]
     pickles: ClassVar[tuple[str, ...]]
+
+    def files(self) -> Sequence[Path]:
+        """Return the archive, or every unpacked file."""
+        self._refuse_pickles()
+        path = locate(self.name, self.card.files, self.card.how_to_get)
+        return (path,) if path.name.endswith(".tar.gz") else tuple(path.parent / part for part in self.parts)
 
     def arrays(self) -> Pool:
         """Return images float32 [60000, 3, 32, 32] in 0..1, training images first, and labels int64.

@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hwsim.checksums import code_checksums
 from hwsim.float_graph.graph import FloatGraph, Weights, logits
 from hwsim.network.layer import INPUT
 from hwsim.quantizers.base import Quantizer
@@ -69,7 +71,8 @@ def fine_tune(
 
     order = partial(members.order, "fine_tune", batch=batch)
     plan = TrainingPlan(settings["epochs"], batch, settings["learning_rate"], order, loss)
-    own = {"quantizer": settings, "class": type(quantizer).__qualname__, "batch": batch}
+    own: dict[str, Any] = {"quantizer": settings, "class": type(quantizer).__qualname__, "batch": batch}
+    own["code"] = code_checksums(type(quantizer)) if checkpoint else {}
     state = checkpoint_at(checkpoint, "fine_tune", members, own, parameters)
     weights, scales = _split(_in_units(fit(parameters, plan, ensemble.models, progress, state), units))
     return Ensemble(graph, weights), start.with_scales(scales)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hwsim.arithmetic import ceil_div
 from hwsim.arrays import integer_array, real_array, require_finite, truth_array
+from hwsim.checksums import code_checksums
 from hwsim.errors import BadInput
 from hwsim.float_graph.graph import Arithmetic, FloatArithmetic, FloatGraph, Weights, logits, model_count, repeat_input
 from hwsim.interop.torch.reader import import_module
@@ -178,7 +179,12 @@ def train(
 
     plan = training_plan(model, members, "train", model.epochs, loss)
     group_size = models_per_group(graph, weights, model.batch) if device == "cpu" else len(members.keep)
-    settings = {"model": model.model_dump(mode="json"), "class": type(model).__qualname__, "device": device}
+    settings: dict[str, Any] = {
+        "model": model.model_dump(mode="json"),
+        "class": type(model).__qualname__,
+        "device": device,
+    }
+    settings["code"] = code_checksums(type(model)) if checkpoint else {}
     state = checkpoint_at(checkpoint, "train", members, settings)
     trained = fit({name: tensor.to(device) for name, tensor in weights.items()}, plan, group_size, progress, state)
     return Ensemble(graph, {name: tensor.cpu() for name, tensor in trained.items()})

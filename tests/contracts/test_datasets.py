@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from hwsim.datasets import Data, Dataset, DatasetCard
-from hwsim.datasets.base import first_occurrences
+from hwsim.datasets import Data, Dataset, DatasetCard, Pool
+from hwsim.datasets.base import first_occurrences, forget_arrays
 from hwsim.errors import HwsimError
 from hwsim.registry import build, family
 
@@ -84,3 +86,45 @@ def test_the_same_seed_gives_the_same_bits(loaded: tuple[str, Data]) -> None:
     if len(data.x) < 10_000:  # noise is drawn by the base class, in the same way for all
         noisy = build("dataset", name, label_noise=0.3)
         assert noisy.load(1).labels.tobytes() == noisy.load(1).labels.tobytes()
+
+
+FILES = [(name, file) for name in NAMES for file in card_of(name).files]
+
+
+@pytest.mark.parametrize(("name", "file"), FILES)
+def test_the_bytes_of_every_file_are_part_of_the_checksums(
+    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HWSIM_DATA", str(tmp_path))
+    dataset = build("dataset", name)
+    with pytest.raises(HwsimError, match=r"docs/datasets\.md"):
+        dataset.checksums()
+    parts = getattr(dataset, "parts", {}) if file.endswith(".bin") else {}
+    places = [(tmp_path / file).parent / part for part in parts] or [tmp_path / file]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"before")
+    before = dataset.checksums()
+    assert dataset.checksums() == before
+    for place in places:
+        place.write_bytes(b"after!")
+        assert dataset.checksums()[place.name] != before[place.name]
+
+
+class TheirData(Dataset):
+    """A data set from outside of hwsim that names no file."""
+
+    file: str
+
+    def arrays(self) -> Pool:
+        x = np.fromfile(self.file, dtype=np.float32).reshape(-1, 2)
+        return Pool(x, np.arange(len(x)) % 2)
+
+
+def test_the_arrays_of_a_set_that_names_no_file_are_part_of_the_checksums(tmp_path: Path) -> None:
+    np.zeros(8, dtype=np.float32).tofile(tmp_path / "x.bin")
+    dataset = TheirData(file=str(tmp_path / "x.bin"))
+    before = dataset.checksums()
+    np.ones(8, dtype=np.float32).tofile(tmp_path / "x.bin")
+    forget_arrays()
+    assert dataset.checksums() != before

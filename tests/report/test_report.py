@@ -19,7 +19,8 @@ pytestmark = pytest.mark.usefixtures("fake_choices")
 
 def fill(folder, mapping=STUDY, drop=()):
     study = Study.from_mapping(mapping)
-    with write_store(folder, study.mapping) as store:
+    keys = {point.design.settings_key: point.design.key for point in study.points()}
+    with write_store(folder, study.mapping, keys) as store:
         for i, point in enumerate(study.points()):
             if point.design.accelerator.rows == 3:
                 row = {"status": "infeasible", "reason": "layer <conv1>: 3 rows & too few"}
@@ -155,8 +156,9 @@ def test_one_design_without_attacks_has_a_report(tmp_path):
     mapping = {"study": {"name": "one"}, "base": STUDY["base"] | {"attacks": []}}
     study = Study.from_mapping(mapping)
     row = {k: v for k, v in result(study.points()[0].design).items() if not k.startswith("fake_")}
-    with write_store(tmp_path, study.mapping) as store:
-        store.add(study.points()[0].design.key, {}, row)
+    (point,) = study.points()
+    with write_store(tmp_path, study.mapping, {point.design.settings_key: point.design.key}) as store:
+        store.add(point.design.key, {}, row)
     assert "the design" in study_page.write(tmp_path).read_text()
     assert not (tmp_path / "figures" / "leakage.svg").exists()
 

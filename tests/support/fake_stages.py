@@ -91,7 +91,7 @@ def evaluate(designs, folder: Path, on_progress):
 
 def result(design: Design) -> dict:
     """Return invented results that depend on the design alone and have all digits."""
-    digest = int(design.key[:8], 16) / 2**32
+    digest = int(design.settings_key[:8], 16) / 2**32
     bits = getattr(design.quantizer, "w_bits", 6)
     cells = design.accelerator.rows * design.accelerator.cols
     parts = {"pe": 0.3, "scratchpad": 0.3, "dram": 0.2, "vector": 0.1, "leakage": 0.1}

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
+from hwsim.checksums import file_checksum
 from hwsim.registry import Configurable, Record
 
 
 class FakeData(Configurable):
+    """A data set that reads the file FAKE_DATA, where this variable is set."""
+
     noise: float = 0.0
+
+    def checksums(self) -> Mapping[str, str]:
+        file = os.environ.get("FAKE_DATA")
+        return {"data.bin": file_checksum(Path(file))} if file else {}
 
 
 class FakeModel(Configurable):

@@ -17,6 +17,9 @@ from hwsim.files.reading import text_of
 if TYPE_CHECKING:
     from _csv import Reader
 
+TABLES = Path(str(files("accel_models") / "technology"))
+"""Folder of the tables."""
+
 SOURCE = "source"
 _HINT = 'Say where the number was read or measured, or "assumed" and why'
 
@@ -30,7 +33,7 @@ def built_in_table(name: str) -> tuple[Row, ...]:
     >>> built_in_table("dram")[0]["kind"]
     'lpddr4'
     """
-    return read_table(files("accel_models") / "technology" / f"{name}.csv")
+    return read_table(TABLES / f"{name}.csv")
 
 
 def read_table(file: Path | Traversable, columns: Sequence[str] = ()) -> tuple[Row, ...]:

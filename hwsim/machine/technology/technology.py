@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from hwsim import registry
+from hwsim.checksums import folder_checksum
 from hwsim.errors import BadInput, UnknownName
-from hwsim.machine.technology.provenance import read_prices
+from hwsim.machine.technology.provenance import TABLES, read_prices
 from hwsim.machine.technology.scaling import MEASURED_NODE, Node, area_factor, energy_factor
 from hwsim.machine.technology.sram import SRAM_CELSIUS, TABLE_NODES, CellType
 from hwsim.machine.technology.tables import LOGIC_CELSIUS
@@ -110,6 +111,10 @@ class Technology(Configurable):
             if items.count(item) > 1:
                 raise BadInput("technology.prices", f"{item} twice", "each item once")
         return prices
+
+    def checksums(self) -> Mapping[str, str]:
+        """Return the checksum of the tables that are priced from."""
+        return {"accel_models/technology": folder_checksum(TABLES)}
 
     @property
     def logic_factor(self) -> float:

@@ -82,7 +82,7 @@ def read(folder: Path) -> Content:
     """Read the study in `folder`; raises HwsimError when no point is finished."""
     with read_store(folder) as store:
         study = Study.from_mapping(store.study)
-        results = store.results()
+        results = store.grid()
     points = study.points()
     table = rows(points, results)
     if not any(row["status"] == "done" for row in table):

@@ -65,6 +65,7 @@ class ChunkTraining:
     def run(self, folder: Path, on_progress: OnProgress) -> None:
         """Train or fine-tune models `first` to `first + CHUNK - 1` and write the artifact to `folder`."""
         design, data = self.design, prepare(self.design)
+        design.require_unchanged()  # before its weights are stored under the key of other data
         keep = data.game.keep[self.first : self.first + CHUNK]
         members = Members(data.x, data.game.labels, keep, self.first, derive_seed(design.seed, "training"))
         checkpoint = folder / f"{self.key}.checkpoint"  # a killed sweep continues from the last epoch
@@ -160,8 +161,10 @@ def _fine_tunes(design: Design) -> bool:
 def _training_key(design: Design, first: int, tuned: bool = False) -> str:
     """Return the key of trained weights; with `tuned` the key of fine-tuned weights, networks and their outputs."""
     groups = ["dataset", "model", "game", "seed", *(["quantizer"] if tuned else [])]
-    content = {group: design.settings[group] for group in groups}
-    return content_key({"model_version": MODEL_VERSION, "first": first, "chunk": CHUNK, **content})
+    settings = {group: design.settings[group] for group in groups}
+    contents = {group: design.contents[group] for group in (*groups, "libraries") if group in design.contents}
+    position = {"model_version": MODEL_VERSION, "first": first, "chunk": CHUNK}
+    return content_key({**position, "settings": settings, "contents": contents})
 
 
 def _graph(design: Design, data: GameData) -> FloatGraph:

@@ -169,7 +169,7 @@ NOTES = (
         "warnings", "", "statistics that the samples do not support; shifts between members and non-members", "point"
     ),
     Column("reason", "", "cause of the status infeasible", "point"),
-    Column("key", "", "SHA-256 of every setting and of the model version", "point"),
+    Column("key", "", "SHA-256 of every setting, the data, the code of the choices and the model version", "point"),
 )
 """Last columns of a table."""
 

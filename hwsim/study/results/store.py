@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from hwsim import version
@@ -25,7 +26,7 @@ from hwsim.study.results.columns import ATTACK, AUDIT, GAIN, NOTES, RESULT
 
 FILE = "study.db"
 LOCK = "study.lock"
-FORMAT = 2
+FORMAT = 3
 """Version of the SQLite schema and of the column names in stored results."""
 
 _SCHEMA = """
@@ -33,6 +34,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE points (
     key TEXT PRIMARY KEY, settings TEXT NOT NULL, status TEXT NOT NULL, result TEXT NOT NULL
 );
+CREATE TABLE grid (settings_key TEXT PRIMARY KEY, key TEXT NOT NULL);
 """
 
 _TEXTS = {column.name for column in NOTES}
@@ -44,15 +46,21 @@ _STATEMENTS = {statement.strip() for statement in _SCHEMA.split(";") if statemen
 
 @dataclass(frozen=True)
 class PointResult:
-    """Result of one point: status "done", "infeasible" or "pending", and the value of each result column."""
+    """Result of one point: status "done", "infeasible" or "pending", the value of each result column, and the key."""
 
     status: str
     columns: Mapping[str, Any]
+    key: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """An open study.db, made by `write_store` (one process at a time) or `read_store`."""
+    """An open study.db, made by `write_store` (one process at a time) or `read_store`.
+
+    A point is stored under its key, the checksum of everything that affects its result. The table `grid` has the key of
+    every point of the study that was last run, by the key of its settings alone. So the results of a study can be read
+    without its data sets, and after one of them has changed.
+    """
 
     path: Path
     connection: sqlite3.Connection
@@ -63,25 +71,49 @@ class Store:
         return _study_of(_meta(self.connection), self.path)
 
     def results(self) -> dict[str, PointResult]:
-        """Return the result of every finished point by its key."""
+        """Return the result of every finished point by its key, points of earlier runs included."""
+        rows = self._rows("SELECT key, status, result FROM points")
+        return {key: _result_of(key, status, result, self.path) for key, status, result in rows}
+
+    def grid(self) -> dict[str, PointResult]:
+        """Return the result of every point of the study that was last run, by its settings key."""
+        rows = self._rows(
+            "SELECT grid.settings_key, grid.key, status, result FROM grid LEFT JOIN points ON points.key = grid.key"
+        )
+        for settings_key, key, _, _ in rows:
+            if not isinstance(settings_key, str) or not isinstance(key, str):
+                raise _damaged(self.path, "a value of another type")
+        return {
+            settings_key: PointResult("pending", {}, key)
+            if status is None
+            else _result_of(key, status, result, self.path)
+            for settings_key, key, status, result in rows
+        }
+
+    def _rows(self, query: str) -> list[Any]:
         try:
-            rows = self.connection.execute("SELECT key, status, result FROM points").fetchall()
+            return self.connection.execute(query).fetchall()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise _damaged(self.path, str(error)) from None
-        return {key: _result_of(key, status, result, self.path) for key, status, result in rows}
 
     def add(self, key: str, settings: Mapping[str, Any], row: Mapping[str, Any]) -> PointResult:
         """Commit the row of one point to disk and return it without NaNs; `row` may have a "status"."""
         columns = {name: value for name, value in row.items() if not _is_nan(value)}
-        result = PointResult(str(columns.pop("status", "done")), columns)
+        result = PointResult(str(columns.pop("status", "done")), columns, key)
         text = (json.dumps(settings, sort_keys=True), result.status, json.dumps(columns, allow_nan=False))
-        self.connection.execute("INSERT INTO points (key, settings, status, result) VALUES (?, ?, ?, ?)", (key, *text))
+        self.connection.execute(
+            "INSERT OR REPLACE INTO points (key, settings, status, result) VALUES (?, ?, ?, ?)", (key, *text)
+        )
         return result
 
 
 @contextmanager
-def write_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
+def write_store(
+    folder: Path, study: Mapping[str, Any], keys: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Store]:
     """Open the store of a folder for writing, create it if it is missing, and save the study in it.
+
+    `keys` is the key of each point of the study by its settings key.
 
     Raises HwsimError, and changes no file, when another process writes to the folder, when the file is
     damaged, or when another model version, format or study wrote it.
@@ -96,7 +128,11 @@ def write_store(folder: Path, study: Mapping[str, Any]) -> Iterator[Store]:
             name, old = study["study"]["name"], store.study["study"].get("name")
             if name != old:
                 raise HwsimError(f"{path} contains the study {old!r}, not {name!r}; choose another folder with -o")
+            connection.execute("BEGIN")
             connection.execute("UPDATE meta SET value = ? WHERE name = 'study'", (json.dumps(study),))
+            connection.execute("DELETE FROM grid")
+            connection.executemany("INSERT INTO grid VALUES (?, ?)", keys.items())
+            connection.execute("COMMIT")
             yield store
 
 
@@ -142,7 +178,8 @@ def _connect(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA trusted_schema = OFF")
             made = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-            if {str(sql).strip() for _, sql in made} != _STATEMENTS:  # a view or a trigger could compute anything
+            found = {str(sql).strip() for _, sql in made}
+            if not found <= _STATEMENTS:  # a view or a trigger could compute anything
                 raise _damaged(path, "other tables")
             if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise _damaged(path, "its pages contradict each other")
@@ -154,6 +191,8 @@ def _connect(path: Path) -> Iterator[sqlite3.Connection]:
         if not all(isinstance(text, str) for pair in meta.items() for text in pair):
             raise _damaged(path, "a value of another type")
         _check_version(path, meta)
+        if found != _STATEMENTS:
+            raise _damaged(path, "a table is missing")
         _study_of(meta, path)
         yield connection
     finally:

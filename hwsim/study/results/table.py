@@ -24,24 +24,25 @@ def header(points: Sequence[Point], results: Mapping[str, PointResult]) -> list[
     axes = list(dict.fromkeys(path for point in points for path in point.axes))
     always = [*axes, STATUS.name, *(column.name for column in objective_columns(attack_labels(points)))]
     last = [column.name for column in NOTES]
-    present = {name for p in points if p.design.key in results for name in results[p.design.key].columns}
+    found = (results.get(point.design.settings_key) for point in points)
+    present = {name for result in found if result is not None for name in result.columns}
     return [*always, *sorted(present - set(always) - set(last)), *last]
 
 
 def rows(points: Sequence[Point], results: Mapping[str, PointResult]) -> list[Row]:
     """Return one row per point with every column of `header`; None where a point has no value.
 
-    A point without a result has the status "pending".
+    `results` has the results by settings key. A point without a result has the status "pending".
     """
     names = header(points, results)
     table: list[Row] = []
     for point in points:
-        result = results.get(point.design.key, PointResult("pending", {}))
+        result = results.get(point.design.settings_key, PointResult("pending", {}))
         axes = {
             path: value if value is None or isinstance(value, int | float) else describe(value)
             for path, value in point.axes.items()
         }
-        row = {**axes, "status": result.status, **result.columns, "key": point.design.key}
+        row = {**axes, "status": result.status, **result.columns, "key": result.key}
         table.append({name: row.get(name) for name in names})
     return table
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from hwsim.datasets.base import forget_arrays
 from hwsim.design import Design
 from hwsim.errors import HwsimError, Infeasible
 from hwsim.files.writing import STUDY_TABLE, check_output, make_folder, remove_unfinished, write_file
@@ -69,7 +70,8 @@ def run_study(
 ) -> None:
     """Compute every point of the study that the store in `folder` lacks, and write points.csv.
 
-    Existing points and trained models are kept, so the same call resumes a study that was stopped in any way.
+    Existing points and trained models are kept, so the same call resumes a study that was stopped in any way. A point
+    whose data or code has changed since has another key, and is computed again.
     A point that raises Infeasible is recorded with the reason. Any other error stops the study: HwsimError for
     wrong input, JobFailed otherwise; finished points stay in the store.
 
@@ -87,9 +89,11 @@ def run_study(
     if stages is None:
         stages = importlib.import_module("hwsim.study.evaluate.stages")
     points = study.points()
+    forget_arrays()  # a data set of a plugin may have changed in a long session
+    keys = {point.design.settings_key: point.design.key for point in points}
     table = make_folder(folder) / "points.csv"
     check_output(table, STUDY_TABLE, force)
-    with write_store(folder, study.mapping) as store:
+    with write_store(folder, study.mapping, keys) as store:
         models = make_folder(folder / "models")
         remove_unfinished(models)  # left by a killed run; the lock of the store excludes a running one
         finished = store.results()
@@ -101,7 +105,7 @@ def run_study(
                 run_jobs(plan, jobs or cores(), recorder.on_event)
         finally:
             recorder.progress.end()
-            write_file(table, to_csv(rows(points, store.results())), STUDY_TABLE, force)
+            write_file(table, to_csv(rows(points, store.grid())), STUDY_TABLE, force)
 
 
 def point_weight(design: Design) -> float:
@@ -152,6 +156,7 @@ def _run_group(
     left = {design.key: (label, design) for label, design in points}
     try:
         for key, row in evaluate([design for _, design in points], models, on_progress):
+            left[key][1].require_unchanged()
             on_result((key, row))
             del left[key]
     except Exception as error:

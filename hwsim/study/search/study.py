@@ -70,7 +70,7 @@ class Study:
         }
 
     def points(self) -> list[Point]:
-        """Return the points of the grid, the last axis varying fastest, each design key once.
+        """Return the points of the grid, the last axis varying fastest, each design once.
 
         Full precision runs on no accelerator, so it is one point rather than one per accelerator.
         """
@@ -80,7 +80,7 @@ class Study:
             try:
                 design = Design.resolve(override(self.base, axes))
                 effective = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
-                unique.setdefault(design.key, Point(effective, design))
+                unique.setdefault(design.settings_key, Point(effective, design))
             except HwsimError as error:
                 place = ", ".join(f"{path}={describe(value)}" for path, value in axes.items())
                 raise HwsimError(f"point {place}: {error}" if place else str(error)) from None

@@ -7,7 +7,7 @@ import pytest
 
 from hwsim import MODEL_VERSION, version
 from hwsim.errors import HwsimError
-from hwsim.study.results.store import FORMAT, read_store, write_store
+from hwsim.study.results.store import FORMAT, PointResult, read_store, write_store
 
 STUDY = {"study": {"name": "s"}, "axes": {}}
 
@@ -28,6 +28,18 @@ def test_results_come_back_exactly_and_nan_is_left_out(tmp_path):
     assert results["k1"].columns == {"accuracy": 0.30000000000000004, "macs": 3}
     assert results["k2"].status == "infeasible"
     assert results["k2"].columns == {"reason": "too small"}
+
+
+def test_the_grid_has_the_points_of_the_last_run_and_only_these(tmp_path):
+    filled(tmp_path)
+    with write_store(tmp_path, STUDY, {"s1": "k1", "s3": "k3"}) as store:
+        assert set(store.results()) == {"k1", "k2"}
+        assert store.grid() == {
+            "s1": PointResult("done", {"accuracy": 0.30000000000000004, "macs": 3}, "k1"),
+            "s3": PointResult("pending", {}, "k3"),
+        }
+    with write_store(tmp_path, STUDY, {"s1": "k2"}) as store:
+        assert {name: result.key for name, result in store.grid().items()} == {"s1": "k2"}
 
 
 def test_axes_may_be_extended_and_old_results_stay(tmp_path):

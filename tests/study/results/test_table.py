@@ -20,9 +20,9 @@ pytestmark = pytest.mark.usefixtures("fake_choices")
 @pytest.fixture
 def table():
     points = Study.from_mapping(STUDY).points()
-    results = {p.design.key: PointResult("done", result(p.design)) for p in points}
-    results[points[1].design.key] = PointResult("infeasible", {"reason": "too small, alas"})
-    del results[points[2].design.key]
+    results = {p.design.settings_key: PointResult("done", result(p.design)) for p in points}
+    results[points[1].design.settings_key] = PointResult("infeasible", {"reason": "too small, alas"})
+    del results[points[2].design.settings_key]
     return rows(points, results)
 
 
@@ -37,7 +37,7 @@ def test_one_row_per_point_in_grid_order_with_the_same_columns(table):
 
 def test_the_columns_do_not_depend_on_which_point_ended_first():
     points = Study.from_mapping(STUDY).points()
-    results = {p.design.key: PointResult("done", result(p.design)) for p in points}
+    results = {p.design.settings_key: PointResult("done", result(p.design)) for p in points}
     assert to_csv(rows(points, results)) == to_csv(rows(points, dict(reversed(results.items()))))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import os
 import random
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from hwsim.design import Design
 from hwsim.errors import HwsimError
 from hwsim.study.results.store import read_store
 from hwsim.study.run.progress import Lines
-from hwsim.study.run.runner import run_study
+from hwsim.study.run.runner import _run_group, run_study
 from hwsim.study.run.workers import JobFailed
 from hwsim.study.search.study import Study
-from tests.support import fake_stages
+from tests.support import fake_stages, fakes
 from tests.support.interrupts import hear_sigint
 
 ROOT = Path(__file__).parents[3]
@@ -47,6 +49,48 @@ def test_a_second_run_computes_nothing_and_longer_axes_only_what_is_new(tmp_path
     assert more.getvalue().count("point ") == 9
     assert longer.count(b"\n") == 28
     assert made.items() <= {path.name: path.stat().st_mtime_ns for path in (tmp_path / "models").glob("*.npz")}.items()
+
+
+@pytest.mark.usefixtures("fake_choices")
+def test_a_changed_data_file_is_another_key_and_all_its_points_run_again(tmp_path, monkeypatch):
+    file = tmp_path / "data.bin"
+    monkeypatch.setenv("FAKE_DATA", str(file))
+    file.write_bytes(b"one")
+    axes = {"quantizer": ["fake_quantizer"], "accelerator": ["fake_array"], "seed": [0, 1]}
+    first, again = io.StringIO(), io.StringIO()
+    old = run(tmp_path / "s", axes=axes, stream=first)
+    assert first.getvalue().count("point ") == 2
+    file.write_bytes(b"two")
+    new = run(tmp_path / "s", axes=axes, stream=again)
+    assert again.getvalue().count("point ") == 2
+    keys = [{row["key"] for row in csv.DictReader(text.decode().splitlines())} for text in (old, new)]
+    assert not keys[0] & keys[1]
+    file.write_bytes(b"one")
+    assert run(tmp_path / "s", axes=axes) == old, "the results on the former data are still there"
+    file.unlink()
+    with read_store(tmp_path / "s") as store:
+        assert [result.status for result in store.grid().values()] == ["done", "done"]
+    with pytest.raises(HwsimError, match=r"data\.bin: cannot be read"):
+        run(tmp_path / "s", axes=axes)
+
+
+@pytest.mark.usefixtures("fake_choices")
+def test_data_that_changes_while_the_study_runs_is_refused(tmp_path, monkeypatch):
+    file = tmp_path / "data.bin"
+    monkeypatch.setenv("FAKE_DATA", str(file))
+    file.write_bytes(b"one")
+    design = Design.resolve(fakes.BASE)
+    assert design.key
+    file.write_bytes(b"two")
+    with pytest.raises(HwsimError, match=r"dataset: data\.bin has changed while the study ran; run .* again"):
+        design.require_unchanged()
+    (tmp_path / "models").mkdir()
+    for task in fake_stages.training_tasks([design]):
+        task.run(tmp_path / "models", lambda share: None)
+    results = []
+    with pytest.raises(HwsimError, match="has changed"):
+        _run_group(fake_stages.evaluate, [("x", design)], tmp_path / "models", lambda share: None, results.append)
+    assert not results
 
 
 @pytest.mark.usefixtures("fake_choices")

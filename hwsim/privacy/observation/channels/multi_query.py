@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from hwsim.errors import BadInput
 from hwsim.privacy.observation.channels.base import Channel, DeployedModel
-from hwsim.registry import register
+from hwsim.registry import Configurable, build, register
 
 
 class MultiQueryChannel(Channel):
@@ -104,3 +105,7 @@ class TransferRecords(MultiQueryChannel):
     name = "transfer_records"
 
     dataset: str = Field("digits", description="the other data set, a name from `hwsim list dataset`")
+
+    def uses(self) -> Sequence[Configurable]:
+        """Return the other data set."""
+        return (build("dataset", self.dataset, where="channels.transfer_records.dataset"),)
