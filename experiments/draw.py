@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 
 from hwsim.registry import find
 from hwsim.report.figures.base import figure, legend_right, style, to_svg
+from hwsim.study.point import designs
 from hwsim.study.search.study import load_study
 
 STUDIES = Path(__file__).parent / "studies"
@@ -31,17 +32,33 @@ Row = dict[str, str]
 
 
 def main(name: str, folder: Path | None) -> None:
+    """Make table, figure and page first, and write the files at the end: an error changes none of them."""
     results = STUDIES / f"{name}.csv"
-    if folder is not None:
-        results.write_text((folder / "points.csv").read_text(encoding="utf-8"), encoding="utf-8")
-    rows = list(csv.DictReader(results.read_text(encoding="utf-8").splitlines()))
-    table, draw, size = PAGES[name]
+    content = (results if folder is None else folder / "points.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(content.splitlines()))
+    require_finished(rows)
+    make_table, draw, size = PAGES[name]
     with style():
-        (STUDIES / f"{name}.svg").write_text(to_svg(figure(lambda axes: draw(axes, rows), size)), encoding="utf-8")
+        picture = to_svg(figure(lambda axes: draw(axes, rows), size))
     page = DOCS / "attacks.md" if name == "attacks" else STUDIES / f"{name}.md"
     text = page.read_text(encoding="utf-8") if page.exists() else f"{BEGIN}\n{END}\n"
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", encoding="utf-8")
+    written = {
+        results: content,
+        STUDIES / f"{name}.svg": picture,
+        page: f"{before}{BEGIN}\n{make_table(rows)}\n{END}{after}",
+    }
+    for path, text in written.items():
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+
+
+def require_finished(rows: Sequence[Row]) -> None:
+    """Exit with one line unless every point of a study has a result."""
+    left = sum(row["status"] != "done" for row in rows)
+    if left or not rows:
+        sys.exit(f"{left} of {len(rows)} points are not done; finish the study first. Nothing was written")
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -213,7 +230,7 @@ def attacks_table(rows: Sequence[Row]) -> str:
 
 def chosen_attacks() -> list[tuple[str, Any]]:
     """Return names and attacks of the study, in its order."""
-    design = load_study(STUDIES / "attacks.toml").points()[0].design
+    design = designs(load_study(STUDIES / "attacks.toml").points())[0]
     return list(zip(design.attack_names, design.attacks, strict=True))
 
 

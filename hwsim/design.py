@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +16,9 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from hwsim import registry
 from hwsim.checksums import code_checksums, library_versions
-from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.files.reading import read_text
+from hwsim.errors import BadInput, HwsimError, UnknownName, shown
 from hwsim.registry import Configurable
+from hwsim.toml import parse_toml, read_toml
 from hwsim.version import MODEL_VERSION
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
@@ -228,6 +227,12 @@ def content_key(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def unresolved_key(mapping: Mapping[str, Any]) -> str:
+    """Return the SHA-256 (hex) of an unresolved design, whatever its values are."""
+    text = json.dumps({"model_version": MODEL_VERSION, "unresolved": shown(mapping)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _plain(name: str, choice: BaseModel) -> dict[str, Any]:
     return {**choice.model_dump(mode="json"), "name": name}
 
@@ -346,20 +351,12 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not path or not value:
         raise BadInput("--set", text, "path=value, such as quantizer.w_bits=4")
     try:
-        (parsed,) = tomllib.loads(f"value = {value}").values()
+        (parsed,) = parse_toml(f"value = {value}", "--set").values()
         return path, parsed
-    except (tomllib.TOMLDecodeError, ValueError):
+    except (HwsimError, ValueError):
         if _WORD.fullmatch(value):
             return path, value
         raise BadInput("--set", text, 'a value as in TOML: 4, 0.5, true, "text", [1, 2] or {name = "lsq"}') from None
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raises HwsimError with the file, and with the line of a syntax error."""
-    try:
-        return tomllib.loads(read_text(path))
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, a number of 4,300 digits, nested brackets
-        raise HwsimError(f"{path}: not valid TOML: {error}") from None
 
 
 def load_design(path: Path, changes: Mapping[str, Any] | None = None) -> Design:

@@ -42,7 +42,24 @@ class BadInput(HwsimError):
     def _problem(self) -> str:
         if self.given is None:
             return f"{self.where} is missing"
-        return f"{self.where}: got {self.given if isinstance(self.given, str) else repr(self.given)}"
+        return f"{self.where}: got {shown(self.given)}"
+
+
+MAX_SHOWN = 1000
+"""Characters of a given value that a message contains."""
+
+
+def shown(given: object) -> str:
+    """Return a value as a message shows it: a text as it is, anything else as Python writes it, cut where it is long.
+
+    >>> shown("lqs"), shown([1, 2]), shown(16**9000)
+    ('lqs', '[1, 2]', 'a value of type int, too large to print')
+    """
+    try:
+        text = given if isinstance(given, str) else repr(given)
+    except (ValueError, RecursionError):
+        return f"a value of type {type(given).__name__}, too large to print"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text):,} characters)"
 
 
 class UnknownName(BadInput):
@@ -56,7 +73,7 @@ class UnknownName(BadInput):
 
     def __init__(self, where: str, given: object, allowed: Iterable[str], kind: str = "name") -> None:
         words = sorted(allowed)
-        super().__init__(where, str(given), ", ".join(words) or "nothing here", suggestion(kind, str(given), words))
+        super().__init__(where, shown(given), ", ".join(words) or "nothing here", suggestion(kind, shown(given), words))
 
 
 class UnknownSetting(UnknownName):

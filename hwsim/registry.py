@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ class Record:
 _records: dict[tuple[str, str], Record] = {}
 _packages: dict[str, str] = dict(FAMILIES)
 _loaded: set[str] = set()
+_broken_plugins: dict[str, str] = {}
+"""Error of each plugin that could not be imported."""
 
 T = TypeVar("T", bound=type[BaseModel])
 
@@ -121,7 +124,7 @@ def family(name: str) -> dict[str, Record]:
     """Return all records of one family by name, plugins included.
 
     All modules of the family's package are imported, so that a new file needs no list. Raises HwsimError for a module
-    or plugin that cannot be imported.
+    that cannot be imported, and warns of a plugin that cannot.
 
     >>> sorted(family("pe"))[:2]
     ['bit_serial', 'drq']
@@ -176,16 +179,23 @@ def _import_all(name: str) -> None:
             raise _not_importable(f"module {found.name}", error) from error
 
 
+class BrokenPlugin(UserWarning):
+    """A plugin that cannot be imported; its entries are missing, and all others work."""
+
+
 def _load_plugin(plugin: EntryPoint) -> None:
+    """Import a plugin; warn once where that fails, so that a broken one does not stop the work without it."""
+    what = f"plugin {plugin.name!r} ({plugin.value})"
+    if what in _broken_plugins:
+        return
     try:
         plugin.load()
-    except HwsimError:
-        raise
-    except Exception as error:
-        raise _not_importable(f"plugin {plugin.name!r} ({plugin.value})", error) from error
+    except (Exception, SystemExit) as error:
+        _broken_plugins[what] = str(_not_importable(what, error))
+        warnings.warn(_broken_plugins[what], BrokenPlugin, stacklevel=2)
 
 
-def _not_importable(what: str, error: Exception) -> HwsimError:
+def _not_importable(what: str, error: BaseException) -> HwsimError:
     return HwsimError(f"{what}: cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
@@ -193,7 +203,10 @@ def find(family_name: str, name: str, where: str | None = None) -> Record:
     """Return the record with a name; raises UnknownName with the nearest valid word."""
     records = family(family_name)
     if name not in records:
-        raise UnknownName(where or f"{family_name}.name", name, records)
+        unknown = UnknownName(where or f"{family_name}.name", name, records)
+        if _broken_plugins:
+            raise HwsimError(f"{unknown}. Its entries are missing: {'; '.join(_broken_plugins.values())}")
+        raise unknown
     return records[name]
 
 
@@ -235,6 +248,9 @@ def validate(cls: type[M], values: Mapping[str, Any], where: str) -> M:
         return cls.model_validate(dict(values))
     except ValidationError as error:
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        missing = [".".join([where, *map(str, d["loc"])]) for d in details if d["type"] == "missing"]
+        if details[0]["type"] == "missing" and len(missing) > 1:
+            raise BadInput(", ".join(missing), None, "a value is required for each") from None
         raise _readable(cls, details[0], where) from None
 
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim import design as design_module
-from hwsim.design import Design, content_key, load_design, override, parse_override, read_toml
+from hwsim.design import Design, content_key, load_design, override, parse_override
 from hwsim.errors import BadInput, HwsimError, UnknownName
+from hwsim.toml import read_toml
 from tests.support.fakes import BASE
 
 pytestmark = pytest.mark.usefixtures("fake_choices")

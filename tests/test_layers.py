@@ -18,6 +18,7 @@ ORDERS: dict[str, list[str]] = {
         "version arithmetic cache renamed interrupt status cache_folder",
         "errors rng",
         "arrays files checksums",
+        "toml",
         "registry formats",
         "kernels",
         "network",

@@ -64,11 +64,16 @@ def test_a_broken_module_is_one_line(package):
     )
 
 
-def test_a_broken_plugin_is_one_line(package, monkeypatch):
+def test_a_broken_plugin_is_one_line_and_all_else_works(package, monkeypatch):
     plugin = EntryPoint("mine", "no_such_package.parts", registry.PLUGINS)
     monkeypatch.setattr(registry, "entry_points", lambda group: [plugin] if group == "hwsim.plugins" else [])
-    with pytest.raises(HwsimError, match=r"^plugin 'mine' \(no_such_package.parts\): cannot be imported: .*No module"):
-        registry.family(FAMILY)
+    monkeypatch.setattr(registry, "_broken_plugins", {})
+    (package / "one.py").write_text(MODULE.format(number=1))
+    line = r"^plugin 'mine' \(no_such_package.parts\): cannot be imported: .*No module"
+    with pytest.warns(registry.BrokenPlugin, match=line):
+        assert list(registry.family(FAMILY)) == ["found_1"]
+    with pytest.raises(HwsimError, match=r"got theirs; allowed: found_1.* missing: plugin 'mine'"):
+        registry.find(FAMILY, "theirs")
 
 
 def test_a_plugin_joins_its_family(package, monkeypatch, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Any
@@ -49,6 +50,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     command = typer.main.get_command(app)
     given = sys.argv[1:] if arguments is None else list(arguments)
     interrupt.say()
+    warnings.showwarning = _print_warning
     try:
         _refuse_empty(given)
         with inputs_recorded():
@@ -101,6 +103,11 @@ def _usage_message(error: Any) -> str:
     parameters = error.ctx.command.get_params(error.ctx)
     options = [name for parameter in parameters for name in parameter.opts if name.startswith("--")]
     return f"{option}: unknown option of `{error.ctx.command_path}`. {suggestion('option', option, options)}".strip()
+
+
+def _print_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Print a warning as one line, without the place in the code."""
+    print_status(f"hwsim: warning: {message}")
 
 
 def print_status(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +20,7 @@ from hwsim.study.results.columns import COLUMNS, Column
 from hwsim.version import __version__
 
 if TYPE_CHECKING:
+    from hwsim.study.results.table import Row
     from hwsim.study.search.study import Study
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study.", show_default=False)]
@@ -74,9 +76,11 @@ def run(
     """
     import json
 
-    from hwsim.design import override, parse_override, read_toml
+    from hwsim.design import override, parse_override
+    from hwsim.study.point import designs
     from hwsim.study.results.store import read_store
     from hwsim.study.search.study import Study
+    from hwsim.toml import read_toml
 
     _set_data(data)
     changes = dict(parse_override(text) for text in settings or [])
@@ -86,16 +90,16 @@ def run(
     except HwsimError as error:
         raise HwsimError(f"{design}: {error}") from None
     _run_study(study, output, jobs, force)
-    (point,) = study.points()
+    (point,) = designs(study.points())
     with read_store(output) as store:
-        result = store.grid()[point.design.settings_key]
+        result = store.grid()[point.settings_key]
     if as_json:
-        answer = {"key": result.key, "status": result.status, "settings": point.design.settings}
+        answer = {"key": result.key, "status": result.status, "settings": point.settings}
         print(json.dumps(answer | {"result": dict(result.columns)}, indent=2))
     else:
         from hwsim.report.text import summary
 
-        print(summary(point.design, result))
+        print(summary(point, result))
     if result.status != "done":
         raise typer.Exit(1)
 
@@ -107,6 +111,7 @@ def sweep(
     jobs: Jobs = None,
     data: DataFolder = None,
     force: Force = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Compute infeasible points again, too.")] = False,
 ) -> None:
     """Evaluate every point of a study. The same command resumes a sweep that was stopped at any moment.
 
@@ -115,7 +120,7 @@ def sweep(
     from hwsim.study.search.study import load_study
 
     _set_data(data)
-    _run_study(load_study(study), output, jobs, force)
+    _run_study(load_study(study), output, jobs, force, retry)
     print_status(f"table: {output / 'points.csv'}; next: hwsim pareto {output}, hwsim report {output}")
 
 
@@ -135,7 +140,10 @@ def report(folder: Folder, force: Force = False) -> None:
     Example: hwsim report hwsim-demo
     """
     from hwsim.report.pages import study_page
+    from hwsim.study.results.table import rows
 
+    study, results = _read(folder)
+    _say_unfinished(rows(study.points(), results), folder)
     print(study_page.write(folder, force))
 
 
@@ -168,6 +176,7 @@ def table(
 
     study, results = _read(folder)
     content = rows(study.points(), results)
+    _say_unfinished(content, folder)
     if form == "parquet":
         if sys.stdout.isatty():
             raise HwsimError(
@@ -184,7 +193,7 @@ def _set_data(folder: Path | None) -> None:
         os.environ["HWSIM_DATA"] = str(folder.absolute())
 
 
-def _run_study(study: Study, folder: Path, jobs: int | None, force: bool) -> None:
+def _run_study(study: Study, folder: Path, jobs: int | None, force: bool, retry: bool = False) -> None:
     """Run a study with progress on standard error, and turn failures into one-line errors."""
     from hwsim.study.run.progress import reporter
     from hwsim.study.run.runner import run_study
@@ -194,7 +203,7 @@ def _run_study(study: Study, folder: Path, jobs: int | None, force: bool) -> Non
     writing.check_output(failure, writing.FAILURE, force)
     try:
         interrupt.say("hwsim: stopped. Finished work is kept: run the same command again to continue.")
-        run_study(study, folder, jobs, reporter(sys.stderr), force=force)
+        run_study(study, folder, jobs, reporter(sys.stderr), force=force, retry=retry)
         interrupt.say()
     except JobFailed as error:
         writing.write_file(failure, f"Failure of hwsim {__version__}\n{error.details}", writing.FAILURE, force)
@@ -212,6 +221,14 @@ def _read(folder: Path) -> tuple[Study, Any]:
         return Study.from_mapping(store.study), store.grid()
 
 
+def _say_unfinished(table: Sequence[Row], folder: Path) -> None:
+    """Say before anything else that points are pending."""
+    from hwsim.study.results.table import unfinished
+
+    if text := unfinished(table):
+        print_status(f"hwsim: {folder}: {text} Resume with: hwsim sweep STUDY.toml -o {folder}")
+
+
 def _print_front(folder: Path) -> None:
     """Print axes and objectives of the points on the Pareto front; exit with 1 when there is none."""
     from hwsim.report.text import aligned
@@ -220,10 +237,13 @@ def _print_front(folder: Path) -> None:
 
     study, results = _read(folder)
     content = rows(study.points(), results)
+    _say_unfinished(content, folder)
     front = [row for row, on_front in zip(content, front_of(content, study.objectives), strict=True) if on_front]
     if not front:
         print_status(f"hwsim: {folder}: no finished point has a value for each of {', '.join(study.objectives)}")
         raise typer.Exit(1)
     print(aligned(front, [*study.axes, *study.objectives]))
     directions = ", ".join(f"{name} ({direction})" for name, direction in study.objectives.items())
-    print_status(f"{len(front)} of {len(content)} points are on the Pareto front of {directions}")
+    infeasible = sum(row["status"] == "infeasible" for row in content)
+    others = f"; {infeasible} are infeasible" if infeasible else ""
+    print_status(f"{len(front)} of {len(content)} points are on the Pareto front of {directions}{others}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from hwsim.design import Design
+from hwsim.design import Design, unresolved_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +16,25 @@ class Point:
     Attributes
     ----------
     axes : value of each axis by its dotted path; None where the axis has no effect on the design
-    design : the resolved design
+    design : the resolved design; None where the values make no valid design
+    mapping : the unresolved design
+    reason : the error of an invalid design, else empty
     """
 
     axes: Mapping[str, Any]
-    design: Design
+    design: Design | None
+    mapping: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def settings_key(self) -> str:
+        """Key of the settings alone, which reads no file."""
+        return unresolved_key(self.mapping) if self.design is None else self.design.settings_key
+
+    @property
+    def key(self) -> str:
+        """Key of everything that affects the result."""
+        return unresolved_key(self.mapping) if self.design is None else self.design.key
 
     @property
     def label(self) -> str:
@@ -31,7 +45,12 @@ class Point:
 
 def attack_labels(points: Iterable[Point]) -> list[str]:
     """Return the labels of all attacks of the points, each once, in the order of the points."""
-    return list(dict.fromkeys(attack.label for point in points for attack in point.design.attacks))
+    return list(dict.fromkeys(attack.label for design in designs(points) for attack in design.attacks))
+
+
+def designs(points: Iterable[Point]) -> list[Design]:
+    """Return the designs of the points that have a valid one."""
+    return [point.design for point in points if point.design is not None]
 
 
 def describe(value: Any) -> str:

@@ -13,7 +13,7 @@ from hwsim.errors import BadInput, HwsimError
 from hwsim.interop.topology.builtin import load_workload
 from hwsim.machine import Accelerator, load_accelerator, simulate
 from hwsim.machine.cost.estimate import estimate
-from hwsim.machine.description.toml_file import sources
+from hwsim.machine.description.toml_file import read_record, sources
 from hwsim.machine.layer_report import layer_reports
 from hwsim.registry import build, family, find, merge, validate
 from tests.support.machines import REGISTER_FILE
@@ -181,7 +181,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"register_file": {"ifmap_words": 1}},
-        "accelerator.register_file.weight_words is missing; allowed: a value is required here",
+        "accelerator.register_file.weight_words, accelerator.register_file.psum_words, ",
     ),
     (
         {"scratchpads": {"weight": {"kib": 1}}},
@@ -238,17 +238,44 @@ def test_a_file_loads(tmp_path: Path) -> None:
         ('"array.rows" = "assumed: small enough for a drawing"', "", 'mine.toml: sources."array.rows" is missing'),
         ('"array.rows" =', '"array.rws" = "x"\n"array.rows" =', "mine.toml: sources: got array.rws"),
         ("rows = 4", "rows = ", "mine.toml: not valid TOML"),
-        ("citation =", "citatio =", "mine.toml: citation is missing"),
-        ("[vector]\nlanes = 4", "", "mine.toml: sources: got vector.lanes"),
-        ('clock = "100 MHz"', 'clock = "100"', "accelerator.clock: got 100; allowed: a positive number with a unit"),
+        ("citation =", "citatio =", "mine.toml: citatio: unknown setting; allowed: array, "),
+        ("citation =", "citation = 3 #", "mine.toml: citation: got 3; allowed: a text"),
+        ("[vector]\nlanes = 4", "", "mine.toml: vector is missing"),
+        ("[vector]\nlanes = 4", "[vecto]\nlanes = 4", "mine.toml: vecto: unknown setting"),
+        ("rows = 4\ncols = 4", "", "mine.toml: accelerator.array.rows, accelerator.array.cols is missing"),
+        (
+            'clock = "100 MHz"',
+            'clock = "100"',
+            "mine.toml: accelerator.clock: got 100; allowed: a positive",
+        ),
         ('"clock" = "assumed: a round number, 10 ns per cycle"', "", 'mine.toml: sources."clock" is missing'),
-        ("latency_cycles = 4", "latency_cycles = -4", "accelerator.dram.latency_cycles: got -4"),
+        ("latency_cycles = 4", "latency_cycles = -4", "mine.toml: accelerator.dram.latency_cycles: got -4"),
     ],
 )
 def test_a_bad_file_names_the_place(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(HwsimError) as caught:
         load_accelerator(write(tmp_path, old, new))
     assert str(caught.value).startswith(message)
+
+
+def test_help_and_citation_may_be_omitted_and_the_path_may_be_a_text(tmp_path: Path) -> None:
+    text = "dataflow" + (FOLDER / "tiny.toml").read_text().partition("\ndataflow")[2]
+    (tmp_path / "mine.toml").write_text(text)
+    assert load_accelerator(str(tmp_path / "mine.toml")) == build("accelerator", "tiny")
+    assert read_record(tmp_path / "mine.toml").citation == "mine.toml, without a citation"
+
+
+def test_all_missing_keys_are_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('clock = "1 MHz"')
+    with pytest.raises(BadInput, match=r"mine\.toml: dataflow, array, pe, scratchpads, dram, vector is missing"):
+        load_accelerator(tmp_path / "mine.toml")
+
+
+def test_sources_are_a_table(tmp_path: Path) -> None:
+    text = (FOLDER / "tiny.toml").read_text().partition("[sources]")[0]
+    (tmp_path / "mine.toml").write_text(f'sources = "x"\n{text}')
+    with pytest.raises(BadInput, match=r"mine\.toml: sources: got x; allowed: a table"):
+        load_accelerator(tmp_path / "mine.toml")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hwsim.design import Design, content_key
-from hwsim.errors import Infeasible
+from hwsim.errors import BadInput, Infeasible
 from tests.support import fakes
 
 STUDY = {
@@ -46,6 +46,8 @@ class FakeTraining:
 
     def run(self, folder: Path, on_progress) -> None:
         (folder / f"{os.getpid()}.pid").touch()
+        if self.label == f"train seed {os.environ.get('FAKE_REFUSED_SEED')}":
+            raise BadInput("game.samples", 1, "another")
         for step in range(3):
             pause()
             on_progress((step + 1) / 3)

@@ -14,36 +14,53 @@ from typing import Any
 
 from hwsim import registry
 from hwsim.cache import cached
-from hwsim.errors import BadInput, HwsimError, UnknownName
-from hwsim.files.reading import text_of
+from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.registry import Record
+from hwsim.toml import read_toml
 
 
-def load_accelerator(path: Path) -> Accelerator:
+def load_accelerator(path: str | Path) -> Accelerator:
     """Return the accelerator of a TOML file; raises HwsimError naming the file and the place."""
-    return _build(read_record(path))
+    return _build(read_record(Path(path)))
 
 
 def read_record(path: Path | Traversable) -> Record:
-    """Return the registry record of a TOML file: `help`, `citation`, the fields of Accelerator, and `[sources]`.
+    """Return the registry record of a TOML file: the fields of Accelerator, `[sources]`, and `help` and `citation`.
+
+    Help and citation may be omitted.
 
     `[sources]` maps the dotted path of every number to the publication or the assumption behind it. Raises
     HwsimError for a number without a source and for a source without a number.
     """
-    try:
-        content = tomllib.loads(text_of(path))
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, a number of 4,300 digits, nested brackets
-        raise HwsimError(f"{path.name}: not valid TOML: {error}") from None
-    text = {key: content.pop(key, None) for key in ("help", "citation")}
+    content = read_toml(path, path.name)
+    _check_keys(content, path.name)
+    text = {key: content.pop(key, f"{path.name}, without a {key}") for key in ("help", "citation")}
     for key, value in text.items():
         if not isinstance(value, str) or not value.strip():
             raise BadInput(f"{path.name}: {key}", value, "a text")
-    check_sources(content, content.pop("sources", {}), path.name)
+    named = content.pop("sources", {})
+    if not isinstance(named, Mapping):
+        raise BadInput(f"{path.name}: sources", named, "a table: [sources]")
+    try:
+        registry.validate(Accelerator, content, "accelerator")
+    except HwsimError as error:
+        raise HwsimError(f"{path.name}: {error}") from None
+    check_sources(content, named, path.name)
     name = path.name.removesuffix(".toml")
-    record = Record("accelerator", name, str(text["help"]).strip(), str(text["citation"]).strip(), Accelerator, content)
-    _build(record)
-    return record
+    return Record("accelerator", name, str(text["help"]).strip(), str(text["citation"]).strip(), Accelerator, content)
+
+
+def _check_keys(content: Mapping[str, Any], where: str) -> None:
+    """Raise UnknownSetting for an unknown key, else BadInput with all keys that are missing."""
+    fields = Accelerator.model_fields
+    known = [*fields, "help", "citation", "sources"]
+    for key in content:
+        if key not in known:
+            raise UnknownSetting(f"{where}: {key}", known)
+    missing = [key for key, field in fields.items() if field.is_required() and key not in content]
+    if missing:
+        raise BadInput(f"{where}: {', '.join(missing)}", None, "a value for each; `hwsim show tiny` shows an example")
 
 
 def check_sources(content: Mapping[str, Any], sources: Mapping[str, Any], where: str) -> None:

@@ -19,10 +19,10 @@ from hwsim.report.figures import base
 from hwsim.report.figures import study as study_figures
 from hwsim.report.pages.parts import document, facts_of, figure_of, list_of, table_of
 from hwsim.report.text import short
-from hwsim.study.point import Point, attack_labels, describe
+from hwsim.study.point import Point, attack_labels, describe, designs
 from hwsim.study.results.columns import find_column
 from hwsim.study.results.store import read_store
-from hwsim.study.results.table import Row, rows
+from hwsim.study.results.table import Row, rows, unfinished
 from hwsim.study.search.pareto import front_of
 from hwsim.study.search.study import Study
 
@@ -116,6 +116,7 @@ def write(folder: Path, force: bool = False) -> Path:
 def page(content: Content, drawn: Mapping[str, tuple[str, str]]) -> str:
     """Return the HTML of the report; `drawn` maps the name of a figure to its SVG and caption."""
     body = [
+        _unfinished(content),
         _facts(content),
         *(figure_of(name, *drawn[name]) for name in drawn if name == "pareto"),
         _front(content),
@@ -132,8 +133,8 @@ def page(content: Content, drawn: Mapping[str, tuple[str, str]]) -> str:
 def _figures(content: Content) -> dict[str, tuple[Any, str]]:
     """Return figure and caption by name."""
     table, names = content.table, content.names()
-    accelerators = [point.design.names["accelerator"] for point in content.points]
-    technologies = sorted({point.design.names["technology"] for point in content.points})
+    accelerators = ["" if point.design is None else point.design.names["accelerator"] for point in content.points]
+    technologies = sorted({design.names["technology"] for design in designs(content.points)})
     networks = content.names(("dataset", "model", "quantizer", "game", "seed"))
     color = f" Color is the leakage, {_spaced(content.leakage)}." if content.leakage else ""
     drawn: dict[str, tuple[Any, str]] = {}
@@ -177,6 +178,11 @@ def _figures(content: Content) -> dict[str, tuple[Any, str]]:
 def _part(shown: int, total: int, kind: str, which: str = "") -> str:
     """Return a sentence when not all are shown, else nothing."""
     return f" {shown} of {total} {kind} are shown{which}; the table below has all." if shown < total else ""
+
+
+def _unfinished(content: Content) -> str:
+    text = unfinished(content.table)
+    return f"<p><strong>{escape(text)}</strong></p>" if text else ""
 
 
 def _facts(content: Content) -> str:
@@ -245,12 +251,12 @@ def _provenance(content: Content) -> str:
     axes = [f"{path}: {', '.join(describe(value) for value in values)}" for path, values in content.study.axes.items()]
     facts = {
         "hwsim": f"{version.__version__}, model version {version.MODEL_VERSION}",
-        "seeds": ", ".join(sorted({str(point.design.seed) for point in content.points})),
+        "seeds": ", ".join(sorted({str(design.seed) for design in designs(content.points)})),
         "samples per audit": "; ".join(counts) or "no attack was run",
         "axes": "; ".join(axes) or "none",
     }
     lines = "".join(f"<tr><td>{escape(k)}</td><td class='wide'>{escape(v)}</td></tr>" for k, v in facts.items())
-    settings = escape(json.dumps(content.points[0].design.settings, indent=2))
+    settings = escape(json.dumps(designs(content.points)[0].settings, indent=2))
     return (
         f'<h2>Provenance</h2><div class="scroll"><table><tbody>{lines}</tbody></table></div>'
         f"<details><summary>The first design with every setting</summary><pre>{settings}</pre></details>"

@@ -24,7 +24,7 @@ def header(points: Sequence[Point], results: Mapping[str, PointResult]) -> list[
     axes = list(dict.fromkeys(path for point in points for path in point.axes))
     always = [*axes, STATUS.name, *(column.name for column in objective_columns(attack_labels(points)))]
     last = [column.name for column in NOTES]
-    found = (results.get(point.design.settings_key) for point in points)
+    found = (results.get(point.settings_key) for point in points)
     present = {name for result in found if result is not None for name in result.columns}
     return [*always, *sorted(present - set(always) - set(last)), *last]
 
@@ -37,7 +37,7 @@ def rows(points: Sequence[Point], results: Mapping[str, PointResult]) -> list[Ro
     names = header(points, results)
     table: list[Row] = []
     for point in points:
-        result = results.get(point.design.settings_key, PointResult("pending", {}))
+        result = results.get(point.settings_key, PointResult("pending", {}))
         axes = {
             path: value if value is None or isinstance(value, int | float) else describe(value)
             for path, value in point.axes.items()
@@ -47,11 +47,21 @@ def rows(points: Sequence[Point], results: Mapping[str, PointResult]) -> list[Ro
     return table
 
 
+def unfinished(table: Sequence[Row]) -> str:
+    """Return a sentence about the points that have no result yet; empty where all have one.
+
+    >>> unfinished([{"status": "done"}, {"status": "pending"}])
+    'The study is not finished: 1 of 2 points are pending.'
+    """
+    pending = sum(row["status"] == "pending" for row in table)
+    return f"The study is not finished: {pending:,} of {len(table):,} points are pending." if pending else ""
+
+
 def to_csv(table: Sequence[Row]) -> str:
     """Return comma-separated text with a header; floats have as many digits as reading them back exactly needs."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table[0] if table else [])
+    writer.writerow([csv_text(name) for name in table[0]] if table else [])
     writer.writerows([[_cell(value) for value in row.values()] for row in table])
     return out.getvalue()
 
@@ -79,7 +89,22 @@ def frame(table: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame([dict(row) for row in table]).convert_dtypes()
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""First characters of a text that a spreadsheet takes for a formula."""
+
+
+def csv_text(text: str) -> str:
+    """Return a text for a cell of a CSV file: with an apostrophe before what a spreadsheet would run as a formula.
+
+    >>> csv_text("lsq"), csv_text("=1+1")
+    ('lsq', "'=1+1")
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return repr(value)
+    return str(value) if isinstance(value, int) else csv_text(str(value))

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from hwsim.datasets.base import forget_arrays
 from hwsim.design import Design
-from hwsim.errors import HwsimError, Infeasible
+from hwsim.errors import BadInput, HwsimError, Infeasible
 from hwsim.files.writing import STUDY_TABLE, check_output, make_folder, remove_unfinished, write_file
 from hwsim.privacy.observation.channels.multi_query import FloatLogits, Inputs, MultiQueryChannel
-from hwsim.study.point import Point
+from hwsim.study.point import Point, describe
+from hwsim.study.point import designs as designs_of
 from hwsim.study.results.store import PointResult, Store, write_store
 from hwsim.study.results.table import rows, to_csv
 from hwsim.study.run.progress import Reporter, Silent
@@ -67,13 +68,15 @@ def run_study(
     progress: Reporter | None = None,
     stages: Stages | None = None,
     force: bool = False,
+    retry: bool = False,
 ) -> None:
     """Compute every point of the study that the store in `folder` lacks, and write points.csv.
 
     Existing points and trained models are kept, so the same call resumes a study that was stopped in any way. A point
     whose data or code has changed since has another key, and is computed again.
-    A point that raises Infeasible is recorded with the reason. Any other error stops the study: HwsimError for
-    wrong input, JobFailed otherwise; finished points stay in the store.
+    A point without a valid design, and one that raises Infeasible or BadInput, is recorded as infeasible with the
+    reason. Any other error stops the study: HwsimError for input that is missing or damaged, JobFailed otherwise;
+    finished points stay in the store.
 
     Parameters
     ----------
@@ -83,6 +86,7 @@ def run_study(
     progress : receiver of the progress; none by default
     stages : stages of a point; `hwsim.study.evaluate.stages` by default
     force : also replace a points.csv that hwsim did not write
+    retry : whether stored infeasible points are computed again
     """
     if jobs is not None and jobs < 1:
         raise HwsimError(f"jobs: got {jobs}; allowed: 1 or more")
@@ -90,17 +94,19 @@ def run_study(
         stages = importlib.import_module("hwsim.study.evaluate.stages")
     points = study.points()
     forget_arrays()  # a data set of a plugin may have changed in a long session
-    keys = {point.design.settings_key: point.design.key for point in points}
+    keys = {point.settings_key: point.key for point in points}
     table = make_folder(folder) / "points.csv"
     check_output(table, STUDY_TABLE, force)
     with write_store(folder, study.mapping, keys) as store:
         models = make_folder(folder / "models")
         remove_unfinished(models)  # left by a killed run; the lock of the store excludes a running one
-        finished = store.results()
-        plan = _plan([p for p in points if p.design.key not in finished], models, stages)
-        recorder = _Recorder(store, points, set(finished), progress or Silent())
+        finished = {key for key, result in store.results().items() if not (retry and result.status == "infeasible")}
+        missing = [point for point in points if point.key not in finished]
+        plan, users = _plan([point for point in missing if point.design is not None], models, stages)
+        recorder = _Recorder(store, points, users, finished, progress or Silent())
         recorder.progress.begin(sum(job.weight for job in plan))
         try:
+            recorder.record_invalid([point for point in missing if point.design is None])
             if plan:
                 run_jobs(plan, jobs or cores(), recorder.on_event)
         finally:
@@ -119,27 +125,61 @@ def point_weight(design: Design) -> float:
     return 5.0 + len(design.attacks) + 30.0 * len(costly)
 
 
-def _plan(points: Sequence[Point], models: Path, stages: Stages) -> list[Job]:
-    """Return the jobs of the points: for each network key in grid order its missing artifacts, then its points."""
+def _plan(points: Sequence[Point], models: Path, stages: Stages) -> tuple[list[Job], dict[str, list[Point]]]:
+    """Return the jobs of the points, and the points that need each training task, by the key of the task.
+
+    The jobs are, for each network key in grid order, its missing artifacts, then its points.
+    """
     groups: dict[str, list[Point]] = {}
     for point in points:
-        groups.setdefault(stages.network_key(point.design), []).append(point)
+        for design in designs_of([point]):
+            groups.setdefault(stages.network_key(design), []).append(point)
     plan: dict[str, Job] = {}
+    users: dict[str, list[Point]] = {}
     for key, group in groups.items():
-        designs = [point.design for point in group]
+        designs = designs_of(group)
         tasks = [task for task in stages.training_tasks(designs) if not (models / f"{task.key}.npz").exists()]
         missing = {task.key for task in tasks}
         for task in tasks:
+            users.setdefault(task.key, []).extend(group)
             needs = tuple(needed for needed in task.needs if needed in missing)
             plan.setdefault(task.key, Job(task.key, task.label, needs, task.weight, partial(_run_task, task, models)))
         label = f"evaluate {group[0].label}" + (f" and {len(group) - 1} more" if len(group) > 1 else "")
-        work = partial(_run_group, stages.evaluate, [(point.label, point.design) for point in group], models)
+        labeled = [(point.label, design) for point, design in zip(group, designs, strict=True)]
+        work = partial(_run_trained_group, stages.evaluate, labeled, models, tuple(missing))
         plan[f"evaluate {key}"] = Job(f"evaluate {key}", label, tuple(missing), sum(map(point_weight, designs)), work)
-    return list(plan.values())
+    return list(plan.values()), users
 
 
 def _run_task(task: TrainingTask, models: Path, on_progress: OnProgress, on_result: OnResult) -> None:
-    task.run(models, on_progress)
+    """Run a training task; where its input is not allowed, the result is the reason, and there is no artifact."""
+    if not _all_exist(task.needs, models):
+        return  # a needed task was refused, and the reason is known
+    try:
+        task.run(models, on_progress)
+    except (BadInput, Infeasible) as error:
+        on_result((task.key, _infeasible(str(error))))
+
+
+def _run_trained_group(
+    evaluate: Any,
+    points: Sequence[tuple[str, Design]],
+    models: Path,
+    needs: Sequence[str],
+    on_progress: OnProgress,
+    on_result: OnResult,
+) -> None:
+    """Evaluate points where the training tasks with the keys `needs` have written their artifacts."""
+    if _all_exist(needs, models):
+        _run_group(evaluate, points, models, on_progress, on_result)
+
+
+def _all_exist(keys: Sequence[str], models: Path) -> bool:
+    return all((models / f"{key}.npz").exists() for key in keys)
+
+
+def _infeasible(reason: str) -> dict[str, Any]:
+    return {"status": "infeasible", "reason": " ".join(reason.split())}
 
 
 def _run_group(
@@ -163,10 +203,10 @@ def _run_group(
         if len(left) > 1:
             for point in left.values():
                 _run_group(evaluate, [point], models, on_progress, on_result)
-        elif isinstance(error, Infeasible):
-            on_result((*left, {"status": "infeasible", "reason": str(error)}))
+        elif isinstance(error, BadInput | Infeasible):
+            on_result((*left, _infeasible(str(error))))
         elif isinstance(error, HwsimError):
-            raise  # wrong input, such as missing data, rather than a property of the design
+            raise  # missing or damaged input, rather than a property of the design
         else:
             raise RuntimeError(f"point {points[0][0]}: {type(error).__name__}: {error}") from error
     else:
@@ -177,9 +217,17 @@ def _run_group(
 class _Recorder:
     """Receiver of the events of all jobs: commits points to the store and reports progress."""
 
-    def __init__(self, store: Store, points: Sequence[Point], finished: set[str], progress: Reporter) -> None:
+    def __init__(
+        self,
+        store: Store,
+        points: Sequence[Point],
+        users: Mapping[str, Sequence[Point]],
+        finished: set[str],
+        progress: Reporter,
+    ) -> None:
         self.progress = progress
-        self._store, self._points = store, {point.design.key: point for point in points}
+        self._store, self._points, self._users = store, {point.key: point for point in points}, users
+        self._refused: set[str] = set()
         self._ended = sum(key in finished for key in self._points)
         self._weights: dict[str, float] = {}
         self._running: dict[str, str] = {}
@@ -200,9 +248,22 @@ class _Recorder:
         if event.kind == "finished":
             self.progress.message(f"done: {job.label}")
 
+    def record_invalid(self, points: Sequence[Point]) -> None:
+        """Record points without a valid design."""
+        for point in points:
+            self._record(point.key, _infeasible(point.reason))
+
     def _record(self, key: str, row: Mapping[str, Any]) -> None:
+        """Record the row of a point, or for the key of a training task that was refused the row of all its points."""
+        if key in self._users:
+            for user in self._users[key]:
+                if user.key not in self._refused:
+                    self._refused.add(user.key)
+                    self._record(user.key, row)
+            return
         point = self._points[key]
-        result = self._store.add(key, point.design.settings, row)
+        settings = {"axes": describe(point.axes)} if point.design is None else point.design.settings
+        result = self._store.add(key, settings, row)
         self._ended += 1
         self.progress.message(f"point {self._ended} of {len(self._points)}: {point.label}: {_brief(result)}")
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwsim.design import DEFAULTS, Design, override, read_toml
+from hwsim.design import DEFAULTS, Design, override
 from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
 from hwsim.study.point import Point, attack_labels, describe
 from hwsim.study.results.columns import objective_columns
+from hwsim.toml import read_toml
 
 MAX_POINTS = 100_000
 SECTIONS = ("study", "base", "axes", "objectives")
@@ -72,19 +73,27 @@ class Study:
     def points(self) -> list[Point]:
         """Return the points of the grid, the last axis varying fastest, each design once.
 
-        Full precision runs on no accelerator, so it is one point rather than one per accelerator.
+        Full precision runs on no accelerator, so it is one point rather than one per accelerator. Values that make no
+        valid design are a point without a design and with the reason. Raises HwsimError where no point has a design.
         """
         unique: dict[str, Point] = {}
         for values in itertools.product(*self.axes.values()):
-            axes = dict(zip(self.axes, values, strict=True))
-            try:
-                design = Design.resolve(override(self.base, axes))
-                effective = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
-                unique.setdefault(design.settings_key, Point(effective, design))
-            except HwsimError as error:
-                place = ", ".join(f"{path}={describe(value)}" for path, value in axes.items())
-                raise HwsimError(f"point {place}: {error}" if place else str(error)) from None
-        return list(unique.values())
+            point = self._point(dict(zip(self.axes, values, strict=True)))
+            unique.setdefault(point.settings_key, point)
+        points = list(unique.values())
+        if all(point.design is None for point in points):
+            raise HwsimError(f"point {points[0].label}: {points[0].reason}" if self.axes else points[0].reason)
+        return points
+
+    def _point(self, axes: Mapping[str, Any]) -> Point:
+        mapping: Mapping[str, Any] = {**self.base, **axes}
+        try:
+            mapping = override(self.base, axes)
+            design = Design.resolve(mapping)
+        except HwsimError as error:
+            return Point(axes, None, mapping, str(error))
+        effective = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
+        return Point(effective, design, mapping)
 
 
 def load_study(path: Path) -> Study:
@@ -112,6 +121,7 @@ def _text(head: Mapping[str, Any], key: str, default: str) -> str:
 
 def _axes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
     axes = _flatten(given)
+    _check_each_setting_once(axes)
     for path, values in axes.items():
         group = path.split(".")[0]
         if group not in DEFAULTS:
@@ -132,8 +142,35 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in table.items():
         path = f"{prefix}{key}"
-        flat |= _flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+        for inner, values in (_flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value}).items():
+            if inner in flat:
+                raise BadInput(f"axes.{inner}", "two axes of this name", "each setting in one axis")
+            flat[inner] = values
     return flat
+
+
+def _check_each_setting_once(axes: Mapping[str, Any]) -> None:
+    """Raise BadInput for an axis that sets what a value of another axis sets, such as `quantizer.w_bits`."""
+    for path in axes:
+        parts = path.split(".")
+        for end in range(1, len(parts)):
+            outer, inner = ".".join(parts[:end]), parts[end:]
+            values = axes.get(outer, ())
+            for value in values if isinstance(values, list) else ():
+                if _sets(value, inner):
+                    text = f"also a part of {outer} = {describe(value)}"
+                    raise BadInput(f"axes.{path}", text, "each setting in one axis")
+
+
+def _sets(value: Any, path: Sequence[str]) -> bool:
+    """Return whether a value of a group sets the setting at `path` inside of it; a name sets `name`."""
+    if isinstance(value, str):
+        return list(path) == ["name"]
+    for part in path:
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return True
 
 
 def _check_objectives(objectives: Mapping[str, str], labels: Sequence[str]) -> None:

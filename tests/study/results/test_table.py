@@ -71,3 +71,10 @@ def test_parquet_without_pyarrow_names_the_extra(table, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(HwsimError, match=r"pip install 'hwsim\[parquet\]'"):
         to_parquet(table)
+
+
+def test_a_text_that_a_spreadsheet_would_run_is_quoted_and_numbers_are_not():
+    row = {"a": "=1+1", "b": "+x", "c": "-x", "d": "@x", "e": "\tx", "f": -1, "g": -0.5, "h": "x=1", "=i": None}
+    head, cells = csv.reader(io.StringIO(to_csv([row])))
+    assert cells == ["'=1+1", "'+x", "'-x", "'@x", "'\tx", "-1", "-0.5", "x=1", ""]
+    assert head[-1] == "'=i"

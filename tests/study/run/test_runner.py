@@ -25,9 +25,9 @@ from tests.support.interrupts import hear_sigint
 ROOT = Path(__file__).parents[3]
 
 
-def run(folder, jobs=1, axes=None, stream=None):
+def run(folder, jobs=1, axes=None, stream=None, retry=False):
     study = Study.from_mapping(fake_stages.STUDY | {"axes": fake_stages.STUDY["axes"] | (axes or {})})
-    run_study(study, folder, jobs, Lines(stream) if stream else None, fake_stages)
+    run_study(study, folder, jobs, Lines(stream) if stream else None, fake_stages, retry=retry)
     return (folder / "points.csv").read_bytes()
 
 
@@ -101,6 +101,32 @@ def test_an_infeasible_point_is_recorded_with_its_reason_and_its_neighbors_are_d
     assert [r.status for r in results].count("infeasible") == 6
     assert {r.columns["reason"] for r in results if r.status == "infeasible"} == {"layer conv1: 3 rows are too few"}
     assert [r.status for r in results].count("done") == 12
+
+
+@pytest.mark.usefixtures("fake_choices")
+def test_an_invalid_combination_is_stored_and_computed_again_only_if_asked(tmp_path):
+    axes = {"quantizer": ["fake_quantizer"], "accelerator": ["fake_array"], "seed": [0], "quantizer.w_bits": [8, 9]}
+    first, again, retried = io.StringIO(), io.StringIO(), io.StringIO()
+    text = run(tmp_path, axes=axes, stream=first)
+    assert b"infeasible" in text
+    assert b"got 9; allowed: 1 to 8" in text
+    assert first.getvalue().count("point ") == 2
+    assert run(tmp_path, axes=axes, stream=again) == text
+    assert again.getvalue() == ""
+    assert run(tmp_path, axes=axes, stream=retried, retry=True) == text
+    assert retried.getvalue().count("point ") == 1
+
+
+@pytest.mark.usefixtures("fake_choices")
+def test_a_training_that_its_input_forbids_makes_its_points_infeasible_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_REFUSED_SEED", "1")
+    axes = {"quantizer": ["fake_quantizer"], "accelerator": ["fake_array", "wide_array"], "seed": [0, 1]}
+    run(tmp_path, axes=axes)
+    with read_store(tmp_path) as store:
+        found = [(result.status, result.columns.get("reason")) for result in store.grid().values()]
+    assert (
+        sorted(found, key=str) == [("done", None)] * 2 + [("infeasible", "game.samples: got 1; allowed: another")] * 2
+    )
 
 
 @pytest.mark.usefixtures("fake_choices")

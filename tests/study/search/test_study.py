@@ -50,6 +50,14 @@ def test_what_runs_on_no_accelerator_is_one_point():
     assert rows(points, {})[0]["accelerator"] is None
 
 
+def test_an_invalid_combination_is_a_point_with_its_reason():
+    points = study({"quantizer": ["fake_quantizer", "other_quantizer"], "quantizer.w_bits": [4, 9]}).points()
+    assert [point.design is None for point in points] == [False, True, True, True]
+    assert points[1].reason == "quantizer.w_bits: got 9; allowed: 1 to 8"
+    assert points[2].reason.startswith("quantizer.w_bits: unknown setting")
+    assert len({point.key for point in points}) == 4
+
+
 def test_an_axis_can_be_a_whole_group_with_a_parameter_axis_on_top():
     points = study({"quantizer.a_bits": [2], "quantizer": [{"name": "fake_quantizer", "w_bits": 3}]}).points()
     assert points[0].design.settings["quantizer"] == {"name": "fake_quantizer", "w_bits": 3, "a_bits": 2}
@@ -85,7 +93,13 @@ def test_the_mapping_makes_the_same_study():
          "channels, dataset, game, model, quantizer, seed, shadows, technology. Did you mean 'quantizer'?"),
         ({"axes": {"quantizer.w_bits": 4}}, "axes.quantizer.w_bits: got 4; allowed: a list of at least one value"),
         ({"axes": {"quantizer.w_bits": []}}, "axes.quantizer.w_bits: got []; allowed: a list of at least one value"),
-        ({"axes": {"quantizer.w_bits": [4, 9]}}, "point quantizer.w_bits=9: quantizer.w_bits: got 9; allowed: 1 to 8"),
+        ({"axes": {"quantizer.w_bits": [4], "quantizer": {"w_bits": [2]}}}, "axes.quantizer.w_bits: got two axes "
+         "of this name; allowed: each setting in one axis"),
+        ({"axes": {"quantizer": [{"name": "fake_quantizer", "w_bits": 3}], "quantizer.w_bits": [2]}},
+         "axes.quantizer.w_bits: got also a part of quantizer = fake_quantizer w_bits=3; allowed: each setting in one"),
+        ({"axes": {"quantizer": ["fake_quantizer"], "quantizer.name": ["other_quantizer"]}},
+         "axes.quantizer.name: got also a part of quantizer = fake_quantizer; allowed: each setting in one axis"),
+        ({"axes": {"quantizer.w_bits": [9, 10]}}, "point quantizer.w_bits=9: quantizer.w_bits: got 9; allowed: 1 to 8"),
         ({"axes": {"quantizer.bits": [4]}}, "point quantizer.bits=4: quantizer.bits: unknown setting; allowed: a_bits, "
          "w_bits. Did you mean 'w_bits'?"),
         ({"axes": {"seed": list(range(100_001))}}, "axes: got 100001; allowed: at most 100000 points"),
