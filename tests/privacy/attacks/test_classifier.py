@@ -302,9 +302,19 @@ def test_equal_values_score_equally() -> None:
     assert max(len(np.unique(scores[0][cycles[0] == value])) for value in np.unique(cycles[0])) == 2  # one per half
 
 
+def test_the_level_of_a_model_is_removed() -> None:
+    channels, keep, labels = game(8, 400, 3)
+    shifted = channels | {"latency_cycles": channels["latency_cycles"] + 1000 * np.arange(8)[:, None]}
+    view, of_shifted = view_game(channels, keep, labels), view_game(shifted, keep, labels)
+    attack = SideChannel(channels=("latency_cycles",))
+    np.testing.assert_allclose(attack.features(of_shifted), attack.features(view), atol=1e-9)
+    bare = SideChannel(channels=("latency_cycles",), remove_level=False)
+    assert np.abs(bare.features(of_shifted) - bare.features(view)).max() > 1000
+
+
 def test_side_channels_add_up() -> None:
     observed, keep, labels = game(6, 100, seed=10)
-    both = SideChannel(channels=("logits", "energy_pj"))
+    both = SideChannel(channels=("logits", "energy_pj"), remove_level=False)
     features = both.features(view_game(observed, keep, labels))
     phi = log_odds(observed["logits"], labels)
     expected = np.stack([phi - phi.mean(axis=0), observed["energy_pj"] - observed["energy_pj"].mean(axis=0)], axis=2)

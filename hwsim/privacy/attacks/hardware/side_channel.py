@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from hwsim.privacy.attack_tools.cross_fitting import AttackTrainingSet, LearnedAttack, Predictor
 from hwsim.privacy.attack_tools.game_view import GameView
 from hwsim.privacy.attack_tools.log_odds import log_odds
+from hwsim.privacy.attack_tools.model_level import LEVEL, less_model_mean
 from hwsim.registry import register
 
 SideChannelName = Literal[
@@ -37,8 +38,9 @@ class SideChannel(LearnedAttack):
     log-odds of the label. The log ratios of several channels, and of the columns of `region_counts` (layers) and
     `precision_map` (regions), are added up, as if they were independent given the membership.
 
-    A latency depends on the input far more than on the training set, so each value is taken less its sample's mean over
-    all models of the game; `relative = false` takes the bare value. Members and non-members have one bandwidth by the
+    Whole models differ in their mean, whoever is a member, so each value of a side channel is taken less its model's
+    mean; `remove_level = false` leaves it. A latency depends on the input far more than on the training set, so each
+    value is then taken less its sample's mean over all models of the game; `relative = false` leaves that. Members and non-members have one bandwidth by the
     rule of Scott. Where a value is the same in every model, the score is exactly 0, and the AUC of such a channel one
     half, given two shadow models or more. Unlike `latency`, `energy` and `joint` this attack pools many samples,
     assumes no shape of the distributions, and runs with few shadow models.
@@ -49,6 +51,8 @@ class SideChannel(LearnedAttack):
     channels: tuple[SideChannelName, ...] = Field(default=("latency_cycles", "energy_pj"), min_length=1)
     per_class: bool = Field(default=False, description="densities for each class of the label, not one for all")
     relative: bool = Field(default=True, description="each value less the mean of its sample over the models")
+
+    remove_level: bool = Field(default=True, description=LEVEL)
 
     @field_validator("channels")
     @classmethod
@@ -67,7 +71,10 @@ class SideChannel(LearnedAttack):
         columns = []
         for name in self.channels:
             values = np.asarray(game.observed[name], dtype=np.float64)
-            values = log_odds(values, game.labels) if name == "logits" else values
+            if name == "logits":
+                values = log_odds(values, game.labels)
+            elif self.remove_level:
+                values = less_model_mean(values)
             columns.append(values.reshape(*values.shape[:2], -1))
         table = np.concatenate(columns, axis=2)
         return table - table.mean(axis=0) if self.relative else table
