@@ -222,7 +222,7 @@ def test_another_model_version_exits_with_2_and_names_both(capfd, study, monkeyp
     ):
         code, out, err = call(capfd, *arguments)
         assert (code, out) == (2, "")
-        assert re.fullmatch(r"hwsim: results/study\.db: written by .*model version 4, .*model version 5, .*\n", err)
+        assert re.fullmatch(r"hwsim: results/study\.db: written by .*model version 5, .*model version 6, .*\n", err)
 
 
 def test_an_interrupt_exits_with_130_and_says_how_to_continue(capfd, design, monkeypatch):

@@ -40,10 +40,10 @@ class SideChannel(LearnedAttack):
 
     Whole models differ in their mean, whoever is a member, so each value of a side channel is taken less its model's
     mean; `remove_level = false` leaves it. A latency depends on the input far more than on the training set, so each
-    value is then taken less its sample's mean over all models of the game; `relative = false` leaves that. Members and non-members have one bandwidth by the
-    rule of Scott. Where a value is the same in every model, the score is exactly 0, and the AUC of such a channel one
-    half, given two shadow models or more. Unlike `latency`, `energy` and `joint` this attack pools many samples,
-    assumes no shape of the distributions, and runs with few shadow models.
+    value is then taken less its sample's mean over all models of the game; `relative = false` leaves that. Members
+    and non-members have one bandwidth by the rule of Scott. Where a value is the same in every model, the score is
+    exactly 0, and the AUC of such a channel one half, given two shadow models or more. Unlike `latency`, `energy` and
+    `joint` this attack pools many samples, assumes no shape of the distributions, and runs with few shadow models.
     """
 
     name = "side_channel"
