@@ -148,9 +148,9 @@ GAIN = tuple(
 """Further columns of an attack that joins a side channel to the outputs, without the attack's label."""
 
 CHOICES = (
-    Column("temperature", "", "divisor of the logits that rmia or base chose on the shadows, median", "attack"),
+    Column("temperature", "ratio", "divisor of the logits that rmia or base chose on the shadows, median", "attack"),
     *(
-        Column(f"weight_{channel}", "", f"weight of {channel} that joint learned on the shadows, median", "attack")
+        Column(f"weight_{channel}", "ratio", f"weight of {channel} that joint learned on the shadows, median", "attack")
         for channel in ("logits", "latency_cycles", "energy_pj", "sensitive_regions")
     ),
 )
