@@ -17,6 +17,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from hwsim import registry
 from hwsim.checksums import code_checksums, library_versions
 from hwsim.errors import BadInput, HwsimError, UnknownName, shown
+from hwsim.machine.description.accelerator import Accelerator
+from hwsim.own_accelerators import Own, own_settings, read_choices
 from hwsim.registry import Configurable
 from hwsim.toml import parse_toml, read_toml
 from hwsim.version import MODEL_VERSION
@@ -107,16 +109,20 @@ class Design:
     channel_names: tuple[str, ...]
 
     @classmethod
-    def resolve(cls, mapping: Mapping[str, Any]) -> Design:
+    def resolve(cls, mapping: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]] | None = None) -> Design:
         """Build all choices of `mapping`, with defaults for groups and parameters that are not given.
 
-        A choice is a table `{name = "...", parameters ...}` or only a name. Raises HwsimError with the dotted path of
+        A choice is a table `{name = "...", parameters ...}` or only a name. An accelerator may be the path of a TOML
+        file, relative to the present folder, a name in `own`, which maps names to settings, or a table with all
+        settings that are required and a new name. Raises HwsimError with the dotted path of
         the wrong value, such as `quantizer.w_bits`.
         """
         for group in mapping:
             if group not in DEFAULTS:
                 raise UnknownName("design", group, DEFAULTS)
-        chosen = {group: _choose(group, mapping.get(group, DEFAULTS[group])) for group in CHOICES}
+        accelerators = dict(own or {})
+        mapping = read_choices(mapping, Path(), accelerators)
+        chosen = {group: _choose(group, mapping.get(group, DEFAULTS[group]), own=accelerators) for group in CHOICES}
         attacks = _attacks(mapping.get("attacks", DEFAULTS["attacks"]))
         channels = _channels(mapping.get("channels", DEFAULTS["channels"]))
         shown = [name for name, _ in channels]
@@ -237,12 +243,17 @@ def _plain(name: str, choice: BaseModel) -> dict[str, Any]:
     return {**choice.model_dump(mode="json"), "name": name}
 
 
-def _choose(family: str, given: Any, where: str | None = None) -> tuple[str, Any]:
+def _choose(
+    family: str, given: Any, where: str | None = None, own: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[str, Any]:
     where = where or family
     table = _table(where, given)
     name = table.pop("name", DEFAULTS.get(where))
     if not isinstance(name, str):
         raise BadInput(f"{where}.name", name, "a name in quotes; `hwsim list` shows them")
+    settings = own_settings(name, table, own or {}) if family == "accelerator" else None
+    if settings is not None:
+        return name, registry.validate(Accelerator, settings, where)
     record = registry.find(family, name, f"{where}.name")
     return name, registry.validate(record.factory, registry.merge(record.defaults, table), where)
 
@@ -336,15 +347,18 @@ def _set(table: Mapping[str, Any], parts: Sequence[str], value: Any, path: str) 
 
 
 _WORD = re.compile(r"[A-Za-z_][\w\-]*")
+_PATH = re.compile(r"""[^"'\[\]{}=,]+\.(toml|csv)""")
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Split `path=value` into the path and the value; the value is TOML, and a bare word is a string.
+    """Split `path=value` into the path and the value; the value is TOML, and a bare word or file name is a string.
 
     >>> parse_override("quantizer.w_bits=4"), parse_override('quantizer={name="lsq", w_bits=4}')
     (('quantizer.w_bits', 4), ('quantizer', {'name': 'lsq', 'w_bits': 4}))
     >>> parse_override("quantizer=lsq")
     ('quantizer', 'lsq')
+    >>> parse_override("accelerator=chips/mine.toml")
+    ('accelerator', 'chips/mine.toml')
     """
     path, equals, value = text.partition("=")
     path, value = path.strip(), value.strip()
@@ -354,15 +368,27 @@ def parse_override(text: str) -> tuple[str, Any]:
         (parsed,) = parse_toml(f"value = {value}", "--set").values()
         return path, parsed
     except (HwsimError, ValueError):
-        if _WORD.fullmatch(value):
+        if _WORD.fullmatch(value) or _PATH.fullmatch(value):
             return path, value
         raise BadInput("--set", text, 'a value as in TOML: 4, 0.5, true, "text", [1, 2] or {name = "lsq"}') from None
 
 
+def read_design(path: Path, changes: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Own]:
+    """Return the unresolved design of a TOML file with the overrides `changes`, and the accelerators that both name.
+
+    The path of an accelerator is relative to the folder of the file; in `changes`, to the present folder.
+    """
+    in_file: Own = {}
+    in_changes: Own = {}
+    mapping = read_choices(read_toml(path), path.parent, in_file)
+    changed = override(mapping, read_choices(changes or {}, Path(), in_changes))
+    return changed, {**in_file, **in_changes}
+
+
 def load_design(path: Path, changes: Mapping[str, Any] | None = None) -> Design:
     """Read the design in a TOML file and apply the overrides `changes`."""
-    mapping = read_toml(path)
+    mapping, own = read_design(path, changes)
     try:
-        return Design.resolve(override(mapping, changes or {}))
+        return Design.resolve(mapping, own)
     except HwsimError as error:
         raise HwsimError(f"{path}: {error}") from None

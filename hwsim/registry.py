@@ -11,7 +11,7 @@ import pkgutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, get_args
 
@@ -73,6 +73,7 @@ class Record:
     citation : publication to cite
     factory : class whose fields are the parameters
     defaults : parameter values that differ from those of the class (all accelerators share one class)
+    sources : where a number is from, by its dotted path in `defaults`
     """
 
     family: str
@@ -81,6 +82,7 @@ class Record:
     citation: str
     factory: type[BaseModel]
     defaults: Mapping[str, Any]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def headline(self) -> str:

@@ -32,6 +32,7 @@ ORDERS: dict[str, list[str]] = {
         "quantizers",
         "machine",
         "privacy",
+        "own_accelerators",
         "design",
         "study",
         "report",

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from hwsim import interrupt
 
-COMMANDS = ("studies", "audit", "debug", "machine", "catalog")
+COMMANDS = ("studies", "audit", "debug", "machine", "catalog", "check")
 """Modules of the commands, in the order of the help; they are imported by `main`, once Ctrl-C is heard."""
 
 

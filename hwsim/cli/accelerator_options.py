@@ -11,8 +11,17 @@ from hwsim.errors import BadInput, UnknownName
 from hwsim.machine.components import SCRATCHPADS
 from hwsim.machine.cost.iso_area import area_of, size_to_area
 from hwsim.machine.description.accelerator import Accelerator, min_scratchpad_kib
-from hwsim.machine.description.toml_file import read_record
+from hwsim.machine.description.toml_file import is_accelerator_file, read_record
 from hwsim.machine.description.units import square_micrometers
+
+
+def accelerator_label(name: str) -> str:
+    """Return the name of an accelerator in texts and figures: that of its file without folder and ending.
+
+    >>> accelerator_label("chips/mine.toml"), accelerator_label("tiny")
+    ('mine', 'tiny')
+    """
+    return Path(name).stem if is_accelerator_file(name) else name
 
 
 def accelerator_from_options(
@@ -41,7 +50,8 @@ def accelerator_from_options(
     >>> accelerator.array.rows, accelerator.array.cols, notes
     (64, 64, ['scratchpads.weight: 2 -> 8 KiB, as half must hold the weights of one fold'])
     """
-    record = read_record(Path(name)) if name.endswith(".toml") else registry.find("accelerator", name, "--accelerator")
+    is_file = is_accelerator_file(name)
+    record = read_record(Path(name)) if is_file else registry.find("accelerator", name, "--accelerator")
     changes: dict[str, Any] = {}
     if array is not None:
         changes["array"] = dict(zip(("rows", "cols"), _rows_and_cols(array), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,15 +35,23 @@ def list_choices(
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from `hwsim list`.")]) -> None:
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name from `hwsim list`, or an accelerator's TOML file.")
+    ],
+) -> None:
     """Show one choice: description, parameters with defaults, and citation.
 
     Example: hwsim show lira
     """
     from hwsim import registry
     from hwsim.errors import UnknownName
+    from hwsim.machine.description.toml_file import is_accelerator_file, read_record
     from hwsim.report.text import explain
 
+    if is_accelerator_file(name):
+        print(explain(read_record(Path(name))))
+        return
     records = [record for family in registry.FAMILIES for record in registry.family(family).values()]
     found = [record for record in records if record.name == name]
     if not found:

@@ -95,7 +95,7 @@ def cycles(
 
     Example: hwsim cycles resnet18 --array 32x32 --dataflow ws --timing scalesim --format csv
     """
-    from hwsim.cli.accelerator_options import accelerator_from_options
+    from hwsim.cli.accelerator_options import accelerator_from_options, accelerator_label
     from hwsim.machine.layer_report import layer_reports, total_row
     from hwsim.report.text import aligned
     from hwsim.study.results.table import to_csv, to_jsonl
@@ -114,14 +114,15 @@ def cycles(
     reports = layer_reports(chosen, layers, batch, prices)
     rows = [report.breakdown() if breakdown else report.row() for report in reports]
     if form == "text":
-        print_status(f"{accelerator}: {chosen.describe()}; batch {batch}")
+        print_status(f"{accelerator_label(accelerator)}: {chosen.describe()}; batch {batch}")
         total = total_row(reports, breakdown)
         print(aligned([*rows, total], list(rows[0])))
         print(_per_sample(reports, batch, prices.label))
     else:
         sys.stdout.write(to_csv(rows) if form == "csv" else to_jsonl(rows))
     if figure is not None:
-        cycles_figure(chosen, reports, figure, batch, accelerator, [name.strip() for name in panels.split(",")], force)
+        title, shown = accelerator_label(accelerator), [name.strip() for name in panels.split(",")]
+        cycles_figure(chosen, reports, figure, batch, title, shown, force)
         print_status(f"figure: {figure}")
 
 
@@ -149,13 +150,13 @@ def timeline(
 
     Example: hwsim timeline resnet18 -o trace.json
     """
-    from hwsim.cli.accelerator_options import accelerator_from_options
+    from hwsim.cli.accelerator_options import accelerator_from_options, accelerator_label
     from hwsim.files.writing import TRACE, check_output
     from hwsim.machine.trace.timeline import timeline as events_of
     from hwsim.machine.trace.timeline import write_trace
 
     chosen, notes = accelerator_from_options(accelerator, array, dataflow, mapping=mapping)
-    print_status(f"{accelerator}: {chosen.describe()}; batch {batch}")
+    print_status(f"{accelerator_label(accelerator)}: {chosen.describe()}; batch {batch}")
     layers, workload_notes = _workload(workload, "ceil")
     for note in [*notes, *workload_notes, *chosen.notes()]:
         print_status(note)

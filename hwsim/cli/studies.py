@@ -62,7 +62,9 @@ def run(
     design: Annotated[Path, typer.Argument(metavar="DESIGN.toml", help="A design; an empty file is the default.")],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Override one setting: quantizer.w_bits=4."),
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Override one setting: quantizer.w_bits=4, accelerator=mine.toml."
+        ),
     ] = None,
     as_json: Json = False,
     output: Output = RUNS,
@@ -76,17 +78,16 @@ def run(
     """
     import json
 
-    from hwsim.design import override, parse_override
+    from hwsim.design import parse_override, read_design
     from hwsim.study.point import designs
     from hwsim.study.results.store import read_store
     from hwsim.study.search.study import Study
-    from hwsim.toml import read_toml
 
     _set_data(data)
     changes = dict(parse_override(text) for text in settings or [])
-    mapping = override(read_toml(design), changes)
+    mapping, own = read_design(design, changes)
     try:
-        study = Study.from_mapping({"study": {"name": "single runs"}, "base": mapping})
+        study = Study.from_mapping({"study": {"name": "single runs"}, "base": mapping, "accelerators": own})
     except HwsimError as error:
         raise HwsimError(f"{design}: {error}") from None
     _run_study(study, output, jobs, force)

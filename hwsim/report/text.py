@@ -10,7 +10,6 @@ from typing import Any
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from hwsim.design import Design
-from hwsim.machine.description.toml_file import sources
 from hwsim.registry import Record
 from hwsim.study.point import describe
 from hwsim.study.results.columns import INTERVAL_ENDINGS, RESULT
@@ -97,8 +96,8 @@ def explain(record: Record) -> str:
         lines.append(f"  {name} = {shown}" + (f"   {field.description}" if field.description else ""))
     if not fields:
         lines.append("  none")
-    if record.family == "accelerator":
-        lines += ["", "sources:", *(f"  {path}: {text}" for path, text in sources(record.name).items())]
+    if record.sources:
+        lines += ["", "sources:", *(f"  {path}: {text}" for path, text in record.sources.items())]
     return "\n".join([*lines, "", f"cite: {record.citation}"])
 
 

@@ -73,7 +73,7 @@ def test_help_answers_without_the_heavy_libraries():
 def test_every_command_has_an_example(capfd):
     _, out, _ = call(capfd, "--help")
     commands = ("demo", "run", "sweep", "pareto", "report", "table", "audit", "explain", "trace", "diff", "cycles")
-    for command in (*commands, "timeline", "list", "show"):
+    for command in (*commands, "timeline", "list", "show", "check"):
         assert re.search(rf"\b{command}\b", out)
         code, text, _ = call(capfd, command, "--help")
         assert code == 0
@@ -179,8 +179,8 @@ def test_list_and_show_tell_what_can_be_chosen(capfd):
         (["run", "design.toml", "-j", "0"], "hwsim: jobs: got 0; allowed: 1 or more\n"),
         (["sweep", "study.toml", "-o", "study.toml"], "hwsim: study.toml: got a file; allowed: a folder, or "
          "the name of a new one\n"),
-        (["sweep", "design.toml", "-o", "x"], "hwsim: design.toml: study file: got dataset; allowed: axes, base, "
-         "objectives, study. Did you mean 'base'?\n"),
+        (["sweep", "design.toml", "-o", "x"], "hwsim: design.toml: study file: got dataset; allowed: accelerators, "
+         "axes, base, objectives, study. Did you mean 'base'?\n"),
         (["table", "."], "hwsim: .: no study here (study.db is missing); `hwsim sweep STUDY.toml -o .` makes one\n"),
         (["list", "quantiser"], "hwsim: registry family: got quantiser; allowed: accelerator, attack, channel, "
          "dataflow, dataset, model, pe, quantizer, technology. Did you mean 'quantizer'?\n"),

@@ -5,7 +5,6 @@ Every file in `accel_models/accelerators` is one entry of the family.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -13,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from hwsim import registry
-from hwsim.cache import cached
 from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.registry import Record
 from hwsim.toml import read_toml
+
+FILE_KEYS = (*Accelerator.model_fields, "help", "citation", "sources")
+"""Keys of a file."""
 
 
 def load_accelerator(path: str | Path) -> Accelerator:
@@ -48,17 +49,25 @@ def read_record(path: Path | Traversable) -> Record:
         raise HwsimError(f"{path.name}: {error}") from None
     check_sources(content, named, path.name)
     name = path.name.removesuffix(".toml")
-    return Record("accelerator", name, str(text["help"]).strip(), str(text["citation"]).strip(), Accelerator, content)
+    help_text, citation = str(text["help"]).strip(), str(text["citation"]).strip()
+    return Record("accelerator", name, help_text, citation, Accelerator, content, dict(named))
+
+
+def is_accelerator_file(name: object) -> bool:
+    """Return whether the name of an accelerator is the path of a file: it ends in .toml.
+
+    >>> is_accelerator_file("mine.toml"), is_accelerator_file("tiny")
+    (True, False)
+    """
+    return isinstance(name, str) and name.endswith(".toml")
 
 
 def _check_keys(content: Mapping[str, Any], where: str) -> None:
     """Raise UnknownSetting for an unknown key, else BadInput with all keys that are missing."""
-    fields = Accelerator.model_fields
-    known = [*fields, "help", "citation", "sources"]
     for key in content:
-        if key not in known:
-            raise UnknownSetting(f"{where}: {key}", known)
-    missing = [key for key, field in fields.items() if field.is_required() and key not in content]
+        if key not in FILE_KEYS:
+            raise UnknownSetting(f"{where}: {key}", FILE_KEYS)
+    missing = [key for key, field in Accelerator.model_fields.items() if field.is_required() and key not in content]
     if missing:
         raise BadInput(f"{where}: {', '.join(missing)}", None, "a value for each; `hwsim show tiny` shows an example")
 
@@ -89,12 +98,9 @@ def _numbers(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + key
 
 
-@cached(64)
 def sources(name: str) -> Mapping[str, str]:
-    """Return the source of each number of the built-in accelerator `name`, by dotted path."""
-    registry.find("accelerator", name)
-    text = (_folder() / f"{name}.toml").read_text(encoding="utf-8")
-    return dict(tomllib.loads(text)["sources"])
+    """Return the source of each number of the accelerator `name`, by dotted path."""
+    return registry.find("accelerator", name).sources
 
 
 def _build(record: Record) -> Accelerator:

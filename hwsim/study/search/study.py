@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hwsim.design import DEFAULTS, Design, override
 from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
+from hwsim.own_accelerators import check_own, read_choice, read_choices
 from hwsim.study.point import Point, attack_labels, describe
 from hwsim.study.results.columns import objective_columns
 from hwsim.toml import read_toml
 
 MAX_POINTS = 100_000
-SECTIONS = ("study", "base", "axes", "objectives")
+SECTIONS = ("study", "base", "axes", "objectives", "accelerators")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class Study:
     base : settings that all designs share
     axes : values of each axis by its dotted path in the design
     objectives : "max" or "min" by result column
+    accelerators : settings of own accelerators, by the name that base and axes use
     """
 
     name: str
@@ -39,10 +41,15 @@ class Study:
     base: Mapping[str, Any]
     axes: Mapping[str, Sequence[Any]]
     objectives: Mapping[str, str]
+    accelerators: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> Study:
-        """Check a study as read from TOML, down to the last point; raises HwsimError with the dotted path."""
+    def from_mapping(cls, mapping: Mapping[str, Any], folder: Path | None = None) -> Study:
+        """Check a study as read from TOML, down to the last point; raises HwsimError with the dotted path.
+
+        An accelerator that is the path of a TOML file, relative to `folder` (default: the present one), is read once,
+        and becomes one of `accelerators`. A file that cannot be read refuses the study.
+        """
         for section in mapping:
             if section not in SECTIONS:
                 raise UnknownName("study file", section, SECTIONS)
@@ -50,12 +57,20 @@ class Study:
         for key in head:
             if key not in ("name", "question"):
                 raise UnknownSetting(f"study.{key}", ("name", "question"))
+        own = check_own(mapping.get("accelerators", {}))
+        folder = folder or Path()
+        base = read_choices(_section(mapping, "base"), folder, own)
+        axes = _axes(_section(mapping, "axes"))
+        for path in ("accelerator", "accelerator.name"):
+            if path in axes:
+                axes[path] = [read_choice(value, folder, own) for value in axes[path]]
         study = cls(
             name=_text(head, "name", "study"),
             question=_text(head, "question", ""),
-            base=_section(mapping, "base"),
-            axes=_axes(_section(mapping, "axes")),
+            base=base,
+            axes=axes,
             objectives=_section(mapping, "objectives") or {"accuracy": "max", "energy_pj": "min"},
+            accelerators=own,
         )
         _check_objectives(study.objectives, attack_labels(study.points()))
         return study
@@ -68,6 +83,7 @@ class Study:
             "base": dict(self.base),
             "axes": {path: list(values) for path, values in self.axes.items()},
             "objectives": dict(self.objectives),
+            **({"accelerators": dict(self.accelerators)} if self.accelerators else {}),
         }
 
     def points(self) -> list[Point]:
@@ -89,9 +105,9 @@ class Study:
         mapping: Mapping[str, Any] = {**self.base, **axes}
         try:
             mapping = override(self.base, axes)
-            design = Design.resolve(mapping)
+            design = Design.resolve(mapping, self.accelerators)
         except HwsimError as error:
-            return Point(axes, None, mapping, str(error))
+            return Point(axes, None, {**mapping, "accelerators": self.accelerators}, str(error))
         effective = {path: None if path.split(".")[0] in design.unused_groups else axes[path] for path in axes}
         return Point(effective, design, mapping)
 
@@ -100,7 +116,7 @@ def load_study(path: Path) -> Study:
     """Read a study from a TOML file; every error names the file."""
     mapping = read_toml(path)
     try:
-        return Study.from_mapping(mapping)
+        return Study.from_mapping(mapping, path.parent)
     except HwsimError as error:
         raise HwsimError(f"{path}: {error}") from None
 

@@ -85,7 +85,8 @@ def test_the_mapping_makes_the_same_study():
 @pytest.mark.parametrize(
     ("mapping", "text"),
     [
-        ({"axis": {}}, "study file: got axis; allowed: axes, base, objectives, study. Did you mean 'axes'?"),
+        ({"axis": {}}, "study file: got axis; allowed: accelerators, axes, base, objectives, study. "
+                       "Did you mean 'axes'?"),
         ({"study": {"nme": "x"}}, "study.nme: unknown setting; allowed: name, question. Did you mean 'name'?"),
         ({"study": {"name": 3}}, "study.name: got 3; allowed: a text in quotes"),
         ({"study": 3}, "study: got 3; allowed: a table: [study]"),
