@@ -10,7 +10,6 @@ import hashlib
 import sys
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,7 +90,7 @@ def code_checksums(cls: type) -> dict[str, str]:
     return found
 
 
-@lru_cache(maxsize=1)
+@cached(1)
 def library_versions() -> Mapping[str, str]:
     """Return the versions of the libraries that compute results.
 
@@ -193,7 +192,7 @@ def _distribution(top: str) -> dict[str, str]:
     return found
 
 
-@lru_cache(maxsize=1)
+@cached(1)
 def _plugins() -> tuple[metadata.EntryPoint, ...]:
     return tuple(metadata.entry_points(group=PLUGINS))
 

@@ -22,6 +22,7 @@ class _Listener(event.Listener):  # type: ignore[misc]
     def __init__(self) -> None:
         self._lock, self._depth = Lock(), 0
         self._left, self._began = QUIET_SECONDS, 0.0
+        self._said = False
         self._timer: Timer | None = None
 
     def on_start(self, what: event.Event) -> None:
@@ -44,10 +45,14 @@ class _Listener(event.Listener):  # type: ignore[misc]
                 self._timer.cancel()
                 self._timer = None
                 self._left -= time.monotonic() - self._began
+                if self._left <= 0:
+                    self._say()
 
     def _say(self) -> None:
-        self._left = 0.0
-        status(LINE)
+        if not self._said:
+            self._said = True
+            self._left = 0.0
+            status(LINE)
 
 
 def _is_ours(what: Any) -> bool:

@@ -124,7 +124,7 @@ def test_pools_matmul_and_layer_norm_by_every_rule(rule):
 @pytest.mark.parametrize("bits", [9, 24, 25, 32, 48])
 def test_float_scales_of_every_size(bits):
     """float32 has 24 bits: a larger sum is rounded before it is multiplied."""
-    scales = [2.0**-k for k in (0, 1, 8, 20, 30, 46)] + [1 / 3, 1e-3, 7e-9, 0.0, 1e-45, 1.1754942e-38, 1e6]
+    scales = [2.0**-k for k in (0, 1, 8, 20, 30, 46)] + [1 / 3, 1e-3, 7e-9, 0.0, 1.1754944e-38, 3.4e38, 1e6]
     r = Requantizer(float_bits(scales), np.zeros(len(scales), np.int64), S16.qmin, S16.qmax, Rounding.F32_HALF_EVEN)
     high = 2 ** (bits - 1) - 1
     for bias in (0, high // 3, -high // 2, high - 2**15 if bits > 17 else 0, -high + 2**15 if bits > 17 else 0):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hwsim.errors import BadInput, UnknownName
+from hwsim.errors import HwsimError, UnknownName
 from hwsim.interop.topology.builtin import load_workload, workloads
 from hwsim.interop.topology.csv_reader import parse_topology
 from hwsim.interop.topology.topology import Topology
@@ -206,7 +206,7 @@ def test_names_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert load_workload("lenet5").macs == 416_520
     for file in ("./lenet5", "mine", "resnet18.csv", Path("lenet5"), tmp_path / "mine"):
         assert load_workload(file).macs == 6
-    with pytest.raises(BadInput, match=r"vgg16\.csv: got No such file"):
+    with pytest.raises(HwsimError, match=r"vgg16\.csv: cannot be read: No such file"):
         load_workload("vgg16.csv")
     with pytest.raises(UnknownName, match="Did you mean 'resnet18'") as caught:
         load_workload("resnet-18")
