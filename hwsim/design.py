@@ -18,7 +18,7 @@ from hwsim import registry
 from hwsim.checksums import code_checksums, library_versions
 from hwsim.errors import BadInput, HwsimError, UnknownName, shown
 from hwsim.machine.description.accelerator import Accelerator
-from hwsim.own_accelerators import Own, own_settings, read_choices
+from hwsim.named_files import Own, own_settings, read_choices
 from hwsim.registry import Configurable
 from hwsim.toml import parse_toml, read_toml
 from hwsim.version import MODEL_VERSION

@@ -32,7 +32,7 @@ ORDERS: dict[str, list[str]] = {
         "quantizers",
         "machine",
         "privacy",
-        "own_accelerators",
+        "named_files",
         "design",
         "study",
         "report",

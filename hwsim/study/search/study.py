@@ -11,7 +11,7 @@ from typing import Any
 
 from hwsim.design import DEFAULTS, Design, override
 from hwsim.errors import BadInput, HwsimError, UnknownName, UnknownSetting
-from hwsim.own_accelerators import check_own, read_choice, read_choices
+from hwsim.named_files import ACCELERATOR, check_own, read_choice, read_choices
 from hwsim.study.point import Point, attack_labels, describe
 from hwsim.study.results.columns import objective_columns
 from hwsim.toml import read_toml
@@ -61,9 +61,12 @@ class Study:
         folder = folder or Path()
         base = read_choices(_section(mapping, "base"), folder, own)
         axes = _axes(_section(mapping, "axes"))
-        for path in ("accelerator", "accelerator.name"):
+        for path in ACCELERATOR:
             if path in axes:
                 axes[path] = [read_choice(value, folder, own) for value in axes[path]]
+        if "technology.prices" in axes:  # stay paths, which are short names of their points
+            prices = axes["technology.prices"]
+            axes["technology.prices"] = [str(folder / one) if isinstance(one, str) else one for one in prices]
         study = cls(
             name=_text(head, "name", "study"),
             question=_text(head, "question", ""),

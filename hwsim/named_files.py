@@ -1,4 +1,4 @@
-"""Accelerators that a design chooses by the path of a TOML file, or describes in full."""
+"""Files that a design names: TOML files of accelerators, CSV files of prices; and accelerators described in full."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from hwsim import registry
 from hwsim.errors import BadInput
 from hwsim.machine.description.accelerator import Accelerator
 from hwsim.machine.description.toml_file import is_accelerator_file, read_record
+from hwsim.machine.technology.provenance import read_prices
+from hwsim.machine.technology.technology import PRICE_ITEMS
+
+ACCELERATOR = ("accelerator", "accelerator.name")
+"""Settings that choose an accelerator."""
 
 Own = dict[str, Mapping[str, Any]]
 """Settings of a user's own accelerators, by name."""
@@ -39,9 +44,22 @@ def read_choice(choice: Any, folder: Path, own: Own) -> Any:
 
 
 def read_choices(mapping: Mapping[str, Any], folder: Path, own: Own) -> dict[str, Any]:
-    """Return settings by group or dotted path, with the accelerator as `read_choice` returns it."""
-    paths = [path for path in ("accelerator", "accelerator.name") if path in mapping]
-    return {**mapping, **{path: read_choice(mapping[path], folder, own) for path in paths}}
+    """Return settings by group or dotted path, with the contents of the files that they name.
+
+    An accelerator is as `read_choice` returns it, and `technology.prices` the rows of its file.
+    """
+    read = {path: read_choice(mapping[path], folder, own) for path in ACCELERATOR if path in mapping}
+    technology = mapping.get("technology")
+    if isinstance(technology, Mapping) and "prices" in technology:
+        read["technology"] = {**technology, "prices": _prices(technology["prices"], folder)}
+    if "technology.prices" in mapping:
+        read["technology.prices"] = _prices(mapping["technology.prices"], folder)
+    return {**mapping, **read}
+
+
+def _prices(given: Any, folder: Path) -> Any:
+    """Return the rows of a file of prices; what is no path as it is."""
+    return [dict(row) for row in read_prices(folder / given, PRICE_ITEMS)] if isinstance(given, str) else given
 
 
 def own_settings(name: str, table: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:

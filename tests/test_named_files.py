@@ -1,4 +1,4 @@
-"""Accelerators of a user: files that designs and studies name, and complete tables."""
+"""Files that designs and studies name, accelerators and prices; and accelerators described in full."""
 
 from __future__ import annotations
 
@@ -149,3 +149,20 @@ def test_a_table_that_lacks_a_setting_is_no_accelerator_of_its_own(folder: Path)
     del table["dram"]
     with pytest.raises(HwsimError, match=r"accelerator\.name: got mine; allowed: bitfusion,"):
         Design.resolve({"accelerator": table})
+
+
+def test_prices_are_relative_to_the_folder_of_the_file(folder: Path) -> None:
+    (folder / "prices.csv").write_text("item,pJ_per_bit,source\ndram,3.5,assumed\n")
+    inner = design_in(folder, 'technology = {name = "nangate45", prices = "prices.csv"}')
+    (folder / "study.toml").write_text('[base.technology]\nname = "nangate45"\nprices = "prices.csv"\n')
+    (folder / "axis.toml").write_text('[axes]\ntechnology.prices = ["prices.csv"]\n')
+    study, axis = load_study(folder / "study.toml"), load_study(folder / "axis.toml")
+    designs = [
+        load_design(inner),
+        load_design(design_in(folder, ""), {"technology.prices": "chips/prices.csv"}),
+        *(point.design for point in [*study.points(), *axis.points()]),
+    ]
+    assert [design and design.technology.prices[0].pj_per_bit for design in designs] == [3.5] * 4
+    (folder / "prices.csv").unlink()
+    (stored,) = Study.from_mapping(json.loads(json.dumps(study.mapping))).points()
+    assert stored.key == study.points()[0].key
