@@ -21,6 +21,7 @@ from hwsim.interop.topology.rows import (
     is_depthwise,
     is_sparse,
     output_sizes,
+    plain_name,
     row_product,
     second_operand,
 )
@@ -99,6 +100,7 @@ def _read_rows(text: str, source: str) -> tuple[list[Row], list[str]]:
         if not row.cells[name]:
             row = replace(row, cells={**row.cells, name: f"line {line}"})
             unnamed.append(str(line))
+        row = replace(row, cells={**row.cells, name: plain_name(row.name)})
         check_name(row)
         rows.append(row)
     notes = [

@@ -17,6 +17,7 @@ from hwsim.interop.topology.rows import (
     Row,
     SecondOperand,
     check_name,
+    quoted_name,
     row_geometry,
     row_product,
     second_operand,
@@ -60,7 +61,8 @@ def topology_text(topology: Topology) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([cells[column] for column in columns] for cells in rows)
+    name = form.required[0]
+    writer.writerows([quoted_name(cells[c]) if c == name else cells[c] for c in columns] for cells in rows)
     return out.getvalue()
 
 

@@ -112,6 +112,20 @@ def _integer(word: str) -> int:
     return int(word.partition(".")[0])
 
 
+def quoted_name(name: str) -> str:
+    """Return a name as a file has it: with an apostrophe before what a spreadsheet would run as a formula.
+
+    >>> quoted_name("fc"), quoted_name("=1+1"), plain_name("'=1+1")
+    ('fc', "'=1+1", '=1+1')
+    """
+    return f"'{name}" if re.match(r"'*[=+\-@]", name) else name
+
+
+def plain_name(cell: str) -> str:
+    """Return the name in a cell, without the apostrophe of `quoted_name`."""
+    return cell[1:] if re.match(r"'+[=+\-@]", cell) else cell
+
+
 def check_name(row: Row) -> None:
     """Raise BadInput for a layer name that is empty, not printable, begins with # or begins or ends with a blank."""
     if not row.name or not row.name.isprintable() or row.name != row.name.strip() or row.name.startswith("#"):

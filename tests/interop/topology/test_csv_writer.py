@@ -23,7 +23,7 @@ bits = st.integers(1, 16)
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(
     lambda name: name.isprintable() and name == name.strip() and not name.startswith("#")
 )
-names |= st.sampled_from(["DP", "conv_DP_1", 'a "b", c'])
+names |= st.sampled_from(["DP", "conv_DP_1", 'a "b", c', "=1+1", "'=1+1", "''@x", "'x", "-", "+DP"])
 
 
 @st.composite
@@ -120,3 +120,10 @@ def test_a_topology_without_layers_is_not_written() -> None:
 def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(HwsimError, match="got a folder that does not exist"):
         write_topology(tmp_path / "none" / "net.csv", Topology("net", (Workload("fc", FC),)))
+
+
+@pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x", "'=x"])
+def test_no_name_is_a_formula_of_a_spreadsheet(name: str) -> None:
+    text = topology_text(Topology("one", (Workload(name, Product(1, 512, 10, ifmap_elements=512)),)))
+    assert text.splitlines()[1] == f"'{name},1,10,512"
+    assert parse_topology(text, "one.csv").layers[0].name == name
