@@ -165,6 +165,10 @@ TILE = np.dtype(
 )
 """One tile of a layer and group, as `tiles` lists it."""
 
+SIZE, CODES, STREAM, FOLDS, WAIT, LAST = range(6)
+"""Columns of the blocks of one loop over tiles: pixels, filters or channels, codes of the map per channel, the factors
+of the cycles, and the last of the equal blocks that follow."""
+
 PIXEL_BLOCK = np.dtype(
     [
         (name, np.int64)
@@ -382,20 +386,6 @@ def _waits_of(table, work, edges, groups, bandwidth, latency):  # type: ignore[n
         pending = before.output_bits + before.psum_spill
     found[3] = _ceil(pending, bandwidth)
     return found
-
-
-@kernel()
-def _layer_cycles(s, a, table, work):  # type: ignore[no-untyped-def]
-    """Compute the cycles of the whole layer with the tiles of `table`; `work` int64 [1, tile] is scratch memory."""
-    last = table[len(table) - 1]
-    overhead = a.fold_overhead + (a.fold_overhead_cut if last.k > 0 else 0)
-    for step in range(len(table)):
-        work[0, step] = table[step].stream + table[step].wait + table[step].folds * overhead
-    edges = np.zeros((1, 2), dtype=np.int64)
-    if a.min_fold_interval:
-        edges[0, 0], edges[0, 1] = a.first_load, a.last_drain - last.wait // last.folds
-    waiting = waits(table, work, edges, s.groups, a.bandwidth, a.latency).sum()
-    return work.sum() * s.groups + edges.sum() + waiting
 
 
 @kernel()
@@ -704,35 +694,135 @@ def _describe(o, p, f, c, traffic, bound, order):  # type: ignore[no-untyped-def
 
 
 @kernel()
-def _cycles(shapes, arrays, option):  # type: ignore[no-untyped-def]
-    """Compute the cycles of the whole layer with the tiling of a CANDIDATE, tile by tile."""
-    tilings = np.zeros(1, dtype=TILING)
-    _write_tiling(option, tilings[0])
-    table = np.zeros(option.tiles, dtype=TILE)
-    tiles(shapes, arrays, tilings, table)
-    return _layer_cycles(shapes[0], arrays[0], table, np.empty((1, option.tiles), dtype=np.int64))
+def _pixels_axis(s, a, t, axis):  # type: ignore[no-untyped-def]
+    """Fill `axis` int64 [tile, AXIS field] with the blocks of pixels of a CANDIDATE."""
+    down, across = _ceil(s.out_rows, t.rows), _ceil(s.out_cols, t.cols)
+    for m in range(len(axis)):
+        row, col = m // across % down * t.rows, m % across * t.cols
+        images = min(t.images, s.images - m // (down * across) * t.images)
+        rows, cols = min(t.rows, s.out_rows - row), min(t.cols, s.out_cols - col)
+        lines = _covered(row, rows, s.stride_h, s.span_h, s.top, s.rows)
+        lines *= _covered(col, cols, s.stride_w, s.span_w, s.left, s.cols)
+        axis[m, SIZE], axis[m, CODES] = images * rows * cols, images * lines
+        axis[m, STREAM], axis[m, FOLDS], axis[m, WAIT] = _pixels_part(a, images, rows, cols)
 
 
 @kernel()
-def _write_tiling(option, tiling):  # type: ignore[no-untyped-def]
-    """Fill in a TILING from a CANDIDATE."""
-    tiling.images, tiling.rows, tiling.cols = option.images, option.rows, option.cols
-    tiling.filters, tiling.channels, tiling.order = option.filters, option.channels, option.order
+def _mark_runs(axis):  # type: ignore[no-untyped-def]
+    """Fill in the column LAST of `axis`: the last of the blocks that are equal to a block and follow it at once."""
+    last = len(axis) - 1
+    for i in range(last, -1, -1):
+        for field in range(LAST):
+            if axis[i, field] != axis[last, field]:
+                last = i
+                break
+        axis[i, LAST] = last
 
 
 @kernel()
-def _fewest_cycles(shapes, arrays, options, cycles):  # type: ignore[no-untyped-def]
-    """Return the fewest cycles of all `options`, best bound first; writes those it computes to `cycles` int64 [option].
+def _axes(s, a, t):  # type: ignore[no-untyped-def]
+    """List the blocks of the three loops of a CANDIDATE: int64 [block, AXIS field], and where each loop starts."""
+    starts = np.zeros(4, dtype=np.int64)
+    starts[1] = _ceil(s.images, t.images) * _ceil(s.out_rows, t.rows) * _ceil(s.out_cols, t.cols)
+    starts[2] = starts[1] + _ceil(s.filters, t.filters)
+    starts[3] = starts[2] + _ceil(s.channels, t.channels)
+    blocks = np.zeros((starts[3], LAST + 1), dtype=np.int64)
+    by_pixels, by_filters, by_channels = blocks[: starts[1]], blocks[starts[1] : starts[2]], blocks[starts[2] :]
+    _pixels_axis(s, a, t, by_pixels)
+    for n in range(len(by_filters)):
+        size = min(t.filters, s.filters - n * t.filters)
+        by_filters[n, SIZE] = size
+        by_filters[n, STREAM], by_filters[n, FOLDS], by_filters[n, WAIT] = _filters_part(a, size)
+    for k in range(len(by_channels)):
+        size = min(t.channels, s.channels - k * t.channels)
+        by_channels[k, SIZE] = size
+        by_channels[k, STREAM], by_channels[k, FOLDS], by_channels[k, WAIT] = _channels_part(a, size, s.taps)
+    _mark_runs(by_pixels)
+    _mark_runs(by_filters)
+    _mark_runs(by_channels[:-1])  # with the last channels, outputs leave instead of sums
+    by_channels[-1, LAST] = len(by_channels) - 1
+    return blocks, starts
 
-    A tiling is computed only while its bound does not exceed the fewest cycles so far.
+
+@kernel()
+def cycles_of(s, a, t, cutoff):  # type: ignore[no-untyped-def]
+    """Compute the cycles of the whole layer with the tiling of a CANDIDATE, or any lower bound above `cutoff`.
+
+    The cycles are those of `tiles` and `waits`. The blocks of a loop are alike but for the borders, and steps that
+    follow three like tiles of the inner loop wait alike: one of each run is computed.
     """
-    fewest = np.int64(1) << 62
-    for index in np.argsort(options.bound, kind="mergesort"):
-        if options[index].bound > fewest:
-            break
-        cycles[index] = _cycles(shapes, arrays, options[index])
-        fewest = min(fewest, cycles[index])
-    return fewest
+    blocks, starts = _axes(s, a, t)
+    loops = ORDERS[t.order]
+    last_channels = starts[3] - starts[2] - 1
+    overhead = a.fold_overhead + (a.fold_overhead_cut if last_channels > 0 else 0)
+    work, folds, hidden = a.wavefront_cycles, np.int64(1), np.int64(1)
+    for loop in range(3):
+        axis = blocks[starts[loop] : starts[loop + 1]]
+        work, folds, hidden = work * axis[:, STREAM].sum(), folds * axis[:, FOLDS].sum(), hidden * axis[:, WAIT].sum()
+    cycles = work + folds * overhead
+    first_edge = last_edge = np.int64(0)
+    if a.min_fold_interval:
+        cycles += hidden
+        hidden_last = folds_last = np.int64(1)
+        for loop in range(3):
+            end = blocks[starts[loop + 1] - 1]
+            hidden_last, folds_last = hidden_last * end[WAIT], folds_last * end[FOLDS]
+        first_edge, last_edge = a.first_load, a.last_drain - hidden_last // folds_last
+    cycles = cycles * s.groups + first_edge + last_edge
+    outer, middle, inner = loops
+    size = starts[1:] - starts[:-1]
+    runs = blocks[starts[inner] : starts[inner + 1], LAST]
+    index = np.zeros(3, dtype=np.int64)
+    last_m = last_n = last_k = np.int64(-1)
+    pending = leaving = sums = busy = np.int64(0)  # bits of the last tile but one, and of the last; its sums; its work
+    started = False
+    for group in range(min(s.groups, 3)):
+        alike = s.groups - 2 if group == 1 and s.groups > 3 else 1  # the groups between the first and the last
+        last_m = last_n = last_k = np.int64(-1)
+        for i in range(size[outer]):
+            index[outer] = i
+            for j in range(size[middle]):
+                index[middle] = j
+                step = 0
+                while step < size[inner]:
+                    index[inner] = step
+                    m, n, k = index[PIXELS], index[FILTERS], index[CHANNELS]
+                    p, f, c = blocks[m], blocks[starts[1] + n], blocks[starts[2] + k]
+                    run = runs[step] - step + 1 if step > 1 and runs[step - 2] == runs[step] else 1
+                    new_m, new_n, new_k = m != last_m, n != last_n, k != last_k
+                    fetch = np.int64(0)
+                    if new_m or new_k:
+                        fetch += p[CODES] * c[SIZE] * s.a_bits + (s.mask_bits if m == 0 and k == 0 else 0)
+                    if new_n or new_k:
+                        fetch += c[SIZE] * s.taps * f[SIZE] * s.w_bits
+                    outputs = p[SIZE] * f[SIZE]
+                    if new_m or new_n:
+                        if k > 0:
+                            fetch += outputs * a.psum_bits
+                        leaving += sums * a.psum_bits
+                    needs = _ceil(fetch + pending, a.bandwidth) + (a.latency if fetch > 0 else 0)
+                    if started:
+                        cycles += max(0, needs - busy) * run * alike
+                    else:
+                        cycles += needs
+                    if cycles > cutoff:
+                        return cycles
+                    pending = leaving
+                    leaving, sums = (outputs * s.out_bits, 0) if k == last_channels else (0, outputs)  # type: ignore[assignment]
+                    busy = (
+                        p[STREAM] * f[STREAM] * c[STREAM] * a.wavefront_cycles
+                        + p[FOLDS] * f[FOLDS] * c[FOLDS] * overhead
+                    )
+                    if a.min_fold_interval:
+                        busy += p[WAIT] * f[WAIT] * c[WAIT]
+                    if not started:
+                        busy += first_edge
+                        started = True
+                    step += run
+                    index[inner] = step - 1
+                    last_m, last_n, last_k = index[PIXELS], index[FILTERS], index[CHANNELS]
+    cycles += max(0, _ceil(pending, a.bandwidth) - busy - last_edge)
+    return cycles + _ceil(leaving, a.bandwidth)
 
 
 @kernel(nogil=True)
@@ -755,21 +845,52 @@ def search(shapes, arrays, max_tiles, chosen):  # type: ignore[no-untyped-def]
         options = finest(s, a, max_tiles)
     if len(options) == 0:
         return False
+    _write_best(s, a, options, chosen[0])
+    return True
+
+
+@kernel()
+def _write_tiling(option, tiling):  # type: ignore[no-untyped-def]
+    """Fill in a TILING from a CANDIDATE."""
+    tiling.images, tiling.rows, tiling.cols = option.images, option.rows, option.cols
+    tiling.filters, tiling.channels, tiling.order = option.filters, option.channels, option.order
+
+
+@kernel()
+def _write_best(s, a, options, tiling):  # type: ignore[no-untyped-def]
+    """Write the best of `options`, CANDIDATE [tiling], to a TILING.
+
+    Tilings are visited by traffic. The fewest cycles of all lie between the least bound of those that are not
+    computed and the fewest cycles of those that are: the tilings of the least bounds are computed until that
+    decides whether the visited one is fast enough.
+    """
+    far = np.int64(1) << 62
     cycles = np.full(len(options), -1, dtype=np.int64)  # -1: not computed
-    limit = np.int64(1) << 62
-    if a.objective != MIN_TRAFFIC:
-        limit = slowest(a.objective, _fewest_cycles(shapes, arrays, options, cycles))
-    best = (np.int64(1) << 62, np.int64(1) << 62, np.int64(1) << 62)
     by_bound = np.argsort(options.bound, kind="mergesort")
+    fewest, unseen = far, 0
+    best = (far, far, far)
     for index in by_bound[np.argsort(options.traffic[by_bound], kind="mergesort")]:
         o = options[index]
         if o.traffic > best[0]:
             break
-        if o.bound > limit or (o.traffic, o.bound, o.tiles) >= best:
+        if (o.traffic, o.bound, o.tiles) >= best:
             continue
-        if cycles[index] < 0:
-            cycles[index] = _cycles(shapes, arrays, o)
-        if cycles[index] <= limit and (o.traffic, cycles[index], o.tiles) < best:
+        while a.objective != MIN_TRAFFIC:
+            while unseen < len(by_bound) and cycles[by_bound[unseen]] >= 0:
+                unseen += 1
+            least = min(fewest, options[by_bound[unseen]].bound) if unseen < len(by_bound) else fewest
+            known = cycles[index] if cycles[index] >= 0 else o.bound
+            limit = slowest(a.objective, fewest)
+            if known > limit or (cycles[index] >= 0 and known <= slowest(a.objective, least)):
+                break
+            # not decided: compute the most promising tiling first, then this one
+            which = by_bound[unseen] if cycles[index] >= 0 or fewest == far else index
+            cycles[which] = cycles_of(s, a, options[which], limit)
+            fewest = min(fewest, cycles[which])
+        if a.objective == MIN_TRAFFIC:
+            cycles[index] = cycles_of(s, a, o, best[1] if o.traffic == best[0] else far)
+        elif known > limit:
+            continue
+        if (o.traffic, cycles[index], o.tiles) < best:
             best = o.traffic, cycles[index], o.tiles
-            _write_tiling(o, chosen[0])
-    return True
+            _write_tiling(o, tiling)

@@ -269,6 +269,20 @@ def test_closed_forms_of_candidates_equal_the_walk(layer: np.ndarray, array: np.
         assert option["bound"] <= cycles_of(layer, array, table)
 
 
+@settings(max_examples=200, **RUN)
+@given(st.data(), layers(most_lines=9, most=24), arrays())
+def test_cycles_of_a_tiling_equal_the_walk(data: st.DataObject, layer: np.ndarray, array: np.ndarray) -> None:
+    """One of each run of like steps is enough; where the cycles exceed the cutoff, so does the result."""
+    tiling = data.draw(tilings(layer[0]))
+    expected = cycles_of(layer, array, lay_out(layer, array, tiling))
+    option = record(tiling_search.CANDIDATE, **{name: int(tiling[0][name]) for name in TILING.names or ()})
+    records = [part.view(np.recarray)[0] for part in (layer, array, option)]
+    assert tiling_search.cycles_of(*records, 1 << 60) == tiling_search.cycles_of(*records, expected) == expected
+    assert expected - 1 < tiling_search.cycles_of(*records, expected - 1) <= expected
+    cutoff = data.draw(st.integers(0, expected - 1))
+    assert cutoff < tiling_search.cycles_of(*records, cutoff) <= expected
+
+
 @settings(max_examples=90, **RUN)
 @given(SMALL, TIGHT)
 def test_search_finds_the_best_of_all_candidates(layer: np.ndarray, array: np.ndarray) -> None:
