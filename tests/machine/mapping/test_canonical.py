@@ -131,9 +131,8 @@ def test_activations_cost_the_bits_of_every_sample(parameters: Parameters, produ
     assert all(np.all(together[event] == batch * alone[event]) for event in alone.keys() - of_cycles)
     work = ("compute", "stall_ifmap_port", "stall_weight_port", "stall_ofmap_port")
     assert all(cycles[cause] == batch * alone_cycles[cause] for cause in work)
-    for cause in ("fill_drain", "weight_load"):
-        most = batch * alone_cycles[cause]
-        assert np.all(cycles[cause] <= most if one.fold.hidden else cycles[cause] == most)  # a register hides some
+    if not one.fold.hidden:  # a second register hides the loads between samples as it does between groups
+        assert all(cycles[cause] == batch * alone_cycles[cause] for cause in ("fill_drain", "weight_load"))
     best = derive_mapping(accelerator, product, batch)
     assert time_layer(accelerator, best).total[0] >= time_layer(accelerator, one).total[0]
 
